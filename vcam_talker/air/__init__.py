@@ -1,0 +1,1 @@
+"""Everything that must never stop: clock, timeline, pacer, sinks, the engine's supervisor."""

@@ -1,0 +1,1 @@
+"""Where picture and sound go: one file per kind of device or file."""

@@ -1,0 +1,155 @@
+"""The daemon's configuration: TOML -> frozen pydantic models. `configs/vcam-talker.toml` shows every key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from vcam_talker.core.paths import config_dir
+from vcam_talker.tomlfile import load_model
+
+CONFIG_NAME = "vcam-talker.toml"
+
+
+def _even(value: int) -> int:
+    if value % 2:
+        raise ValueError("must be even (the camera's pixels come in pairs)")
+    return value
+
+
+Side = Annotated[int, Field(ge=160, le=3840), AfterValidator(_even)]
+
+
+class Section(BaseModel):
+    """Frozen; an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class AirConfig(Section):
+    """The picture and its rate."""
+
+    width: Side = 1280
+    height: Side = 720
+    fps: int = Field(30, ge=10, le=60)
+
+
+class CameraConfig(Section):
+    """Where the picture goes."""
+
+    device: str = Field("auto", min_length=1, max_length=4096)
+    """`auto`, `/dev/videoN`, `obs`, `unitycapture`, `null` or `file:PATH.mp4`."""
+    label: str = Field("vcam_talker", min_length=1, max_length=31)
+    """What `setup camera` calls the device; applications list this name."""
+    number: int = Field(10, ge=0, le=255)
+    """`setup camera` makes /dev/video<number>."""
+
+
+class MicrophoneConfig(Section):
+    """Where the sound goes."""
+
+    device: str = Field("auto", min_length=1, max_length=4096)
+    """`auto`, `null`, `file:PATH.wav`, or the name of a sound output (VB-Cable, BlackHole)."""
+    name: str = Field("vcam_talker_mic", pattern=r"^[A-Za-z0-9_.\-]{1,60}$")
+    """Name of the virtual microphone that `auto` creates on PulseAudio and PipeWire."""
+    label: str = Field("vcam_talker microphone", min_length=1, max_length=60)
+    """What applications show for it."""
+    start_sound_server: bool = True
+    """Start a PulseAudio server for this user when none runs and the program is installed."""
+    latency_ms: int = Field(20, ge=5, le=500)
+    """Buffer asked of the sound server: lower answers sooner, higher survives a busier machine."""
+    av_offset_ms: float = Field(0.0, ge=-500, le=500)
+    """Positive: the picture leaves later, on top of the measured latency of the microphone."""
+
+
+class VoiceConfig(Section):
+    """How speech is made; which voice speaks is the persona's business."""
+
+    engine: Literal["auto", "flite", "espeak-ng", "tone"] = "auto"
+    """`auto`: the persona's engine, or the next one on this machine that speaks its language."""
+
+
+class EngineConfig(Section):
+    """The child process with the models, and how it is supervised."""
+
+    heartbeat_timeout_s: float = Field(2.0, ge=0.5, le=60)
+    """No sign of life for this long (stopped, out of memory, hung): it is killed and started again."""
+    start_timeout_s: float = Field(30.0, ge=2, le=600)
+    backoff_max_s: float = Field(15.0, ge=0.5, le=300)
+    ahead_ms: int = Field(400, ge=100, le=2000)
+    """How far speech may be made ahead of the audience; bounds what an interruption throws away."""
+
+
+class QueueConfig(Section):
+    """Turns that wait for the floor."""
+
+    capacity: int = Field(32, ge=1, le=1000)
+    max_text_chars: int = Field(2000, ge=50, le=20_000)
+    """Longer texts are refused by name, never cut silently."""
+
+
+class ControlConfig(Section):
+    """The HTTP and WebSocket API and the page."""
+
+    host: str = "127.0.0.1"
+    """Anything but a loopback address requires `token`."""
+    port: int = Field(8470, ge=0, le=65535)
+    """0 takes a free one; `vcam-talker status` prints it."""
+    token: str = Field("", max_length=256)
+    """Bearer token; on a loopback address it may stay empty."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Further Host names the page is reached by (a reverse proxy's name)."""
+    requests_per_s: float = Field(20.0, gt=0, le=10_000)
+    """Per client address, for calls that change something; bursts of twice as many pass."""
+
+
+class PreviewConfig(Section):
+    """The live picture on the page; encoded only while somebody watches."""
+
+    width: Side = 960
+    quality: int = Field(80, ge=30, le=95)
+    """JPEG quality."""
+
+
+class Config(Section):
+    """Everything; every key has a default."""
+
+    persona: str = Field("mira", min_length=1, max_length=4096)
+    """A built-in name, a folder in the user's personas directory, or a path."""
+    greet: bool = True
+    """Speak the persona's greeting when going on air."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    air: AirConfig = AirConfig()
+    camera: CameraConfig = CameraConfig()
+    microphone: MicrophoneConfig = MicrophoneConfig()
+    voice: VoiceConfig = VoiceConfig()
+    engine: EngineConfig = EngineConfig()
+    queue: QueueConfig = QueueConfig()
+    control: ControlConfig = ControlConfig()
+    preview: PreviewConfig = PreviewConfig()
+
+
+def load_config(path: Path | None = None) -> Config:
+    """Return the configuration from `path`, else from the user's file if there is one, else the defaults.
+
+    Raises ConfigError naming file, line, field, reason and remedy.
+    """
+    if path is None:
+        path = config_dir() / CONFIG_NAME
+        if not path.is_file():
+            return Config()
+    return load_model(path, Config)
+
+
+def override(config: Config, changes: dict[str, Any]) -> Config:
+    """Return `config` with dotted keys replaced (`{"camera.device": "null"}`), validated again."""
+    data = config.model_dump()
+    for dotted, value in changes.items():
+        *tables, key = dotted.split(".")
+        target = data
+        for table in tables:
+            target = target[table]
+        target[key] = value
+    return Config.model_validate(data)

@@ -1,0 +1,1 @@
+"""Types, protocols, clocks and errors that every layer shares: stdlib and numpy only."""

@@ -1,0 +1,226 @@
+"""The seams of the house: what an engine of each kind promises.
+
+Engines implement these by shape, without inheriting. Every kind has a null engine, so that the whole
+daemon runs without weights, GPU or devices, and one contract suite that every engine of the kind passes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from typing import Protocol
+
+from vcam_talker.core.status import DaemonStatus, DeviceReport, PersonaSummary, TurnReceipt
+from vcam_talker.core.types import (
+    AudioChunk,
+    Emotion,
+    FaceInput,
+    MouthTrack,
+    Pts,
+    Sentence,
+    Speech,
+    VideoFrame,
+    VoiceInfo,
+    VoiceSpec,
+)
+
+Cancelled = Callable[[], bool]
+"""Asked between quanta of work; True means: stop now, the turn is dead."""
+
+
+class Responder(Protocol):
+    """Turns a viewer's line into an answer. Lives in the engine process."""
+
+    def respond(self, text: str, *, user: str = "") -> AsyncIterator[str]:
+        """Yield text deltas of the answer. Closing the iterator cancels the work behind it.
+
+        Emotion tags such as `[happy]` may stand in the text; they steer face and voice and are never spoken.
+        Raises EngineError.
+        """
+        ...
+
+
+class Synthesizer(Protocol):
+    """Turns a sentence into sound with phoneme timings. Lives in the engine process."""
+
+    @property
+    def name(self) -> str:
+        """Name in the registry, as upstream names it."""
+        ...
+
+    def voices(self) -> Sequence[VoiceInfo]:
+        """Return the voices on this machine; empty when the program is missing. Blocks (may start a program)."""
+        ...
+
+    def synthesize(self, sentence: Sentence, spec: VoiceSpec, cancelled: Cancelled) -> Iterator[Speech]:
+        """Yield the sentence's sound in one or more parts, first part as early as possible.
+
+        Blocking; called from a worker thread. Stops within 50 ms of `cancelled()` turning true.
+        Raises EngineError.
+        """
+        ...
+
+    def close(self) -> None:
+        """Stop every program it started. Idempotent."""
+        ...
+
+
+class FaceDriver(Protocol):
+    """Turns speech into mouth poses. Lives in the engine process; blocking; not thread-safe."""
+
+    def drive(self, speech: Speech) -> MouthTrack:
+        """Return poses that cover `speech` from its first sample to its last (T >= 1).
+
+        Whenever the speech is silent the mouth is shut; bilabials close it.
+        """
+        ...
+
+    def reset(self) -> None:
+        """Forget the previous speech (after a barge-in)."""
+        ...
+
+
+class Scene(Protocol):
+    """Draws the presenter. Lives in air, on the pacer's thread; must never block on a device or a socket."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels, both even."""
+        ...
+
+    def draw(self, pts: Pts, face: FaceInput) -> VideoFrame:
+        """Draw the picture for `pts` (yuv420p), idle life included.
+
+        Deterministic for one seed and one sequence of calls. When nothing visible changed since the last
+        call, the returned frame carries the *same* pixels object, so that sinks can tell.
+        """
+        ...
+
+    def still(self) -> VideoFrame:
+        """Return the resting portrait: the last rung of the source ladder. Never raises after construction."""
+        ...
+
+
+class VideoSink(Protocol):
+    """Where pictures go. Never sleeps, never owns time; used from one thread."""
+
+    @property
+    def name(self) -> str:
+        """What a user would call it (`/dev/video10`, `show.mp4`)."""
+        ...
+
+    def open(self, width: int, height: int, fps: int) -> None:
+        """Acquire the device. Raises DeviceError."""
+        ...
+
+    def write(self, frame: VideoFrame) -> None:
+        """Send one frame. Raises DeviceLostError when the device is gone."""
+        ...
+
+    def close(self) -> None:
+        """Release the device. Idempotent, never raises."""
+        ...
+
+
+class AudioSink(Protocol):
+    """Where sound goes. Used from one thread."""
+
+    @property
+    def name(self) -> str:
+        """What a user would call it."""
+        ...
+
+    @property
+    def paced(self) -> bool:
+        """True when a device takes samples at its own rate, so that `write` blocks while its buffer is full.
+
+        False for files and null sinks: then the playout thread keeps time.
+        """
+        ...
+
+    def open(self, rate: int) -> None:
+        """Acquire the device, mono at `rate` Hz. Raises DeviceError."""
+        ...
+
+    def write(self, chunk: AudioChunk) -> None:
+        """Take one block. Raises DeviceLostError when the device is gone."""
+        ...
+
+    def latency_ns(self) -> int:
+        """Return the time from `write` returning until a reader of the device hears the block's last sample.
+
+        0 where nobody hears it. Does not block.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release the device. Idempotent, never raises."""
+        ...
+
+
+class PreviewSubscription(Protocol):
+    """One viewer of the preview. Thread-safe; a slow one loses packets and stalls nobody."""
+
+    @property
+    def dropped(self) -> int:
+        """Packets this viewer was too slow for."""
+        ...
+
+    def take(self) -> list[bytes]:
+        """Return the packets that wait, oldest first; never blocks."""
+        ...
+
+    def close(self) -> None:
+        """Leave. Idempotent."""
+        ...
+
+
+class PreviewSource(Protocol):
+    """Live picture and sound for the page; costs nothing while nobody watches."""
+
+    def subscribe(self, wake: Callable[[], None]) -> PreviewSubscription:
+        """Join. `wake` is called from another thread whenever packets wait; it must not block."""
+        ...
+
+
+class Station(Protocol):
+    """The daemon as the control API sees it. All coroutines run on the control loop and return quickly."""
+
+    @property
+    def preview(self) -> PreviewSource:
+        """Live picture and sound."""
+        ...
+
+    async def say(self, text: str, *, emotion: Emotion | None = None, source: str = "api") -> TurnReceipt:
+        """Queue a text to be spoken verbatim. Raises BadInputError, QueueFullError."""
+        ...
+
+    async def ask(self, text: str, *, user: str = "", source: str = "api") -> TurnReceipt:
+        """Queue a viewer's line to be answered. Raises BadInputError, QueueFullError."""
+        ...
+
+    async def interrupt(self, *, clear_queue: bool = False) -> int:
+        """Stop the turn on air now, and drop what waits if asked. Returns how many turns ended. Idempotent."""
+        ...
+
+    async def set_persona(self, name: str) -> PersonaSummary:
+        """Put another persona on air. Raises PersonaError; then nothing changes."""
+        ...
+
+    def personas(self) -> Sequence[PersonaSummary]:
+        """Return the personas that can be chosen."""
+        ...
+
+    def status(self) -> DaemonStatus:
+        """Return a snapshot of everything a user may ask about."""
+        ...
+
+    def devices(self) -> DeviceReport:
+        """Return the cameras and microphones in use and at hand. May take 100 ms; call off the loop."""
+        ...
+
+    def subscribe_events(self, listener: Callable[[dict[str, object]], None]) -> Callable[[], None]:
+        """Register for events (`{"event": "turn_started", ...}`), called on the control loop.
+
+        Returns the function that unregisters.
+        """
+        ...

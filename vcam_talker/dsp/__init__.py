@@ -1,0 +1,1 @@
+"""Pure signal functions: resampling, levels, fades."""

@@ -1,0 +1,1 @@
+"""How it looks: scenes draw the picture, drivers turn speech into mouth movement."""

@@ -1,0 +1,1 @@
+"""The layered vector rig: a presenter drawn from paths, every frame anew."""

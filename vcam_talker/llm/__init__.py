@@ -1,0 +1,1 @@
+"""What to answer: one file per responder."""

@@ -1,0 +1,167 @@
+"""A persona: `personas/NAME/persona.toml` with face, voice, language, greeting, lines and idle style."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from vcam_talker.core.errors import PersonaError
+from vcam_talker.core.paths import builtin_dir, config_dir
+from vcam_talker.core.status import PersonaSummary
+from vcam_talker.core.types import Emotion, VoiceSpec
+from vcam_talker.tomlfile import load_model
+
+PERSONA_FILE = "persona.toml"
+
+Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
+Tag = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]+)*$")]
+"""BCP 47 language tag: `en`, `cmn`, `de`."""
+
+
+class Section(BaseModel):
+    """Frozen; an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FaceSection(Section):
+    """Which scene draws the presenter, and from which file."""
+
+    kind: Literal["rig"] = "rig"
+    file: str = "rig.toml"
+    """Beside persona.toml; what it holds is the scene's business."""
+    seed: int = 1
+    """Of the idle life: blinks, sway, gaze."""
+
+
+class VoiceSection(Section):
+    """One voice."""
+
+    engine: Literal["flite", "espeak-ng", "tone"]
+    name: str = Field(min_length=1, max_length=100)
+    rate: float = Field(1.0, ge=0.5, le=2.0)
+    pitch_semitones: float = Field(0.0, ge=-12, le=12)
+    gain_db: float = Field(0.0, ge=-24, le=12)
+
+    def spec(self, language: str) -> VoiceSpec:
+        """Return the voice as the synthesizers take it."""
+        return VoiceSpec(self.engine, self.name, language, self.rate, self.pitch_semitones, self.gain_db)
+
+
+class IdleSection(Section):
+    """How lively the presenter is when nothing happens; 1 is the scene's own measure."""
+
+    sway: float = Field(1.0, ge=0, le=3)
+    breath: float = Field(1.0, ge=0, le=3)
+    gaze: float = Field(1.0, ge=0, le=3)
+    blinks_per_min: float = Field(15.0, ge=0, le=60)
+
+
+class EmotionSection(Section):
+    """The face at rest, and how strongly emotions show."""
+
+    default: Emotion = Emotion.NEUTRAL
+    strength: float = Field(1.0, ge=0, le=2)
+
+
+class LineSection(Section):
+    """What to answer to what."""
+
+    match: tuple[Line, ...] = Field(min_length=1)
+    """Ways to ask, in any of the persona's languages."""
+    say: tuple[Line, ...] = Field(min_length=1)
+    """Answers, one is chosen; may start with an emotion tag: `[happy] Hello!`."""
+    language: Tag | None = None
+    """Of `say`; default: the persona's."""
+
+
+class Persona(Section):
+    """A whole persona; `root` is where its files lie."""
+
+    title: Line
+    """The name viewers see."""
+    description: str = Field("", max_length=500)
+    language: Tag = "en"
+    greeting: tuple[Line, ...] = ()
+    """Spoken when going on air; one is chosen."""
+    fallback: tuple[Line, ...] = Field(min_length=1)
+    """Answers when nothing matches, in the persona's language."""
+    fallback_by_language: dict[Tag, tuple[Line, ...]] = {}
+    face: FaceSection = FaceSection()
+    voice: VoiceSection
+    voices: dict[Tag, VoiceSection] = {}
+    """Voices for further languages."""
+    idle: IdleSection = IdleSection()
+    emotions: EmotionSection = EmotionSection()
+    lines: tuple[LineSection, ...] = ()
+
+    root: Path = Path()
+    name: str = ""
+
+    def voice_for(self, language: str) -> VoiceSpec:
+        """Return the voice that speaks `language` (empty: the persona's own)."""
+        tag = language or self.language
+        if tag == self.language:
+            return self.voice.spec(tag)
+        if tag in self.voices:
+            return self.voices[tag].spec(tag)
+        # No voice was chosen for this language: espeak-ng speaks a hundred, named by their tag.
+        return VoiceSpec("espeak-ng", tag, tag)
+
+    def summary(self) -> PersonaSummary:
+        """Return what a list of personas shows."""
+        return PersonaSummary(self.name, self.title, self.language, self.description)
+
+
+def persona_dirs() -> list[Path]:
+    """Return where personas are looked for, the user's own first."""
+    return [config_dir() / "personas", builtin_dir("personas")]
+
+
+def load_persona(name: str) -> Persona:
+    """Return the persona called `name`, or the one in the folder that `name` is the path of.
+
+    Raises PersonaError for an unknown name (with the nearest one), a malformed file or a missing asset.
+    """
+    root = _find(name)
+    persona = load_model(root / PERSONA_FILE, Persona, PersonaError)
+    persona = persona.model_copy(update={"root": root, "name": root.name})
+    asset = (root / persona.face.file).resolve()
+    if not asset.is_relative_to(root.resolve()):
+        raise PersonaError(f"persona '{name}'", f"'face.file' points outside its folder ({persona.face.file})",
+                           "Keep the file beside persona.toml")
+    if not asset.is_file():
+        raise PersonaError(f"persona '{name}'", f"lacks the file {persona.face.file} named by 'face.file'",
+                           f"Put it into {root}")
+    return persona
+
+
+def list_personas() -> list[PersonaSummary]:
+    """Return every persona that loads, by name; the user's own hide built-in ones of the same name."""
+    found: dict[str, PersonaSummary] = {}
+    for directory in persona_dirs():
+        for file in sorted(directory.glob(f"*/{PERSONA_FILE}")):
+            if file.parent.name not in found:
+                try:
+                    found[file.parent.name] = load_persona(str(file.parent)).summary()
+                except PersonaError as e:
+                    found[file.parent.name] = PersonaSummary(file.parent.name, file.parent.name, "", f"unusable: {e}")
+    return [found[name] for name in sorted(found)]
+
+
+def _find(name: str) -> Path:
+    if "/" in name or "\\" in name:
+        path = Path(name).expanduser()
+        if (path / PERSONA_FILE).is_file():
+            return path.resolve()
+        raise PersonaError(f"persona '{name}'", f"no {PERSONA_FILE} in that folder", "Name a folder that holds one")
+    for directory in persona_dirs():
+        if (directory / name / PERSONA_FILE).is_file():
+            return directory / name
+    known = sorted({f.parent.name for d in persona_dirs() for f in d.glob(f"*/{PERSONA_FILE}")})
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+    hint = f"Did you mean '{near[0]}'?" if near else f"There are: {', '.join(known) or 'none'}"
+    raise PersonaError(f"persona '{name[:80]}'", "no such persona", hint)

@@ -1,0 +1,42 @@
+"""Which engines there are: kind -> name -> `module:Class`, imported only when chosen."""
+
+from __future__ import annotations
+
+import difflib
+from importlib import import_module
+from typing import Any
+
+from vcam_talker.core.errors import ConfigError
+
+ENGINES: dict[str, dict[str, str]] = {
+    "responder": {
+        "script": "vcam_talker.llm.script:ScriptResponder",
+        "echo": "vcam_talker.llm.echo:EchoResponder",
+    },
+    "synthesizer": {
+        "flite": "vcam_talker.tts.flite:FliteSynthesizer",
+        "espeak-ng": "vcam_talker.tts.espeak_ng:EspeakNgSynthesizer",
+        "tone": "vcam_talker.tts.tone:ToneSynthesizer",
+    },
+    "face_driver": {
+        "phonemes": "vcam_talker.face.phonemes:PhonemeDriver",
+        "audio": "vcam_talker.face.audio:AudioDriver",
+        "still": "vcam_talker.face.still:StillDriver",
+    },
+    "scene": {
+        "rig": "vcam_talker.face.rig.scene:RigScene",
+        "still": "vcam_talker.face.still:StillScene",
+    },
+}
+
+
+def find(kind: str, name: str) -> type[Any]:
+    """Return the class registered under `name`; imports its module. Raises ConfigError for an unknown name."""
+    table = ENGINES[kind]
+    if name not in table:
+        near = difflib.get_close_matches(name, table, n=1)
+        hint = f"Did you mean '{near[0]}'?" if near else f"There are: {', '.join(table)}"
+        raise ConfigError(f"{kind} '{name}'", "no such engine", hint)
+    module, _, attribute = table[name].partition(":")
+    found: type[Any] = getattr(import_module(module), attribute)
+    return found

@@ -1,0 +1,1 @@
+"""Who speaks next: the queue, the turns, what was heard of each."""

@@ -48,7 +48,9 @@ class VoiceSection(Section):
 
     def spec(self, language: str) -> VoiceSpec:
         """Return the voice as the synthesizers take it."""
-        return VoiceSpec(self.engine, self.name, language, self.rate, self.pitch_semitones, self.gain_db)
+        return VoiceSpec(
+            self.engine, self.name, language, self.rate, self.pitch_semitones, self.gain_db
+        )
 
 
 class IdleSection(Section):
@@ -131,11 +133,17 @@ def load_persona(name: str) -> Persona:
     persona = persona.model_copy(update={"root": root, "name": root.name})
     asset = (root / persona.face.file).resolve()
     if not asset.is_relative_to(root.resolve()):
-        raise PersonaError(f"persona '{name}'", f"'face.file' points outside its folder ({persona.face.file})",
-                           "Keep the file beside persona.toml")
+        raise PersonaError(
+            f"persona '{name}'",
+            f"'face.file' points outside its folder ({persona.face.file})",
+            "Keep the file beside persona.toml",
+        )
     if not asset.is_file():
-        raise PersonaError(f"persona '{name}'", f"lacks the file {persona.face.file} named by 'face.file'",
-                           f"Put it into {root}")
+        raise PersonaError(
+            f"persona '{name}'",
+            f"lacks the file {persona.face.file} named by 'face.file'",
+            f"Put it into {root}",
+        )
     return persona
 
 
@@ -148,7 +156,9 @@ def list_personas() -> list[PersonaSummary]:
                 try:
                     found[file.parent.name] = load_persona(str(file.parent)).summary()
                 except PersonaError as e:
-                    found[file.parent.name] = PersonaSummary(file.parent.name, file.parent.name, "", f"unusable: {e}")
+                    found[file.parent.name] = PersonaSummary(
+                        file.parent.name, file.parent.name, "", f"unusable: {e}"
+                    )
     return [found[name] for name in sorted(found)]
 
 
@@ -157,7 +167,9 @@ def _find(name: str) -> Path:
         path = Path(name).expanduser()
         if (path / PERSONA_FILE).is_file():
             return path.resolve()
-        raise PersonaError(f"persona '{name}'", f"no {PERSONA_FILE} in that folder", "Name a folder that holds one")
+        raise PersonaError(
+            f"persona '{name}'", f"no {PERSONA_FILE} in that folder", "Name a folder that holds one"
+        )
     for directory in persona_dirs():
         if (directory / name / PERSONA_FILE).is_file():
             return directory / name

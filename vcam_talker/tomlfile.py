@@ -31,7 +31,9 @@ def load_toml(path: Path, error: type[ConfigError] = ConfigError) -> dict[str, A
     try:
         return tomllib.loads(raw)
     except tomllib.TOMLDecodeError as e:
-        raise error(str(path), f"is not valid TOML: {e}", "Quote texts, and write tables as [name]") from None
+        raise error(
+            str(path), f"is not valid TOML: {e}", "Quote texts, and write tables as [name]"
+        ) from None
 
 
 def load_model(path: Path, model: type[M], error: type[ConfigError] = ConfigError) -> M:
@@ -126,4 +128,3 @@ def find_line(text: str, location: list[str]) -> int | None:
 
 def _unquote(part: str) -> str:
     return part.strip().strip("\"'")
-

@@ -51,7 +51,9 @@ class Synthesizer(Protocol):
         """Return the voices on this machine; empty when the program is missing. Blocks (may start a program)."""
         ...
 
-    def synthesize(self, sentence: Sentence, spec: VoiceSpec, cancelled: Cancelled) -> Iterator[Speech]:
+    def synthesize(
+        self, sentence: Sentence, spec: VoiceSpec, cancelled: Cancelled
+    ) -> Iterator[Speech]:
         """Yield the sentence's sound in one or more parts, first part as early as possible.
 
         Blocking; called from a worker thread. Stops within 50 ms of `cancelled()` turning true.
@@ -190,7 +192,9 @@ class Station(Protocol):
         """Live picture and sound."""
         ...
 
-    async def say(self, text: str, *, emotion: Emotion | None = None, source: str = "api") -> TurnReceipt:
+    async def say(
+        self, text: str, *, emotion: Emotion | None = None, source: str = "api"
+    ) -> TurnReceipt:
         """Queue a text to be spoken verbatim. Raises BadInputError, QueueFullError."""
         ...
 

@@ -48,9 +48,7 @@ class VoiceSection(Section):
 
     def spec(self, language: str) -> VoiceSpec:
         """Return the voice as the synthesizers take it."""
-        return VoiceSpec(
-            self.engine, self.name, language, self.rate, self.pitch_semitones, self.gain_db
-        )
+        return VoiceSpec(self.engine, self.name, language, self.rate, self.pitch_semitones, self.gain_db)
 
 
 class IdleSection(Section):

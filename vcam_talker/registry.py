@@ -31,7 +31,7 @@ ENGINES: dict[str, dict[str, str]] = {
 
 
 def find(kind: str, name: str) -> type[Any]:
-    """Return the class registered under `name`; imports its module. Raises ConfigError for an unknown name."""
+    """Return the class registered under `name`, importing its module. Raises ConfigError when unknown."""
     table = ENGINES[kind]
     if name not in table:
         near = difflib.get_close_matches(name, table, n=1)

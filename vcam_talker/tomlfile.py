@@ -1,4 +1,4 @@
-"""Read a TOML file into a pydantic model; every mistake gets its line and, where one is near, a suggestion."""
+"""Read TOML into a pydantic model; a mistake gets its line and, where one is near, a suggestion."""
 
 from __future__ import annotations
 
@@ -31,9 +31,7 @@ def load_toml(path: Path, error: type[ConfigError] = ConfigError) -> dict[str, A
     try:
         return tomllib.loads(raw)
     except tomllib.TOMLDecodeError as e:
-        raise error(
-            str(path), f"is not valid TOML: {e}", "Quote texts, and write tables as [name]"
-        ) from None
+        raise error(str(path), f"is not valid TOML: {e}", "Quote texts, and write tables as [name]") from None
 
 
 def load_model(path: Path, model: type[M], error: type[ConfigError] = ConfigError) -> M:

@@ -48,12 +48,10 @@ class Synthesizer(Protocol):
         ...
 
     def voices(self) -> Sequence[VoiceInfo]:
-        """Return the voices on this machine; empty when the program is missing. Blocks (may start a program)."""
+        """Return the voices on this machine; empty when the program is missing. May start a program."""
         ...
 
-    def synthesize(
-        self, sentence: Sentence, spec: VoiceSpec, cancelled: Cancelled
-    ) -> Iterator[Speech]:
+    def synthesize(self, sentence: Sentence, spec: VoiceSpec, cancelled: Cancelled) -> Iterator[Speech]:
         """Yield the sentence's sound in one or more parts, first part as early as possible.
 
         Blocking; called from a worker thread. Stops within 50 ms of `cancelled()` turning true.
@@ -98,7 +96,7 @@ class Scene(Protocol):
         ...
 
     def still(self) -> VideoFrame:
-        """Return the resting portrait: the last rung of the source ladder. Never raises after construction."""
+        """Return the resting portrait, the last rung of the source ladder. Never raises."""
         ...
 
 
@@ -192,9 +190,7 @@ class Station(Protocol):
         """Live picture and sound."""
         ...
 
-    async def say(
-        self, text: str, *, emotion: Emotion | None = None, source: str = "api"
-    ) -> TurnReceipt:
+    async def say(self, text: str, *, emotion: Emotion | None = None, source: str = "api") -> TurnReceipt:
         """Queue a text to be spoken verbatim. Raises BadInputError, QueueFullError."""
         ...
 

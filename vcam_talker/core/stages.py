@@ -199,7 +199,7 @@ class Station(Protocol):
         ...
 
     async def interrupt(self, *, clear_queue: bool = False) -> int:
-        """Stop the turn on air now, and drop what waits if asked. Returns how many turns ended. Idempotent."""
+        """Stop the turn on air, and drop what waits if asked. Returns how many turns ended. Idempotent."""
         ...
 
     async def set_persona(self, name: str) -> PersonaSummary:

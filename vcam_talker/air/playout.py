@@ -1,0 +1,111 @@
+"""The playout thread: 10 ms of sound after 10 ms of sound, for ever, to microphone, preview and files."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+
+from vcam_talker.air.feed import SpeechFeed
+from vcam_talker.air.playout_clock import PlayoutClock
+from vcam_talker.air.reopen import Keeper
+from vcam_talker.air.timeline import QUANTUM, Timeline
+from vcam_talker.core.clock import MonotonicClock
+from vcam_talker.core.errors import DeviceError, DeviceLostError
+from vcam_talker.core.stages import AudioSink
+from vcam_talker.core.types import AudioChunk
+
+log = logging.getLogger(__name__)
+
+# A stall longer than this (suspend, a stopped process) is not caught up with: no burst afterwards.
+_STALL_NS = 100_000_000
+
+
+class Playout:
+    """Owns the sound devices' thread and feeds the media clock.
+
+    An open, paced microphone sets the pace: its blocking write is the clock. Without one (null, file, or
+    while the device is lost) the thread keeps time itself, continuing the same line.
+    """
+
+    def __init__(
+        self,
+        timeline: Timeline,
+        feed: SpeechFeed,
+        playout_clock: PlayoutClock,
+        clock: MonotonicClock,
+        microphone: Keeper[AudioSink],
+        taps: Sequence[AudioSink],
+        *,
+        idle_latency_ns: int,
+        offset_ns: int = 0,
+    ) -> None:
+        self._timeline = timeline
+        self._feed = feed
+        self._playout_clock = playout_clock
+        self._clock = clock
+        self._microphone = microphone
+        self._taps = taps
+        self._idle_latency_ns = idle_latency_ns
+        self._offset_ns = offset_ns
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="playout")
+        self._blocks = 0
+        self.samples_written = 0
+        """To the microphone."""
+
+    def start(self) -> None:
+        """Begin; returns at once."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the block in work."""
+        self._stop.set()
+        self._thread.join(timeout=5)
+
+    @property
+    def written(self) -> int:
+        """Samples that have left the timeline since start."""
+        return self._blocks * QUANTUM
+
+    def _run(self) -> None:
+        device: AudioSink | None = None
+        self._playout_clock.restart(0, self._idle_latency_ns + self._offset_ns)
+        while not self._stop.is_set():
+            self._feed.drain()
+            chunk = self._timeline.pull()
+            for tap in self._taps:
+                self._tap(tap, chunk)
+            self._blocks += 1
+            current = self._microphone.current()
+            if current is not device:
+                device = current
+                latency_ns = device.latency_ns() if device and device.paced else self._idle_latency_ns
+                self._playout_clock.restart(self.written, latency_ns + self._offset_ns)
+            if device is not None:
+                self._write(device, chunk)
+            if device is not None and device.paced and self._microphone.state == "open":
+                self._playout_clock.mark(self.written, device.latency_ns() + self._offset_ns)
+            else:
+                self._keep_time()
+
+    def _write(self, device: AudioSink, chunk: AudioChunk) -> None:
+        try:
+            device.write(chunk)
+            self.samples_written += len(chunk.samples)
+        except DeviceLostError as e:
+            self._microphone.lost(e)
+
+    def _tap(self, tap: AudioSink, chunk: AudioChunk) -> None:
+        try:
+            tap.write(chunk)
+        except DeviceError as e:
+            # A recorder whose disk is full must not silence the microphone; it says so once itself.
+            log.debug("%s", e)
+
+    def _keep_time(self) -> None:
+        due_ns = self._playout_clock.write_time_of(self.written)
+        if self._clock.now_ns() - due_ns > _STALL_NS:
+            self._playout_clock.restart(self.written, self._idle_latency_ns + self._offset_ns)
+            return
+        self._clock.sleep_until_ns(due_ns)

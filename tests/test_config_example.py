@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,7 +43,7 @@ def test_example_shows_every_key() -> None:
 
 def test_every_key_and_table_is_explained() -> None:
     lines = EXAMPLE.read_text(encoding="utf-8").splitlines()
-    for before, line in zip(lines, lines[1:], strict=False):
+    for before, line in itertools.pairwise(lines):
         if line.startswith("[") or ("=" in line and not line.startswith("#")):
             # `height` shares the remark of `width`.
             assert before.startswith("#") or line.startswith("height"), line

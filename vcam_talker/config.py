@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from vcam_talker.core.errors import ConfigError
 from vcam_talker.core.paths import config_dir
 from vcam_talker.tomlfile import load_model
 
@@ -144,7 +145,10 @@ def load_config(path: Path | None = None) -> Config:
 
 
 def override(config: Config, changes: dict[str, Any]) -> Config:
-    """Return `config` with dotted keys replaced (`{"camera.device": "null"}`), validated again."""
+    """Return `config` with dotted keys replaced (`{"camera.device": "null"}`), validated again.
+
+    Raises ConfigError naming the key.
+    """
     data = config.model_dump()
     for dotted, value in changes.items():
         *tables, key = dotted.split(".")
@@ -152,4 +156,18 @@ def override(config: Config, changes: dict[str, Any]) -> Config:
         for table in tables:
             target = target[table]
         target[key] = value
-    return Config.model_validate(data)
+    try:
+        return Config.model_validate(data)
+    except ValidationError as e:
+        first = e.errors()[0]
+        dotted = ".".join(str(part) for part in first["loc"])
+        why = f"{first['input']!r} can't be used: {first['msg'].removeprefix('Value error, ')}"
+        raise ConfigError(f"'{dotted}'", why) from None
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Return (width, height) of `1280x720`. Raises ConfigError."""
+    width, _, height = text.lower().partition("x")
+    if not (width.isdecimal() and height.isdecimal()):
+        raise ConfigError(f"size '{text[:40]}'", "is not WIDTHxHEIGHT", "Write it like 1280x720")
+    return int(width), int(height)

@@ -21,7 +21,7 @@ _REST_FRAMES = 90
 
 
 class FaceDirector:
-    """What the face is to show beside the mouth: mood and activity. Written by the show, read by the painter."""
+    """Mood and activity, which the face shows beside the mouth. Written by the show, read by the painter."""
 
     def __init__(self, emotion: Emotion) -> None:
         self.emotion = emotion
@@ -46,7 +46,7 @@ class Painter:
         self.rung: Rung = "idle"
 
     def swap(self, scene: Scene) -> None:
-        """Put another scene on air, from the next frame on. Thread-safe; raises ValueError on another size."""
+        """Put another scene on air from the next frame on. Thread-safe; ValueError on another size."""
         if scene.size != self._scene.size:
             raise ValueError(f"scene of {scene.size} in a picture of {self._scene.size}")
         still = scene.still()
@@ -76,7 +76,7 @@ class Painter:
             return None
         try:
             frame = draw()
-        except Exception:  # noqa: BLE001 - whatever a scene does, the picture goes on
+        except Exception:  # this is a supervisor: whatever a scene does, the picture goes on
             log.exception("the scene failed to draw; the still picture takes over")
             self._failures += 1
             if self._failures >= _FAILURES_TO_REST:

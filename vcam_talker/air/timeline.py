@@ -205,6 +205,11 @@ class Timeline:
         """The turn whose speech is leaving, or NO_TURN."""
         return self._turn
 
+    @property
+    def played_s(self) -> float:
+        """How much of the turn on air has left."""
+        return self._played / MOUTH_RATE_HZ
+
     def _quantum(self, index: int) -> Quantum:
         ahead = index - self._pulled
         if ahead >= 0:

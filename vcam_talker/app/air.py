@@ -1,0 +1,143 @@
+"""Put air together: devices, clock, timeline, pacer, playout, supervisor, from configuration."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from vcam_talker import registry
+from vcam_talker.air.feed import SpeechFeed
+from vcam_talker.air.pacer import Pacer, SentListener
+from vcam_talker.air.pacing import PacingMeter
+from vcam_talker.air.painter import FaceDirector, Painter
+from vcam_talker.air.playout import Playout
+from vcam_talker.air.playout_clock import PlayoutClock
+from vcam_talker.air.reopen import Keeper
+from vcam_talker.air.sinks.preview import PreviewHub
+from vcam_talker.air.supervisor import Limits, Supervisor
+from vcam_talker.air.timeline import Timeline, TimelineEvent
+from vcam_talker.app.outputs import Outputs
+from vcam_talker.config import Config
+from vcam_talker.core.clock import MonotonicClock
+from vcam_talker.core.stages import Scene
+from vcam_talker.core.status import SinkView
+from vcam_talker.core.types import NS_PER_S, SAMPLE_RATE
+from vcam_talker.engine.process import engine_main
+from vcam_talker.persona import Persona
+
+log = logging.getLogger(__name__)
+
+# Without a microphone there is no latency to follow; this keeps a picture's sound committed before it.
+_IDLE_LATENCY_NS = 40_000_000
+
+
+def make_scene(persona: Persona, config: Config) -> Scene:
+    """Build the persona's picture; 0.1 to 0.5 s. Raises PersonaError."""
+    scene: Scene = registry.find("scene", persona.face.kind)(persona, config.air.width, config.air.height)
+    return scene
+
+
+class Air:
+    """Everything that must never stop, started in the order that puts the picture on the camera first."""
+
+    def __init__(
+        self,
+        config: Config,
+        persona: Persona,
+        scene: Scene,
+        outputs: Outputs,
+        clock: MonotonicClock,
+        on_timeline: Callable[[TimelineEvent], None],
+        on_engine: Callable[[dict[str, Any]], None],
+        on_sent: SentListener | None,
+    ) -> None:
+        self._config = config
+        air, microphone = config.air, config.microphone
+        self.timeline = Timeline(on_timeline)
+        self.feed = SpeechFeed(self.timeline, lambda: self.supervisor.replace())
+        self.clock = PlayoutClock(clock, SAMPLE_RATE, _IDLE_LATENCY_NS)
+        self.mood = FaceDirector(persona.emotions.default)
+        self.painter = Painter(self.timeline, scene, self.mood)
+        self.meter = PacingMeter(air.fps)
+        self.preview = PreviewHub(config.preview)
+        self.outputs = outputs
+        self.camera = Keeper(
+            outputs.camera, lambda s: s.open(air.width, air.height, air.fps), retry_first=False
+        )
+        self.microphone = Keeper(outputs.microphone, lambda s: s.open(SAMPLE_RATE), retry_first=True)
+        self.playout = Playout(
+            self.timeline,
+            self.feed,
+            self.clock,
+            clock,
+            self.microphone,
+            [self.preview.audio, *outputs.audio_taps],
+            idle_latency_ns=_IDLE_LATENCY_NS,
+            offset_ns=int(microphone.av_offset_ms * 1e6),
+        )
+        self.pacer = Pacer(
+            self.painter, self.clock, clock, air.fps, self.camera, [self.preview], self.meter, on_sent
+        )
+        engine = config.engine
+        self.supervisor = Supervisor(
+            engine_main,
+            self.feed,
+            clock,
+            Limits(engine.heartbeat_timeout_s, engine.start_timeout_s, engine.backoff_max_s, engine.ahead_ms),
+            on_engine,
+            persona=str(persona.root),
+            voice_engine=config.voice.engine,
+            log_level=config.log_level,
+        )
+
+    def start(self) -> None:
+        """Go on air. Raises DeviceError when a device that was named can't be opened."""
+        self.camera.open_now()
+        if self._config.microphone.device == "auto":
+            # May have to start a sound server first; the picture does not wait for it.
+            self.microphone.open_later()
+        else:
+            self.microphone.open_now()
+        self.playout.start()
+        self.pacer.start()
+
+    def stop(self) -> None:
+        """Leave the air; within a few seconds. Safe after a start that failed half-way."""
+        self.supervisor.stop()
+        self.pacer.stop()
+        self.playout.stop()
+        self.camera.close()
+        self.microphone.close()
+        self.feed.detach()
+        self.preview.close()
+
+    def sink_views(self) -> tuple[SinkView, ...]:
+        """Return the devices for `status`."""
+        camera, microphone = self.camera, self.microphone
+        latency_ms = None
+        if microphone.state == "open" and microphone.sink.paced:
+            latency_ms = round(microphone.sink.latency_ns() / 1e6, 1)
+        return (
+            SinkView(
+                self.outputs.camera_kind,
+                camera.sink.name,
+                camera.state,
+                camera.detail or self.outputs.camera_note,
+                self.pacer.frames_written,
+                camera.reopened,
+            ),
+            SinkView(
+                self.outputs.microphone_kind,
+                microphone.sink.name,
+                microphone.state,
+                microphone.detail,
+                self.playout.samples_written,
+                microphone.reopened,
+                latency_ms,
+            ),
+        )
+
+    def media_clock_s(self) -> float:
+        """Return the position of the audience."""
+        return round(self.clock.now() / NS_PER_S, 3)

@@ -1,0 +1,151 @@
+"""Run the daemon: lock, air, control server, signals, a clean end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from vcam_talker.app.air import Air, make_scene
+from vcam_talker.app.frame_log import FrameLog
+from vcam_talker.app.lock import DaemonLock
+from vcam_talker.app.outputs import make_outputs
+from vcam_talker.app.station import LiveStation
+from vcam_talker.config import Config
+from vcam_talker.control.address import publish_address, remove_address
+from vcam_talker.control.listen import bind, check_exposure, url_of
+from vcam_talker.core.clock import SystemClock
+from vcam_talker.persona import load_persona
+
+log = logging.getLogger(__name__)
+
+# Threads take turns at the interpreter this often (default 5 ms): the pacer must not wait for a long
+# request handler.
+_SWITCH_INTERVAL_S = 0.0005
+_MICROPHONE_PATIENCE_S = 3.0
+
+
+def run_daemon(
+    config: Config,
+    *,
+    for_s: float | None,
+    frame_log: Path | None,
+    announce: Callable[[str], None],
+) -> None:
+    """Be on air until a signal comes or `for_s` seconds are over. Blocks.
+
+    Raises ConfigError, PersonaError, DeviceError, AlreadyRunningError; then nothing is left behind.
+    """
+    with DaemonLock():
+        asyncio.run(_Daemon(config, for_s, frame_log, announce).run())
+
+
+class _Daemon:
+    """The life of one daemon process."""
+
+    def __init__(
+        self, config: Config, for_s: float | None, frame_log: Path | None, announce: Callable[[str], None]
+    ) -> None:
+        self._config = config
+        self._for_s = for_s
+        self._frame_log = FrameLog(frame_log) if frame_log else None
+        self._announce = announce
+        self._stop = asyncio.Event()
+
+    async def run(self) -> None:
+        """Go on air; return when told to stop."""
+        sys.setswitchinterval(_SWITCH_INTERVAL_S)
+        config = self._config
+        check_exposure(config.control)
+        sock = bind(config.control.host, config.control.port)
+        try:
+            persona = load_persona(config.persona)
+            clock = SystemClock()
+            station = LiveStation(config, persona, clock)
+            station.url = url_of(sock)
+            air = Air(
+                config,
+                persona,
+                make_scene(persona, config),
+                make_outputs(config),
+                clock,
+                station.on_timeline,
+                station.on_engine,
+                self._frame_log.note if self._frame_log else None,
+            )
+            station.air = air
+            try:
+                air.start()
+                air.supervisor.start()
+                await self._serve(station, air, sock)
+            finally:
+                await asyncio.to_thread(air.stop)
+        finally:
+            sock.close()
+            remove_address()
+            if self._frame_log:
+                self._frame_log.flush()
+
+    async def _serve(self, station: LiveStation, air: Air, sock: socket.socket) -> None:
+        # Imported only now: it takes half a second, and the picture is already on the camera.
+        from vcam_talker.control.server import ControlServer
+
+        self._catch_signals()
+        server = ControlServer(station, self._config.control, sock)
+        async with server:
+            publish_address(station.url, self._config.control.token)
+            # What lives for ever need not be looked at by every garbage collection.
+            gc.collect()
+            gc.freeze()
+            async with asyncio.TaskGroup() as tasks:
+                running = [tasks.create_task(station.tick_forever()), tasks.create_task(self._housekeeping())]
+                running.append(tasks.create_task(self._introduce(station, air)))
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._stop.wait(), self._for_s)
+                for task in running:
+                    task.cancel()
+
+    async def _housekeeping(self) -> None:
+        while True:
+            await asyncio.sleep(1)
+            if self._frame_log:
+                self._frame_log.flush()
+
+    async def _introduce(self, station: LiveStation, air: Air) -> None:
+        """Say where we are, once the microphone is there or has failed."""
+        waited_s = 0.0
+        while (
+            air.microphone.state != "open" and not air.microphone.detail and waited_s < _MICROPHONE_PATIENCE_S
+        ):
+            await asyncio.sleep(0.1)
+            waited_s += 0.1
+        for line in _where(station, air):
+            self._announce(line)
+
+    def _catch_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with contextlib.suppress(NotImplementedError):  # Windows: Ctrl+C raises KeyboardInterrupt
+                loop.add_signal_handler(number, self._stop.set)
+
+
+def _where(station: LiveStation, air: Air) -> list[str]:
+    status = station.status()
+    camera, microphone = status.sinks[:2]
+    lines = [f"{status.persona.title} is on air, {status.width}x{status.height} at {status.pacing.fps} fps."]
+    if camera.kind == "null":
+        lines.append(f"  camera      none. {camera.detail}")
+    else:
+        lines.append(f"  camera      {camera.name}")
+    if microphone.state == "open" or not microphone.detail:
+        lines.append(f"  microphone  {microphone.name}")
+    else:
+        lines.append(f"  microphone  none. {microphone.detail}")
+    lines.append(f"  page        {status.url}/")
+    return lines

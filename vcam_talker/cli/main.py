@@ -1,0 +1,35 @@
+"""The verb table. Heavy modules are imported by the verb that needs them, so that `say` answers at once."""
+
+from __future__ import annotations
+
+import click
+
+from vcam_talker import __version__
+from vcam_talker.cli import offline, remote, running
+
+_EPILOG = """Exit codes: 0 done, 1 internal fault, 2 wrong usage, 3 configuration or persona, 4 device,
+5 no daemon is running, 6 a daemon is already running, 7 bad input, 8 a voice or model failed."""
+
+
+@click.group(
+    epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.version_option(__version__, prog_name="vcam-talker")
+def main() -> None:
+    """Put a talking person on a virtual webcam and a virtual microphone, around the clock."""
+
+
+for _verb in (
+    running.run,
+    remote.say,
+    remote.ask,
+    remote.interrupt,
+    remote.persona,
+    remote.status,
+    remote.devices,
+    offline.doctor,
+    offline.render,
+    offline.bench,
+    offline.setup,
+):
+    main.add_command(_verb)

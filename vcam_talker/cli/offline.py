@@ -1,0 +1,121 @@
+"""Verbs that need no daemon: doctor, render, bench, setup."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from vcam_talker.cli.output import json_option, print_json, speaks_errors
+from vcam_talker.core.errors import ExitCode
+from vcam_talker.core.types import Emotion
+
+_BENCHES = ["pacing", "latency", "av-sync", "idle", "start", "render"]
+
+
+@click.command(epilog="Example:  vcam-talker doctor")
+@click.option("--config", "config_path", type=click.Path(path_type=Path), help="TOML file to use.")
+@json_option
+@speaks_errors
+def doctor(config_path: Path | None, as_json: bool) -> None:
+    """Check this machine: what works, what is missing, and the command that mends it."""
+    from dataclasses import asdict
+
+    from vcam_talker.config import load_config
+    from vcam_talker.doctor import diagnose, render_findings
+
+    findings = diagnose(load_config(config_path))
+    if as_json:
+        print_json([asdict(f) for f in findings])
+    else:
+        click.echo(render_findings(findings))
+    if any(f.state == "fail" for f in findings):
+        raise SystemExit(int(ExitCode.DEVICE))
+
+
+@click.command(
+    epilog="""Examples:
+
+\b
+  vcam-talker render --persona mira --text "Hello, world." --out hello.mp4
+  vcam-talker render --audio speech.wav --out speech.mp4
+"""
+)
+@click.option("--persona", default="mira", show_default=True, help="Who speaks.")
+@click.option("--text", help="What to say.")
+@click.option("--audio", type=click.Path(path_type=Path), help="WAV whose speech moves the lips.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="FILE.mp4 to write.")
+@click.option("--emotion", type=click.Choice([e.value for e in Emotion]), help="How it is said.")
+@click.option("--size", default="1280x720", show_default=True, metavar="WxH")
+@click.option("--fps", default=30, show_default=True, type=click.IntRange(10, 60))
+@json_option
+@speaks_errors
+def render(
+    persona: str,
+    text: str | None,
+    audio: Path | None,
+    out: Path,
+    emotion: str | None,
+    size: str,
+    fps: int,
+    as_json: bool,
+) -> None:
+    """Make a video file of a persona speaking TEXT or the sound of AUDIO, faster than real time."""
+    from vcam_talker.app.render import render_file
+    from vcam_talker.config import parse_size
+
+    if (text is None) == (audio is None):
+        raise click.UsageError("give either --text or --audio")
+    mood = Emotion(emotion) if emotion else None
+    report = render_file(persona, out, text=text, audio=audio, emotion=mood, size=parse_size(size), fps=fps)
+    if as_json:
+        print_json(report)
+    else:
+        click.echo(
+            f"{out}: {report.duration_s:.1f} s, {report.frames} frames, made in {report.took_s:.1f} s"
+            f" ({report.speed:.1f}x real time)"
+        )
+
+
+@click.command(epilog="Example:  vcam-talker bench latency --json")
+@click.argument("name", type=click.Choice(_BENCHES))
+@click.option("--seconds", type=click.FloatRange(min=1), help="How long to measure, where it matters.")
+@click.option("--camera", default="null", show_default=True, help="Camera for the daemon under test.")
+@json_option
+@speaks_errors
+def bench(name: str, seconds: float | None, camera: str, as_json: bool) -> None:
+    """Measure the figure NAME on this machine, through the real daemon."""
+    from vcam_talker.bench import run_bench
+
+    report = run_bench(name, seconds=seconds, camera=camera)
+    if as_json:
+        print_json(report.as_dict())
+    else:
+        for line in report.lines():
+            click.echo(line)
+    if not report.met:
+        raise SystemExit(int(ExitCode.INTERNAL))
+
+
+@click.group(epilog="Example:  vcam-talker setup camera")
+def setup() -> None:
+    """Prepare this machine; asks before it changes anything."""
+
+
+@setup.command("camera", epilog="Example:  vcam-talker setup camera --dry-run")
+@click.option("--dry-run", is_flag=True, help="Only show what would be done.")
+@click.option("--remove", is_flag=True, help="Undo it.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@speaks_errors
+def setup_camera(dry_run: bool, remove: bool, yes: bool) -> None:
+    """Add the virtual camera: v4l2loopback with a fixed number and name, there after every boot."""
+    from vcam_talker.config import load_config
+    from vcam_talker.setup_camera import run_setup
+
+    run_setup(
+        load_config(),
+        dry_run=dry_run,
+        remove=remove,
+        ask=(lambda _question: True) if yes else click.confirm,
+        announce=click.echo,
+    )

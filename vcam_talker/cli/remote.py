@@ -1,0 +1,142 @@
+"""Verbs that talk to the running daemon."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from vcam_talker.cli.output import json_option, print_json, speaks_errors
+from vcam_talker.control.client import ControlClient
+from vcam_talker.core.errors import BadInputError
+from vcam_talker.core.status import TurnReceipt
+from vcam_talker.core.types import Emotion
+
+_MAX_STDIN_BYTES = 1_000_000
+
+
+def _text(words: tuple[str, ...]) -> str:
+    """Return the words as one text; `-` reads standard input."""
+    if words != ("-",):
+        return " ".join(words)
+    data = sys.stdin.buffer.read(_MAX_STDIN_BYTES + 1)
+    if len(data) > _MAX_STDIN_BYTES:
+        raise BadInputError("standard input", "is longer than 1 MB", "Send it in pieces")
+    return data.decode("utf-8", errors="replace")
+
+
+def _print_receipt(receipt: TurnReceipt, *, as_json: bool) -> None:
+    if as_json:
+        print_json(receipt)
+        return
+    where = "now" if receipt.position == 0 else f"after {receipt.position} more"
+    click.echo(f"turn {receipt.turn}: {where}{f' ({receipt.note})' if receipt.note else ''}")
+
+
+@click.command(epilog='Example:  vcam-talker say "Welcome to the show!" --emotion happy')
+@click.argument("text", nargs=-1, required=True)
+@click.option("--emotion", type=click.Choice([e.value for e in Emotion]), help="How it is said.")
+@json_option
+@speaks_errors
+def say(text: tuple[str, ...], emotion: str | None, as_json: bool) -> None:
+    """Speak TEXT word for word; `-` reads it from standard input."""
+    _print_receipt(ControlClient.discover().say(_text(text), emotion=emotion), as_json=as_json)
+
+
+@click.command(epilog='Example:  vcam-talker ask "Do you ship to Norway?" --user ada')
+@click.argument("text", nargs=-1, required=True)
+@click.option("--user", default="", help="Who asks.")
+@json_option
+@speaks_errors
+def ask(text: tuple[str, ...], user: str, as_json: bool) -> None:
+    """Answer TEXT as if a viewer had typed it; `-` reads it from standard input."""
+    _print_receipt(ControlClient.discover().ask(_text(text), user=user), as_json=as_json)
+
+
+@click.command(epilog="Example:  vcam-talker interrupt --clear")
+@click.option("--clear", "clear_queue", is_flag=True, help="Drop what waits, too.")
+@json_option
+@speaks_errors
+def interrupt(clear_queue: bool, as_json: bool) -> None:
+    """Stop what is being said, at once."""
+    ended = ControlClient.discover().interrupt(clear_queue=clear_queue)
+    if as_json:
+        print_json({"ended": ended})
+    else:
+        click.echo("nothing was being said" if ended == 0 else f"stopped {ended} turn{'s' * (ended > 1)}")
+
+
+@click.command(epilog="Example:  vcam-talker persona mira")
+@click.argument("name", required=False)
+@json_option
+@speaks_errors
+def persona(name: str | None, as_json: bool) -> None:
+    """Put persona NAME on air; without NAME list what there is."""
+    if name is not None:
+        chosen = ControlClient.discover().persona(name)
+        if as_json:
+            print_json(chosen)
+        else:
+            click.echo(f"{chosen.title} is on air")
+        return
+    from vcam_talker.persona import list_personas
+
+    found = list_personas()
+    if as_json:
+        print_json([{"name": p.name, "title": p.title, "language": p.language} for p in found])
+        return
+    for p in found:
+        click.echo(f"{p.name:16} {p.language:6} {p.title}. {p.description}")
+
+
+@click.command(epilog="Example:  vcam-talker status --json")
+@json_option
+@speaks_errors
+def status(as_json: bool) -> None:
+    """Tell who is on air, what is said, what waits, and how well it runs."""
+    report = ControlClient.discover().status()
+    if as_json:
+        print_json(report)
+        return
+    for line in _status_lines(report):
+        click.echo(line)
+
+
+@click.command(epilog="Example:  vcam-talker devices")
+@json_option
+@speaks_errors
+def devices(as_json: bool) -> None:
+    """List the cameras and microphones of this machine; works without a daemon, too."""
+    from vcam_talker.air.devices import list_devices
+
+    report = list_devices()
+    if as_json:
+        print_json(report)
+        return
+    for device in (*report.cameras, *report.microphones):
+        mark = "+" if device.usable else "-"
+        click.echo(f"{mark} {device.kind:11} {device.id:24} {device.label}  {device.detail}")
+    for note in report.notes:
+        click.echo(f"  {note}")
+
+
+def _status_lines(report: dict[str, Any]) -> list[str]:
+    pacing, engine = report["pacing"], report["engine"]
+    lines = [
+        f"{report['persona']['title']} on air for {report['uptime_s']:.0f} s, {report['width']}x{report['height']}"
+        f" at {pacing['fps']} fps, {report['url']}",
+        f"  picture     {pacing['rung']}, {pacing['frames']} frames, {pacing['late']} late,"
+        f" {pacing['repeated']} repeated, {pacing['skipped']} skipped, p99 {pacing['deviation_p99_ms']} ms,"
+        f" longest gap {pacing['longest_gap_ms']} ms",
+        f"  engine      {engine['state']}, {engine['restarts']} restarts",
+        f"  cost        {report['cpu_percent']} % of a core, {report['rss_mb']} MB",
+    ]
+    for sink in report["sinks"]:
+        latency = f", {sink['latency_ms']} ms to a reader" if sink["latency_ms"] is not None else ""
+        lines.append(f"  {sink['kind']:11} {sink['name']} {sink['state']}{latency}")
+    if report["on_air"]:
+        lines.append(f"  now         {report['on_air']['answer'] or report['on_air']['text']}")
+    lines += [f"  next        {turn['text']}" for turn in report["queue"]]
+    lines += [f"  ! {warning}" for warning in report["warnings"]]
+    return lines

@@ -1,0 +1,242 @@
+"""The director: one floor, one turn at a time, a bounded queue, interruptions at any moment.
+
+Lives in air, on the control loop, so that what viewers asked survives the engine. All methods run there.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from vcam_talker.core.clock import MonotonicClock
+from vcam_talker.core.errors import QueueFullError
+from vcam_talker.core.status import TurnReceipt, TurnState, TurnView
+from vcam_talker.core.types import NS_PER_S, Activity, Emotion, Playout, Pts, TurnId
+from vcam_talker.show.turns import SpokenSentence, Turn, TurnKind
+
+log = logging.getLogger(__name__)
+
+_RECENT = 20
+# A turn is tried this often when the engine dies before anything of it was heard.
+_ATTEMPTS = 2
+# No first sample this long after the turn began: it is given up, the next one gets the floor.
+_THINK_TIMEOUT_S = 20.0
+
+
+class Stage(Protocol):
+    """What the director needs of air."""
+
+    def begin(self, command: dict[str, Any]) -> bool:
+        """Hand a turn to the engine; False when it can't take one now."""
+        ...
+
+    def cut(self, turn: TurnId) -> None:
+        """Silence `turn` and all before it, at once, in the engine and on the timeline."""
+        ...
+
+    def show(self, emotion: Emotion | None, activity: Activity) -> None:
+        """Set the face's mood (None: the persona's own) and activity."""
+        ...
+
+    def reader_ns(self, pts: Pts) -> int:
+        """Return the monotonic time at which a reader of the microphone hears `pts`."""
+        ...
+
+
+class Director:
+    """Queue and floor."""
+
+    def __init__(
+        self, stage: Stage, clock: MonotonicClock, capacity: int, emit: Callable[[str, TurnView], None]
+    ) -> None:
+        self._stage = stage
+        self._clock = clock
+        self._capacity = capacity
+        self._emit = emit
+        self._next_id = 1
+        self._next_take = 1
+        self._waiting: deque[Turn] = deque()
+        self._floor: Turn | None = None
+        self._recent: deque[Turn] = deque(maxlen=_RECENT)
+
+    def submit(
+        self,
+        kind: TurnKind,
+        text: str,
+        *,
+        user: str = "",
+        source: str = "",
+        emotion: Emotion | None = None,
+        note: str = "",
+    ) -> TurnReceipt:
+        """Queue a turn. Raises QueueFullError; then nothing was dropped."""
+        if len(self._waiting) >= self._capacity:
+            raise QueueFullError(
+                "the queue",
+                f"already holds {self._capacity} turns",
+                "Wait, or interrupt with --clear",
+            )
+        turn = Turn(self._next_id, kind, text, self._clock.now_ns(), user, source, emotion)
+        self._next_id += 1
+        position = len(self._waiting) + (self._floor is not None)
+        self._waiting.append(turn)
+        self._emit("turn_queued", turn.view())
+        self.advance()
+        return TurnReceipt(turn.id, position, note)
+
+    def interrupt(self, *, clear_queue: bool) -> int:
+        """End the turn on the floor, and the waiting ones if asked; return how many ended."""
+        ended = 0
+        if clear_queue:
+            while self._waiting:
+                turn = self._waiting.popleft()
+                turn.state = "interrupted"
+                self._retire(turn)
+                ended += 1
+        if self._floor is not None:
+            turn = self._floor
+            self._stage.cut(turn.take)
+            # The timeline tells what was heard when the turn had sound; without, it ends here.
+            if self._floor is turn:
+                self._end(turn, "interrupted")
+            ended += 1
+        return ended
+
+    def advance(self) -> None:
+        """Give the floor to the next turn if it is free and the engine can take one."""
+        if self._floor is not None or not self._waiting:
+            return
+        turn = self._waiting[0]
+        take = TurnId(self._next_take)
+        command: dict[str, Any] = {
+            "op": "turn",
+            "turn": take,
+            "kind": turn.kind,
+            "text": turn.text,
+            "user": turn.user,
+            "emotion": turn.emotion,
+        }
+        if not self._stage.begin(command):
+            return
+        self._waiting.popleft()
+        self._floor = turn
+        self._next_take += 1
+        turn.take = take
+        turn.attempts += 1
+        turn.state = "thinking"
+        turn.started_ns = self._clock.now_ns()
+        self._stage.show(turn.emotion, Activity.THINKING)
+        self._emit("turn_started", turn.view())
+
+    def check(self) -> None:
+        """Give up a turn that has made no sound for too long. Call about once a second."""
+        turn = self._floor
+        if turn is None or turn.state != "thinking" or turn.started_ns is None:
+            return
+        if self._clock.now_ns() - turn.started_ns > _THINK_TIMEOUT_S * NS_PER_S:
+            turn.error = f"no sound within {_THINK_TIMEOUT_S:.0f} s"
+            self._stage.cut(turn.take)
+            if self._floor is turn:
+                self._end(turn, "failed")
+
+    def on_engine(self, event: dict[str, Any]) -> None:
+        """Take an engine's event about a turn."""
+        if event["op"] == "down":
+            self._on_down(str(event["reason"]))
+            return
+        turn = self._floor
+        if turn is None or event.get("turn") != turn.take:
+            return
+        match event["op"]:
+            case "answer":
+                turn.answer = event["text"]
+            case "sentence":
+                emotion = Emotion(event["emotion"])
+                turn.sentences.append(SpokenSentence(event["text"], event["start_s"], emotion))
+                if len(turn.sentences) == 1:
+                    self._stage.show(emotion, Activity.THINKING)
+                self._emit("sentence", turn.view())
+            case "words":
+                if turn.sentences:
+                    turn.sentences[-1].words.extend((w, s, e) for w, s, e in event["words"])
+            case "failed":
+                turn.error = event["error"]
+                log.warning("turn %d: %s", turn.id, turn.error)
+                if not turn.sentences and turn.first_audio_ns is None:
+                    self._stage.cut(turn.take)
+                    if self._floor is turn:
+                        self._end(turn, "failed")
+
+    def on_started(self, take: TurnId, pts: Pts) -> None:
+        """The turn's first sample has left the timeline."""
+        turn = self._floor
+        if turn is None or turn.take != take:
+            return
+        turn.state = "speaking"
+        turn.first_audio_ns = self._clock.now_ns()
+        turn.on_air_ns = self._stage.reader_ns(pts)
+        self._emit("turn_speaking", turn.view())
+
+    def on_ended(self, playout: Playout) -> None:
+        """The turn's last sample has left the timeline, or it was cut."""
+        turn = self._floor
+        if turn is None or turn.take != playout.turn:
+            return
+        turn.played_s = playout.played_s
+        if playout.interrupted:
+            turn.heard_text = turn.heard_until(playout.played_s)
+            self._end(turn, "failed" if turn.error else "interrupted")
+        else:
+            turn.heard_text = " ".join(s.text for s in turn.sentences)
+            self._end(turn, "failed" if turn.error else "done")
+
+    def follow(self, played_s: float) -> None:
+        """Show the emotion of the sentence that is being heard, `played_s` into the turn on air."""
+        turn = self._floor
+        if turn is None or turn.state != "speaking":
+            return
+        current = [s for s in turn.sentences if s.start_s <= played_s]
+        if current:
+            self._stage.show(current[-1].emotion, Activity.SPEAKING)
+
+    def floor_view(self) -> TurnView | None:
+        """Return the turn that has the floor."""
+        return self._floor.view() if self._floor else None
+
+    def queue_view(self) -> tuple[TurnView, ...]:
+        """Return what waits, next one first."""
+        return tuple(t.view() for t in self._waiting)
+
+    def recent_view(self) -> tuple[TurnView, ...]:
+        """Return the last turns that ended, newest first."""
+        return tuple(t.view() for t in self._recent)
+
+    def _on_down(self, reason: str) -> None:
+        turn = self._floor
+        if turn is None:
+            return
+        if turn.first_audio_ns is None and turn.attempts < _ATTEMPTS:
+            # Nobody has heard anything of it: it keeps its place and is made again by the next engine.
+            self._stage.cut(turn.take)
+            self._floor = None
+            turn.state = "queued"
+            turn.sentences.clear()
+            self._waiting.appendleft(turn)
+            return
+        turn.error = f"the engine broke off: {reason}"
+        self._stage.cut(turn.take)
+        if self._floor is turn:
+            self._end(turn, "failed")
+
+    def _end(self, turn: Turn, state: TurnState) -> None:
+        turn.state = state
+        self._floor = None
+        self._stage.show(None, Activity.IDLE)
+        self._retire(turn)
+        self.advance()
+
+    def _retire(self, turn: Turn) -> None:
+        self._recent.appendleft(turn)
+        self._emit("turn_ended", turn.view())

@@ -1,0 +1,87 @@
+"""One turn as the show keeps it: what was asked, what is said, what was heard, and when."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from vcam_talker.core.status import TurnState, TurnView
+from vcam_talker.core.types import NO_TURN, Emotion, TurnId
+
+TurnKind = Literal["say", "ask", "greeting"]
+
+
+@dataclass(slots=True)
+class SpokenSentence:
+    """A sentence and where in its turn's speech it begins; words as (text, start_s, end_s)."""
+
+    text: str
+    start_s: float
+    emotion: Emotion
+    words: list[tuple[str, float, float]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Turn:
+    """Mutable record of a turn; owned by the director, on the control loop."""
+
+    id: int
+    """What the caller was told."""
+    kind: TurnKind
+    text: str
+    queued_ns: int
+    user: str = ""
+    source: str = ""
+    emotion: Emotion | None = None
+    state: TurnState = "queued"
+    answer: str = ""
+    error: str = ""
+    take: TurnId = NO_TURN
+    """What stamps the speech of the present attempt; a new one when the engine died under the last."""
+    attempts: int = 0
+    sentences: list[SpokenSentence] = field(default_factory=list)
+    started_ns: int | None = None
+    first_audio_ns: int | None = None
+    on_air_ns: int | None = None
+    played_s: float | None = None
+    heard_text: str = ""
+
+    def view(self) -> TurnView:
+        """Return what `status` and the page show."""
+
+        def after_ms(at_ns: int | None) -> float | None:
+            return None if at_ns is None else round((at_ns - self.queued_ns) / 1e6, 1)
+
+        return TurnView(
+            self.id,
+            self.kind,
+            self.state,
+            self.text,
+            self.user,
+            self.source,
+            self.answer or " ".join(s.text for s in self.sentences),
+            self.heard_text,
+            after_ms(self.started_ns),
+            after_ms(self.first_audio_ns),
+            after_ms(self.on_air_ns),
+            self.played_s,
+            self.error,
+        )
+
+    def heard_until(self, played_s: float) -> str:
+        """Return the words that were heard when `played_s` of the speech had left.
+
+        A word counts once its middle was heard. A sentence without word times counts by its end.
+        """
+        parts: list[str] = []
+        for index, sentence in enumerate(self.sentences):
+            if sentence.start_s >= played_s:
+                break
+            following = self.sentences[index + 1 :]
+            if following and following[0].start_s <= played_s:
+                parts.append(sentence.text)
+            else:
+                words = [w for w, start_s, end_s in sentence.words if (start_s + end_s) / 2 <= played_s]
+                complete = len(words) == len(sentence.words) and words
+                parts.append(sentence.text if complete else " ".join(words))
+        return " ".join(p for p in parts if p)

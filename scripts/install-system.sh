@@ -93,7 +93,8 @@ probe() {
       for name in ${names//,/ }; do command -v "$name" >/dev/null && return 0; done
       return 1
       ;;
-    lib) PATH=$PATH:/sbin:/usr/sbin ldconfig -p 2>/dev/null | grep -qF "$names (" ;;
+    # Not "| grep -q": it closes the pipe early, and pipefail turns the SIGPIPE into "not found".
+    lib) [[ $(PATH=$PATH:/sbin:/usr/sbin ldconfig -p 2>/dev/null) == *"$names ("* ]] ;;
     py)
       if [[ $names == venv ]]; then
         "$python" -c 'import ensurepip, venv' 2>/dev/null
@@ -140,7 +141,7 @@ installable() {
     for name in "${alternatives[@]}"; do
       # Ubuntu's chromium-browser only fetches a snap; where no snapd runs, its installation fails.
       [[ $name != chromium-browser ]] || command -v snap >/dev/null || continue
-      if apt-cache policy "$name" 2>/dev/null | grep -qE '^ +Candidate: [^(]'; then
+      if [[ $(apt-cache policy "$name" 2>/dev/null) =~ Candidate:\ [^\(] ]]; then
         echo "$name"
         break
       fi

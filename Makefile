@@ -25,7 +25,7 @@ run: .venv/.installed ## install what is missing, then go on air
 	@$(BIN)/vcam-talker run $(ARGS)
 
 install: ## install system packages, .venv and vcam-talker; look at everything again
-	@rm -f build/.system-run
+	@rm -f build/.system-run .venv/.installed
 	@$(MAKE) --no-print-directory .venv/.installed
 	@echo "Installed: $(BIN)/vcam-talker"
 

@@ -123,12 +123,12 @@ def devices(as_json: bool) -> None:
 
 def _status_lines(report: dict[str, Any]) -> list[str]:
     pacing, engine = report["pacing"], report["engine"]
+    size = f"{report['width']}x{report['height']} at {pacing['fps']} fps"
+    counts = ", ".join(f"{pacing[key]} {key}" for key in ("frames", "late", "repeated", "skipped"))
+    steadiness = f"p99 {pacing['deviation_p99_ms']} ms, longest gap {pacing['longest_gap_ms']} ms"
     lines = [
-        f"{report['persona']['title']} on air for {report['uptime_s']:.0f} s, {report['width']}x{report['height']}"
-        f" at {pacing['fps']} fps, {report['url']}",
-        f"  picture     {pacing['rung']}, {pacing['frames']} frames, {pacing['late']} late,"
-        f" {pacing['repeated']} repeated, {pacing['skipped']} skipped, p99 {pacing['deviation_p99_ms']} ms,"
-        f" longest gap {pacing['longest_gap_ms']} ms",
+        f"{report['persona']['title']} on air for {report['uptime_s']:.0f} s, {size}, {report['url']}",
+        f"  picture     {pacing['rung']}, {counts}, {steadiness}",
         f"  engine      {engine['state']}, {engine['restarts']} restarts",
         f"  cost        {report['cpu_percent']} % of a core, {report['rss_mb']} MB",
     ]

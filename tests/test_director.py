@@ -1,0 +1,207 @@
+"""The director against a scripted stage: order, interruptions, engine loss, what was heard."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from vcam_talker.core.clock import ManualClock
+from vcam_talker.core.errors import QueueFullError
+from vcam_talker.core.status import TurnView
+from vcam_talker.core.types import NS_PER_S, Activity, Emotion, Playout, Pts, TurnId
+from vcam_talker.show.director import Director
+
+pytestmark = pytest.mark.unit
+
+
+class FakeStage:
+    """Records what the director asks; the test plays engine and timeline."""
+
+    def __init__(self) -> None:
+        self.ready = True
+        self.begun: list[dict[str, Any]] = []
+        self.cuts: list[int] = []
+        self.moods: list[tuple[Emotion | None, Activity]] = []
+
+    def begin(self, command: dict[str, Any]) -> bool:
+        if self.ready:
+            self.begun.append(command)
+        return self.ready
+
+    def cut(self, turn: TurnId) -> None:
+        self.cuts.append(turn)
+
+    def show(self, emotion: Emotion | None, activity: Activity) -> None:
+        self.moods.append((emotion, activity))
+
+    def reader_ns(self, pts: Pts) -> int:
+        return pts + 30_000_000
+
+
+class Show:
+    """A director with its stage and the events it told."""
+
+    def __init__(self, capacity: int = 3) -> None:
+        self.clock = ManualClock()
+        self.stage = FakeStage()
+        self.events: list[tuple[str, TurnView]] = []
+        self.director = Director(self.stage, self.clock, capacity, lambda e, v: self.events.append((e, v)))
+
+    def speak(self, take: int, *sentences: str) -> None:
+        at_s = 0.0
+        for index, text in enumerate(sentences):
+            words = [[w, at_s + i * 0.5, at_s + i * 0.5 + 0.5] for i, w in enumerate(text.split())]
+            self.director.on_engine(
+                {
+                    "op": "sentence",
+                    "turn": take,
+                    "index": index,
+                    "text": text,
+                    "emotion": "happy",
+                    "start_s": at_s,
+                }
+            )
+            self.director.on_engine({"op": "words", "turn": take, "index": index, "words": words})
+            at_s += 0.5 * len(words)
+        self.director.on_started(TurnId(take), Pts(0))
+
+    def end(self, take: int, played_s: float, *, interrupted: bool = False) -> None:
+        self.director.on_ended(Playout(TurnId(take), played_s, played_s, interrupted, ""))
+
+
+def test_one_turn_at_a_time_in_order() -> None:
+    show = Show()
+    receipts = [show.director.submit("say", text) for text in ("one", "two", "three")]
+    assert [r.position for r in receipts] == [0, 1, 2]
+    assert [c["text"] for c in show.stage.begun] == ["one"]
+    show.speak(1, "one")
+    show.end(1, 0.5)
+    assert [c["text"] for c in show.stage.begun] == ["one", "two"]
+    assert show.director.recent_view()[0].state == "done"
+    assert show.director.recent_view()[0].heard_text == "one"
+
+
+def test_a_full_queue_refuses_and_drops_nothing() -> None:
+    show = Show(capacity=2)
+    for text in ("floor", "a", "b"):
+        show.director.submit("say", text)
+    with pytest.raises(QueueFullError):
+        show.director.submit("say", "c")
+    assert [t.text for t in show.director.queue_view()] == ["a", "b"]
+
+
+def test_an_interruption_keeps_only_what_was_heard() -> None:
+    show = Show()
+    show.director.submit("say", "long")
+    show.speak(1, "Hello dear viewers.", "This was not heard.")
+    assert show.director.interrupt(clear_queue=False) == 1
+    assert show.stage.cuts == [1]
+    show.director.submit("say", "next")
+    assert show.director.recent_view()[0].state == "interrupted"
+
+
+def test_heard_text_is_cut_at_the_word() -> None:
+    show = Show()
+    show.director.submit("say", "long")
+    show.speak(1, "Hello dear viewers.", "Second sentence here.")
+    show.end(1, 2.1, interrupted=True)
+    assert show.director.recent_view()[0].heard_text == "Hello dear viewers. Second"
+
+
+def test_clear_ends_what_waits_too() -> None:
+    show = Show()
+    for text in ("a", "b", "c"):
+        show.director.submit("say", text)
+    assert show.director.interrupt(clear_queue=True) == 3
+    assert show.director.queue_view() == ()
+    assert show.director.floor_view() is None
+    assert show.director.interrupt(clear_queue=True) == 0
+
+
+def test_without_an_engine_turns_wait() -> None:
+    show = Show()
+    show.stage.ready = False
+    show.director.submit("ask", "anyone?")
+    assert show.director.floor_view() is None
+    show.stage.ready = True
+    show.director.advance()
+    floor = show.director.floor_view()
+    assert floor is not None
+    assert floor.text == "anyone?"
+
+
+def test_an_engine_lost_before_any_sound_makes_the_turn_again() -> None:
+    show = Show()
+    receipt = show.director.submit("say", "precious")
+    show.director.on_engine({"op": "down", "reason": "killed"})
+    show.director.advance()
+    assert [c["text"] for c in show.stage.begun] == ["precious", "precious"]
+    assert show.stage.begun[0]["turn"] != show.stage.begun[1]["turn"], (
+        "the new attempt has a stamp of its own"
+    )
+    floor = show.director.floor_view()
+    assert floor is not None
+    assert floor.turn == receipt.turn, "the caller's number stays"
+    show.director.on_engine({"op": "down", "reason": "killed"})
+    assert show.director.recent_view()[0].state == "failed", "not for ever"
+
+
+def test_an_engine_lost_while_speaking_tells_what_was_heard_and_goes_on() -> None:
+    show = Show()
+    show.director.submit("say", "first")
+    show.director.submit("say", "second")
+    show.speak(1, "Hello dear viewers.")
+    show.director.on_engine({"op": "down", "reason": "killed by signal 9"})
+    view = show.director.recent_view()[0]
+    assert view.state == "failed"
+    assert "signal 9" in view.error
+    assert show.stage.begun[-1]["text"] == "second"
+
+
+def test_a_turn_that_never_speaks_is_given_up() -> None:
+    show = Show()
+    show.director.submit("ask", "hm")
+    show.director.submit("ask", "next")
+    show.clock.advance(19 * NS_PER_S)
+    show.director.check()
+    assert show.director.floor_view() is not None
+    show.clock.advance(2 * NS_PER_S)
+    show.director.check()
+    assert show.director.recent_view()[0].state == "failed"
+    assert show.stage.begun[-1]["text"] == "next"
+
+
+def test_events_of_an_old_attempt_are_ignored() -> None:
+    show = Show()
+    show.director.submit("say", "now")
+    show.director.on_engine({"op": "failed", "turn": 99, "error": "old"})
+    show.director.on_started(TurnId(99), Pts(0))
+    floor = show.director.floor_view()
+    assert floor is not None
+    assert floor.state == "thinking"
+
+
+def test_the_face_follows_the_sentence_that_is_heard() -> None:
+    show = Show()
+    show.director.submit("say", "x")
+    for index, (emotion, start_s) in enumerate([("happy", 0.0), ("sad", 2.0)]):
+        show.director.on_engine(
+            {"op": "sentence", "turn": 1, "index": index, "text": "x", "emotion": emotion, "start_s": start_s}
+        )
+    show.director.on_started(TurnId(1), Pts(0))
+    show.director.follow(1.0)
+    assert show.stage.moods[-1][0] == Emotion.HAPPY
+    show.director.follow(2.5)
+    assert show.stage.moods[-1][0] == Emotion.SAD
+
+
+def test_the_trace_counts_from_the_question() -> None:
+    show = Show()
+    show.clock.advance(10_000_000)
+    show.director.submit("say", "x")
+    show.clock.advance(60_000_000)
+    show.speak(1, "x")
+    floor = show.director.floor_view()
+    assert floor is not None
+    assert floor.first_audio_ms == 60.0

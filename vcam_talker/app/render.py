@@ -1,0 +1,222 @@
+"""`vcam-talker render`: the same voice, timeline and scene as on air, in virtual time, into a file."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from vcam_talker import registry
+from vcam_talker.air.painter import FaceDirector, Painter
+from vcam_talker.air.sinks.file import Mp4Sink
+from vcam_talker.air.timeline import Timeline
+from vcam_talker.app.air import make_scene
+from vcam_talker.config import Config, override
+from vcam_talker.core.clock import frame_pts
+from vcam_talker.core.errors import BadInputError, VcamTalkerError
+from vcam_talker.core.stages import FaceDriver
+from vcam_talker.core.text import clean_text, parse_emotion_tags
+from vcam_talker.core.types import (
+    MOUTH_RATE_HZ,
+    NS_PER_S,
+    SAMPLE_RATE,
+    Activity,
+    Emotion,
+    Sentence,
+    Speech,
+    TurnId,
+)
+from vcam_talker.dsp.resample import resample
+from vcam_talker.dsp.wav import read_wav
+from vcam_talker.engine.speaker import to_quanta
+from vcam_talker.persona import Persona, load_persona
+from vcam_talker.tts.sentences import SentenceSplitter
+from vcam_talker.tts.voice import Voice
+
+log = logging.getLogger(__name__)
+
+# A breath before and after, so that nothing starts or ends abruptly.
+_LEAD_S = 0.5
+_TAIL_S = 0.8
+_TURN = TurnId(1)
+_MAX_TEXT_CHARS = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class RenderReport:
+    """What was made, and how fast."""
+
+    file: str
+    duration_s: float
+    frames: int
+    took_s: float
+    speed: float
+    """Seconds of video per second of work; start of voices and file included."""
+
+
+@dataclass(slots=True)
+class _Mood:
+    """An emotion that begins with a quantum of the turn."""
+
+    quantum: int
+    emotion: Emotion
+
+
+def render_file(
+    persona_name: str,
+    out: Path,
+    *,
+    text: str | None,
+    audio: Path | None,
+    emotion: Emotion | None = None,
+    size: tuple[int, int] = (1280, 720),
+    fps: int = 30,
+) -> RenderReport:
+    """Write `out` (mp4, H.264 and AAC). Exactly one of `text` and `audio` is given.
+
+    Deterministic but for the encoder's threads. Raises BadInputError, PersonaError, DeviceError, EngineError;
+    then no file is left behind.
+    """
+    began_s = time.perf_counter()
+    if out.suffix.lower() != ".mp4":
+        raise BadInputError(str(out), "is not an .mp4 file", "Name it like show.mp4")
+    persona = load_persona(persona_name)
+    config = override(Config(), {"air.width": size[0], "air.height": size[1], "air.fps": fps})
+    # Read the sound before the file is begun: bad input must leave nothing behind.
+    speeches = _from_audio(audio) if audio is not None else _from_text(persona, text or "", emotion)
+    first = next(speeches)
+    sink = Mp4Sink(out, realtime=False)
+    sink.open(size[0], size[1], fps)
+    try:
+        frames = _Renderer(persona, config, sink).run(
+            first, speeches, "phonemes" if audio is None else "audio"
+        )
+    except BaseException:
+        sink.close()
+        out.unlink(missing_ok=True)
+        raise
+    sink.close()
+    took_s = time.perf_counter() - began_s
+    duration_s = frames / fps
+    return RenderReport(str(out), duration_s, frames, round(took_s, 3), round(duration_s / took_s, 2))
+
+
+class _Renderer:
+    """Draws while the speech is still being made on another thread."""
+
+    def __init__(self, persona: Persona, config: Config, sink: Mp4Sink) -> None:
+        self._fps = config.air.fps
+        self._sink = sink
+        self._timeline = Timeline()
+        self._mood = FaceDirector(persona.emotions.default)
+        self._painter = Painter(self._timeline, make_scene(persona, config), self._mood)
+        self._moods: list[_Mood] = []
+        self._made = threading.Condition()
+        self._quanta = 0
+        self._complete = False
+        self._error: Exception | None = None
+
+    def run(self, first: Speech, rest: Iterator[Speech], driver_name: str) -> int:
+        """Render everything; return the number of frames."""
+        driver: FaceDriver = registry.find("face_driver", driver_name)()
+        maker = threading.Thread(target=self._make, args=(first, rest, driver), daemon=True)
+        lead = round(_LEAD_S * MOUTH_RATE_HZ)
+        frame = 0
+        while self._quanta_at(frame + 1) <= lead:
+            self._advance(frame)
+            frame += 1
+        lead = self._pulled
+        maker.start()
+        while (spoken := self._quanta_at(frame + 1) - lead) <= self._wait_for(spoken):
+            self._follow(spoken)
+            self._advance(frame)
+            frame += 1
+        end = frame + round(_TAIL_S * self._fps)
+        self._mood.activity = Activity.IDLE
+        for index in range(frame, end):
+            self._advance(index)
+        maker.join()
+        return end
+
+    @property
+    def _pulled(self) -> int:
+        return int(self._timeline.position * MOUTH_RATE_HZ // NS_PER_S)
+
+    def _quanta_at(self, frame: int) -> int:
+        """Return how many quanta begin before frame number `frame`."""
+        return -(-frame * MOUTH_RATE_HZ // self._fps)
+
+    def _make(self, first: Speech, rest: Iterator[Speech], driver: FaceDriver) -> None:
+        """Thread: speech onto the timeline, as fast as it comes."""
+        try:
+            self._push(first, driver)
+            for speech in rest:
+                self._push(speech, driver)
+        except (VcamTalkerError, ValueError, OSError) as e:  # handed to the renderer, which raises it
+            self._error = e
+        with self._made:
+            self._complete = True
+            self._made.notify_all()
+
+    def _push(self, speech: Speech, driver: FaceDriver) -> None:
+        samples, mouth = to_quanta(speech.samples, driver.drive(speech).values)
+        self._moods.append(_Mood(self._quanta, speech.sentence.emotion))
+        self._timeline.push(_TURN, samples, mouth)
+        with self._made:
+            self._quanta += len(mouth)
+            self._made.notify_all()
+
+    def _wait_for(self, quanta: int) -> int:
+        with self._made:
+            while self._quanta < quanta and not self._complete:
+                self._made.wait()
+            if self._error is not None:
+                raise self._error
+            return self._quanta
+
+    def _follow(self, spoken: int) -> None:
+        current = [m.emotion for m in self._moods if m.quantum <= spoken]
+        if current:
+            self._mood.emotion = current[-1]
+
+    def _advance(self, index: int) -> None:
+        """Let the sound of a frame's span out, then draw it."""
+        for _ in range(self._quanta_at(index + 1) - self._pulled):
+            self._sink.audio.write(self._timeline.pull())
+        self._sink.write(self._painter.draw(frame_pts(index, self._fps)))
+
+
+def _from_text(persona: Persona, text: str, emotion: Emotion | None) -> Iterator[Speech]:
+    clean = clean_text(text, _MAX_TEXT_CHARS)
+    synthesizers = {name: registry.find("synthesizer", name)() for name in registry.ENGINES["synthesizer"]}
+    try:
+        voice = Voice(synthesizers, persona)
+        for warning in voice.warnings:
+            log.warning("%s", warning)
+        splitter = SentenceSplitter()
+        mood = emotion or persona.emotions.default
+        for index, piece in enumerate([*splitter.feed(clean.text), *splitter.flush()]):
+            tagged, spoken = parse_emotion_tags(piece)
+            mood = tagged or mood
+            if spoken.strip():
+                yield from voice.speak(Sentence(_TURN, index, spoken, mood), lambda: False)
+    finally:
+        for synthesizer in synthesizers.values():
+            synthesizer.close()
+
+
+def _from_audio(path: Path) -> Iterator[Speech]:
+    samples, rate = read_wav(path)
+    samples = resample(samples, rate, SAMPLE_RATE)
+    sentence = Sentence(_TURN, 0, path.name)
+    # In pieces, so that drawing starts before the whole file has been analysed.
+    piece = 10 * SAMPLE_RATE
+    count = max(1, -(-len(samples) // piece))
+    for index in range(count):
+        block = np.ascontiguousarray(samples[index * piece : (index + 1) * piece])
+        yield Speech(sentence, SAMPLE_RATE, block, last=index == count - 1)

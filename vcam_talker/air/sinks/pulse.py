@@ -1,0 +1,183 @@
+"""The virtual microphone on PulseAudio, and on PipeWire through its Pulse server: making and removing it.
+
+A null sink takes our sound; a remapped source on its monitor is what applications list as a microphone
+(Chromium hides plain monitors). The sink carries our process id in its properties, so that what a crashed run
+left behind is told from what another daemon uses, and is taken over with its readers still attached.
+
+Every function blocks and takes a connected `pulsectl.Pulse`; use one connection from one thread only.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import subprocess
+import time
+from typing import Any, Final
+
+from vcam_talker.core.errors import DeviceError
+from vcam_talker.core.types import SAMPLE_RATE
+
+log = logging.getLogger(__name__)
+
+OWNER_PROPERTY: Final = "vcam_talker.pid"
+
+_START_TIMEOUT_S: Final = 8.0
+_APPEAR_TIMEOUT_S: Final = 3.0
+_IDLE_EXIT_S: Final = 20
+_NO_SERVER_REMEDY: Final = "Install one (apt install pulseaudio), log in to a desktop session, or use --mic null"
+
+
+def sink_name(name: str) -> str:
+    """Return the name of the sink that feeds the microphone `name`."""
+    return f"{name}_sink"
+
+
+def connect() -> Any:
+    """Return a connection to the user's sound server; one that systemd starts on demand is started by this.
+
+    Blocks for as long as a wedged server does: call it where that harms nobody. Raises DeviceError.
+    """
+    import pulsectl
+
+    # pulsectl's own time limit is no help: it always waits to its end, even when connected at once.
+    pulse = pulsectl.Pulse("vcam_talker", connect=False)
+    try:
+        pulse.connect()
+    except pulsectl.PulseError as error:
+        pulse.close()
+        raise DeviceError("sound server", "none answers for this user", _NO_SERVER_REMEDY) from error
+    return pulse
+
+
+def can_start_server() -> bool:
+    """Return whether PulseAudio is installed and the environment does not name another server."""
+    return shutil.which("pulseaudio") is not None and not os.environ.get("PULSE_SERVER")
+
+
+def start_server() -> None:
+    """Start a PulseAudio for this user; works for root in a container too. Raises DeviceError.
+
+    It leaves by itself 20 s after its last client, so nothing outlives the daemon.
+    """
+    command = ["pulseaudio", "--start", f"--exit-idle-time={_IDLE_EXIT_S}", "--log-target=null"]
+    try:
+        done = subprocess.run(  # noqa: S607 - the user's own PATH decides, as for every desktop program
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_START_TIMEOUT_S, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise DeviceError("sound server", f"pulseaudio can't be started ({error})", _NO_SERVER_REMEDY) from error
+    if done.returncode != 0:
+        reason = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
+        raise DeviceError("sound server", f"pulseaudio can't be started ({reason[0]})", _NO_SERVER_REMEDY)
+    log.info("started a PulseAudio server for this user")
+
+
+def ensure_microphone(pulse: Any, name: str, label: str) -> bool:
+    """Make sure that the microphone `name` exists; return whether it is ours to remove.
+
+    Reuses what is there. Never leaves our sink or source as the user's default where there was another.
+    Raises DeviceError.
+    """
+    import pulsectl
+
+    label = _quotable(label)
+    default = _Defaults(pulse)
+    sinks = {sink.name: sink for sink in pulse.sink_list()}
+    sources = {source.name: source for source in pulse.source_list()}
+    owned = True
+    sink = sinks.get(sink_name(name))
+    if sink is not None:
+        owner = sink.proplist.get(OWNER_PROPERTY, "")
+        owned = not _alive(owner)
+        if owned and name in sources and sources[name].description != label:
+            # Left by a crashed run under another label; applications must see the one configured now.
+            remove_microphone(pulse, name)
+            sink = None
+            del sources[name]
+    try:
+        if sink is None:
+            pulse.module_load("module-null-sink", _sink_arguments(name, label))
+            _await(pulse.sink_list, sink_name(name))
+        if name not in sources:
+            pulse.module_load("module-remap-source", _source_arguments(name, label))
+            _await(pulse.source_list, name)
+    except pulsectl.PulseError as error:
+        raise DeviceError(f"microphone '{name}'", f"the sound server refuses to create it ({error})") from error
+    default.restore(pulse, name)
+    return owned
+
+
+def remove_microphone(pulse: Any, name: str) -> None:
+    """Unload the modules of the microphone `name`, whoever made them; readers are moved by the server."""
+    import pulsectl
+
+    marks = (f"source_name={name} ", f"sink_name={sink_name(name)} ")
+    for mark in marks:
+        for module in pulse.module_list():
+            if mark in f"{module.argument or ''} ":
+                try:
+                    pulse.module_unload(module.index)
+                except pulsectl.PulseError as error:
+                    log.debug("module %s was gone already: %s", module.index, error)
+
+
+class _Defaults:
+    """The user's default sink and source, to be put back after devices of ours took their place."""
+
+    def __init__(self, pulse: Any) -> None:
+        info = pulse.server_info()
+        self._sink: str = info.default_sink_name or ""
+        self._source: str = info.default_source_name or ""
+
+    def restore(self, pulse: Any, name: str) -> None:
+        info = pulse.server_info()
+        if info.default_sink_name == sink_name(name):
+            for sink in pulse.sink_list():
+                if sink.name == self._sink != sink_name(name):
+                    pulse.sink_default_set(sink)
+        if info.default_source_name == name:
+            for source in pulse.source_list():
+                # A monitor is what a machine without a microphone has as its default; ours is better.
+                if source.name == self._source != name and not source.monitor_of_sink_name:
+                    pulse.source_default_set(source)
+
+
+def _quotable(text: str) -> str:
+    """Return `text` without the characters that module arguments can't carry."""
+    return "".join(" " if c in "\"'\\" or not c.isprintable() else c for c in text).strip()
+
+
+def _sink_arguments(name: str, label: str) -> str:
+    return (
+        f"sink_name={sink_name(name)} rate={SAMPLE_RATE} channels=1 channel_map=mono norewinds=1 "
+        f"sink_properties='device.description=\"{label} (feed)\" {OWNER_PROPERTY}=\"{os.getpid()}\"'"
+    )
+
+
+def _source_arguments(name: str, label: str) -> str:
+    return (
+        f"source_name={name} master={sink_name(name)}.monitor rate={SAMPLE_RATE} channels=1 channel_map=mono "
+        f"source_properties='device.description=\"{label}\" device.icon_name=\"audio-input-microphone\"'"
+    )
+
+
+def _alive(pid: str) -> bool:
+    """Return whether the process that made the devices still runs."""
+    try:
+        os.kill(int(pid), 0)
+    except (ValueError, ProcessLookupError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _await(list_devices: Any, name: str) -> None:
+    """Wait until the server lists `name`: PipeWire answers before its devices are there."""
+    deadline = time.monotonic() + _APPEAR_TIMEOUT_S
+    while all(device.name != name for device in list_devices()):
+        if time.monotonic() > deadline:
+            raise DeviceError(f"microphone '{name}'", "the sound server accepted it but does not show it")
+        time.sleep(0.01)

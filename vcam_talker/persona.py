@@ -30,9 +30,9 @@ class Section(BaseModel):
 class FaceSection(Section):
     """Which scene draws the presenter, and from which file."""
 
-    kind: Literal["rig"] = "rig"
+    kind: Literal["rig", "testcard", "still"] = "rig"
     file: str = "rig.toml"
-    """Beside persona.toml; what it holds is the scene's business."""
+    """Of a rig: beside persona.toml; what it holds is the scene's business."""
     seed: int = 1
     """Of the idle life: blinks, sway, gaze."""
 
@@ -129,6 +129,8 @@ def load_persona(name: str) -> Persona:
     root = _find(name)
     persona = load_model(root / PERSONA_FILE, Persona, PersonaError)
     persona = persona.model_copy(update={"root": root, "name": root.name})
+    if persona.face.kind != "rig":
+        return persona
     asset = (root / persona.face.file).resolve()
     if not asset.is_relative_to(root.resolve()):
         raise PersonaError(

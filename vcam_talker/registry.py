@@ -26,6 +26,7 @@ ENGINES: dict[str, dict[str, str]] = {
     "scene": {
         "rig": "vcam_talker.face.rig.scene:RigScene",
         "still": "vcam_talker.face.still:StillScene",
+        "testcard": "vcam_talker.face.testcard:TestcardScene",
     },
 }
 

@@ -11,7 +11,7 @@ from vcam_talker.air.mouth_easing import MouthEasing
 from vcam_talker.air.pacing import Rung
 from vcam_talker.air.timeline import Timeline
 from vcam_talker.core.stages import Scene
-from vcam_talker.core.types import NO_TURN, Activity, Emotion, FaceInput, Pts, VideoFrame
+from vcam_talker.core.types import NO_TURN, NS_PER_S, Activity, Emotion, FaceInput, Pts, VideoFrame
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +34,10 @@ class Painter:
     Ladder: live (speech) -> idle (the scene's own life) -> still picture when the scene fails to draw.
     """
 
-    def __init__(self, timeline: Timeline, scene: Scene, mood: FaceDirector) -> None:
+    def __init__(self, timeline: Timeline, scene: Scene, mood: FaceDirector, fps: int) -> None:
         self._timeline = timeline
+        # A frame is on display for a whole period: it shows the mouth of the middle of that time.
+        self._half_period_ns = NS_PER_S // fps // 2
         self._scene = scene
         self._still = scene.still()
         self._mood = mood
@@ -56,7 +58,7 @@ class Painter:
 
     def draw(self, pts: Pts) -> VideoFrame:
         """Return the picture for `pts`; never raises."""
-        sample = self._timeline.face_at(pts)
+        sample = self._timeline.face_at(Pts(pts + self._half_period_ns))
         mouth = self._easing.shape(pts, sample)
         speaking = sample.turn != NO_TURN
         activity = Activity.SPEAKING if speaking else self._mood.activity

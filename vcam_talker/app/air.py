@@ -55,10 +55,10 @@ class Air:
         self._config = config
         air, microphone = config.air, config.microphone
         self.timeline = Timeline(on_timeline)
-        self.feed = SpeechFeed(self.timeline, lambda: self.supervisor.replace())
+        self.feed = SpeechFeed(self.timeline, self._replace_engine)
         self.clock = PlayoutClock(clock, SAMPLE_RATE, _IDLE_LATENCY_NS)
         self.mood = FaceDirector(persona.emotions.default)
-        self.painter = Painter(self.timeline, scene, self.mood)
+        self.painter = Painter(self.timeline, scene, self.mood, air.fps)
         self.meter = PacingMeter(air.fps)
         self.preview = PreviewHub(config.preview)
         self.outputs = outputs
@@ -111,6 +111,9 @@ class Air:
         self.microphone.close()
         self.feed.detach()
         self.preview.close()
+
+    def _replace_engine(self) -> None:
+        self.supervisor.replace()
 
     def sink_views(self) -> tuple[SinkView, ...]:
         """Return the devices for `status`."""

@@ -125,7 +125,7 @@ class _Daemon:
         ):
             await asyncio.sleep(0.1)
             waited_s += 0.1
-        for line in _where(station, air):
+        for line in _where(station):
             self._announce(line)
 
     def _catch_signals(self) -> None:
@@ -135,7 +135,7 @@ class _Daemon:
                 loop.add_signal_handler(number, self._stop.set)
 
 
-def _where(station: LiveStation, air: Air) -> list[str]:
+def _where(station: LiveStation) -> list[str]:
     status = station.status()
     camera, microphone = status.sinks[:2]
     lines = [f"{status.persona.title} is on air, {status.width}x{status.height} at {status.pacing.fps} fps."]

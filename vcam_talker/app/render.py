@@ -114,7 +114,7 @@ class _Renderer:
         self._sink = sink
         self._timeline = Timeline()
         self._mood = FaceDirector(persona.emotions.default)
-        self._painter = Painter(self._timeline, make_scene(persona, config), self._mood)
+        self._painter = Painter(self._timeline, make_scene(persona, config), self._mood, self._fps)
         self._moods: list[_Mood] = []
         self._made = threading.Condition()
         self._quanta = 0

@@ -1,0 +1,109 @@
+"""The face without eyes and mouth: skin, cel shadows, blush and nose."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import skia
+
+from vcam_talker.face.rig.figure import Skeleton, fill_paint, line_paint
+from vcam_talker.face.rig.geometry import Points, parse_outline, ribbon, ribbon_corners
+from vcam_talker.face.rig.pose import Pose
+from vcam_talker.face.rig.style import RigStyle
+
+_LINE: Final = 2.2
+"""Width of the contour in figure units; the skin covers its inner half."""
+_LIT: Final = (-6.0, -5.0)
+"""How far the lit part of the face is moved from its outline: what it leaves uncovered lies in shade."""
+
+
+class Face:
+    """Skin, shade, blush and nose."""
+
+    def __init__(self, style: RigStyle, skeleton: Skeleton) -> None:
+        self._style = style
+        self._skeleton = skeleton
+        half = parse_outline(style.head.outline)
+        # The axis points are shared by both halves.
+        left = half.points[-2:0:-1] * (-1.0, 1.0)
+        points = np.concatenate([half.points, left])
+        corners = np.concatenate([half.corners, half.corners[-2:0:-1]])
+        self._skin = skeleton.add_face(points, corners, True, (0.0, 0.0))
+        self._lit = skeleton.add_face(points, corners, True, _LIT)
+        c, h = style.colour, style.head
+        self._p_skin, self._p_shade = fill_paint(c(h.skin)), fill_paint(c(h.shade))
+        self._p_line = line_paint(c(h.line), 2 * _LINE * skeleton.scale)
+        self._p_light = fill_paint(c(h.light))
+        self._p_nose = fill_paint(c(h.line, 0.85))
+        self._p_nose_shade = fill_paint(c(h.shade))
+        self._blush = skia.Paint(
+            Shader=skia.GradientShader.MakeRadial(
+                skia.Point(0, 0), 1.0, [c(h.blush), c(h.blush, 0.55), c(h.blush, 0.0)], [0.0, 0.45, 1.0]
+            )
+        )
+        self._blush_alpha = 0.0
+
+    def add_features(self) -> None:
+        """Add the shapes that are placed anew for every pose; call after all fixed parts were added."""
+        add = self._skeleton.add_free
+        self._nose = add(ribbon_corners(3))
+        self._nose_shade = add(np.array([True, False, True, False]))
+        self._nose_light = add(ribbon_corners(3))
+        self._cheeks = (add(np.ones(3, np.bool_)), add(np.ones(3, np.bool_)))
+        self._hatches = [add(ribbon_corners(2)) for _ in range(6)]
+
+    def place(self, pose: Pose, free: Points) -> None:
+        """Set the points of nose and cheeks in `free`."""
+        h, span = self._style.head, self._skeleton.free_span
+        size, y = h.nose_size, h.nose_y
+        # The tip stands before the face: it runs ahead of a turning head.
+        x = 0.30 * pose.yaw
+        y -= 0.28 * pose.pitch
+        free[span(self._nose)] = ribbon(
+            np.array([[x - 4.5, y + 3.0], [x + 0.5, y + 5.2], [x + 6.0, y + 2.6]]) * 1.0,
+            np.array([0.2, 2.4, 0.4]) * size,
+        )
+        free[span(self._nose_shade)] = [
+            [x + 2, y - 13],
+            [x + 8 * size, y + 0.5],
+            [x + 5, y + 4],
+            [x + 2.5, y - 1],
+        ]
+        free[span(self._nose_light)] = ribbon(
+            np.array([[x - 1.2, y - 10.0], [x - 0.8, y - 5.0], [x - 0.4, y - 1.0]]),
+            np.array([0.0, 2.6, 1.4]) * size,
+        )
+        lift = 5.0 * max(pose.lid_lower, 0.0)
+        for side, cheek in ((-1.0, self._cheeks[0]), (1.0, self._cheeks[1])):
+            bx, by = side * h.blush_x, h.blush_y - lift
+            free[span(cheek)] = [[bx, by], [bx + 34.0, by], [bx, by + 19.0]]
+        for n, hatch in enumerate(self._hatches):
+            side = -1.0 if n < 3 else 1.0
+            hx = side * (h.blush_x + 1.0) + (n % 3 - 1) * 8.0
+            hy = h.blush_y - lift
+            free[span(hatch)] = ribbon(np.array([[hx + 2.2, hy - 4.5], [hx - 2.2, hy + 4.5]]), (1.2, 2.0))
+        self._blush_alpha = min(max(pose.blush, 0.0), 1.0)
+
+    def paint_skin(self, canvas: skia.Canvas, paths: list[skia.Path]) -> None:
+        """Draw contour and shaded skin, and leave the canvas clipped to the face until `paint_blush`."""
+        canvas.drawPath(paths[self._skin], self._p_line)
+        canvas.save()
+        canvas.clipPath(paths[self._skin], skia.ClipOp.kIntersect, True)
+        canvas.drawPath(paths[self._skin], self._p_shade)
+        canvas.drawPath(paths[self._lit], self._p_skin)
+
+    def paint_blush(self, canvas: skia.Canvas, paths: list[skia.Path], points: Points) -> None:
+        """Draw blush and nose, and end the clip of `paint_skin`."""
+        self._blush.setAlphaf(0.75 * self._blush_alpha)
+        unit = skia.Rect.MakeLTRB(-1, -1, 1, 1)
+        for cheek in self._cheeks:
+            (cx, cy), (ax, ay), (bx, by) = points[self._skeleton.splines.span(cheek)].tolist()
+            canvas.save()
+            canvas.concat(skia.Matrix.MakeAll(ax - cx, bx - cx, cx, ay - cy, by - cy, cy, 0, 0, 1))
+            canvas.drawRect(unit, self._blush)
+            canvas.restore()
+        canvas.restore()
+        canvas.drawPath(paths[self._nose_shade], self._p_nose_shade)
+        canvas.drawPath(paths[self._nose], self._p_nose)
+        canvas.drawPath(paths[self._nose_light], self._p_light)

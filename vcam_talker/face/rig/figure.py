@@ -1,0 +1,192 @@
+"""The figure as a linear rig: every drawn point is a weighted sum of what moves it.
+
+A point has a place (x, y, z) at rest and weights: how far it follows the head, the body, the jaw, the breath
+and the swing of the hair. Its place in the picture is one row of `basis @ motion`, so that a frame costs one
+small matrix product for the whole figure, and depth gives the parallax of a turning head for nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import skia
+
+from vcam_talker.face.rig.geometry import Flags, Points, Splines, parse_outline, ribbon, ribbon_corners
+from vcam_talker.face.rig.pose import Pose
+from vcam_talker.face.rig.style import Part, RigStyle
+
+_COLUMNS: Final = 14
+_HEAD, _BODY, _JAW, _BREATH, _LEAN, _SLOW, _QUICK, _LIFT = 0, 4, 8, 9, 10, 11, 12, 13
+_SKULL: Final = (150.0, 195.0, -10.0)
+"""Half width, half height and centre height of the ellipsoid that `depth` bulges over."""
+_FACE: Final = (132.0, 190.0, 5.0)
+_LOCK: Final = 200.0
+"""A point this far from its lock's root swings by the full measure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stroke:
+    """One drawing step: a shape, its paints, and the shape it is clipped to."""
+
+    shape: int
+    fill: skia.Paint
+    line: skia.Paint | None
+    clip: int | None
+
+
+def fill_paint(colour: int) -> skia.Paint:
+    """Return an anti-aliased paint of one flat colour 0xAARRGGBB."""
+    return skia.Paint(Color=colour, AntiAlias=True)
+
+
+def line_paint(colour: int, width: float) -> skia.Paint:
+    """Return an anti-aliased round stroke, `width` in pixels."""
+    return skia.Paint(
+        Color=colour,
+        AntiAlias=True,
+        Style=skia.Paint.kStroke_Style,
+        StrokeWidth=width,
+        StrokeJoin=skia.Paint.kRound_Join,
+    )
+
+
+class Skeleton:
+    """Collects shapes with their weights, and moves them. Build first, then `project` any number of times."""
+
+    def __init__(self, style: RigStyle, scale: float, origin: tuple[float, float]) -> None:
+        self._style = style
+        self._scale = scale
+        self._origin = origin
+        self.splines = Splines()
+        self._rows: list[npt.NDArray[np.float64]] = []
+        self._fixed = 0
+        self._local = np.zeros((0, 3))
+
+    @property
+    def scale(self) -> float:
+        """Pixels per figure unit."""
+        return self._scale
+
+    def add_part(self, part: Part, twin: bool, offset: tuple[float, float] = (0.0, 0.0)) -> int:
+        """Add a drawn part (or its mirrored twin), moved by `offset`; returns its shape number."""
+        outline = parse_outline(part.shape)
+        centre = outline.points.copy()
+        if twin:
+            centre[:, 0] *= -1.0
+        points, corners = centre, outline.corners
+        if part.ribbon:
+            widths = part.ribbon
+            points, corners = ribbon(centre, widths), ribbon_corners(len(centre))
+        count = len(points)
+        x, y = points[:, 0], points[:, 1]
+        rx, ry, cy = _SKULL
+        bulge = np.sqrt(np.clip(1.0 - (x / rx) ** 2 - ((y - cy) / ry) ** 2, 0.0, 1.0))
+        z = part.z + part.depth * bulge
+        rows = np.zeros((count, _COLUMNS))
+        hair = self._style.hair
+        if part.rides == "body":
+            head = np.zeros(count)
+        elif part.rides == "head":
+            head = np.ones(count)
+        else:
+            head = 1.0 - 0.9 * _smooth((y - hair.hang_from) / max(hair.hang_to - hair.hang_from, 1.0))
+            far = np.hypot(x - centre[0, 0], y - centre[0, 1]) / _LOCK
+            reach = part.swing * np.minimum(far, 1.6) ** 1.4
+            slow = np.clip(far, 0.0, 1.0)
+            rows[:, _SLOW] = reach * slow
+            rows[:, _QUICK] = reach * (1.0 - slow)
+            rows[:, _LIFT] = 0.6 * reach
+        placed = np.stack([x + offset[0], y + offset[1], z, np.ones(count)], 1)
+        rows[:, _HEAD : _HEAD + 4] = placed * head[:, None]
+        rows[:, _BODY : _BODY + 4] = placed * (1.0 - head)[:, None]
+        body = 1.0 - head
+        rows[:, _BREATH] = body * (1.0 - 0.75 * _smooth((y - 250.0) / 170.0))
+        rows[:, _LEAN] = body * np.clip((430.0 - y) / 200.0, 0.0, 1.3)
+        return self._append(rows, corners)
+
+    def add_face(self, points: Points, corners: Flags, jaw: bool, offset: tuple[float, float]) -> int:
+        """Add a shape of the head at depth `face_depth`, its lower part moved by the jaw."""
+        x, y = points[:, 0], points[:, 1]
+        rows = np.zeros((len(points), _COLUMNS))
+        z = 0.75 * self.face_depth(points)
+        rows[:, :4] = np.stack([x + offset[0], y + offset[1], z, np.ones(len(points))], 1)
+        if jaw:
+            rows[:, _JAW] = _smooth((y - 35.0) / 110.0)
+        return self._append(rows, corners)
+
+    def add_free(self, corners: Flags) -> int:
+        """Add a shape of the face whose points are set anew for every pose."""
+        if self._rows:
+            self._fixed = self.splines.count
+            self._basis = np.concatenate(self._rows)
+            self._rows = []
+        shape = self.splines.add(corners)
+        self._local = np.zeros((self.splines.count - self._fixed, 3))
+        return shape
+
+    def free_span(self, shape: int) -> slice:
+        """Return where a free shape's points lie in the array given to `project`."""
+        span = self.splines.span(shape)
+        return slice(span.start - self._fixed, span.stop - self._fixed)
+
+    @property
+    def free_count(self) -> int:
+        """Points of all free shapes."""
+        return len(self._local)
+
+    def face_depth(self, points: Points) -> npt.NDArray[np.float64]:
+        """Return how far the face lies before the axis at `points` float64[N, 2]: float64[N]."""
+        rx, ry, cy = _FACE
+        inside = 1.0 - (points[:, 0] / rx) ** 2 - ((points[:, 1] - cy) / ry) ** 2
+        depth: npt.NDArray[np.float64] = self._style.head.depth * np.sqrt(np.clip(inside, 0.02, 1.0))
+        return depth
+
+    def project(self, pose: Pose, free: Points) -> Points:
+        """Return every point in pixels float64[N, 2]; `free` float64[free_count, 2] in figure units."""
+        motion = self._motion(pose)
+        out = np.empty((self.splines.count, 2))
+        np.matmul(self._basis, motion, out=out[: self._fixed])
+        self._local[:, :2] = free
+        self._local[:, 2] = self.face_depth(free)
+        out[self._fixed :] = self._local @ motion[:3] + motion[3]
+        return out
+
+    def _motion(self, pose: Pose) -> npt.NDArray[np.float64]:
+        """Return what each weight of 1 moves a point by, in pixels: float64[_COLUMNS, 2]."""
+        yaw, pitch, roll = (math.radians(a) for a in (pose.yaw, pose.pitch, pose.roll))
+        cy, sy, cp, sp = math.cos(yaw), math.sin(yaw), math.cos(pitch), math.sin(pitch)
+        cr, sr = math.cos(roll), math.sin(roll)
+        # Columns: where the head's x, y, z axes point in the picture (x right, y down).
+        turn = np.array([[cy, sp * sy], [0.0, cp], [sy, -sp * cy]])
+        turn = turn @ np.array([[cr, sr], [-sr, cr]])
+        neck = np.array([0.0, self._style.figure.neck_y, -15.0])
+        shift = np.array([pose.head_x, pose.head_y]) + neck[:2] - neck @ turn
+        lean = math.sin(0.35 * yaw)
+        motion = np.zeros((_COLUMNS, 2))
+        motion[_HEAD : _HEAD + 3] = turn
+        motion[_HEAD + 3] = shift
+        motion[_BODY : _BODY + 3] = [[1.0 + 0.005 * pose.breath, 0.0], [0.0, 1.0], [lean, 0.0]]
+        motion[_JAW] = turn[1] * (self._style.head.jaw_drop * float(pose.mouth[0]))
+        motion[_BREATH] = (0.0, -2.2 * pose.breath - pose.shoulders)
+        motion[_LEAN] = (pose.lean, 0.0)
+        slow, quick, lift = pose.swing
+        motion[_SLOW] = (slow, 0.0)
+        motion[_QUICK] = (quick, 0.0)
+        motion[_LIFT] = (0.0, lift)
+        motion *= self._scale
+        motion[_HEAD + 3] += self._origin
+        motion[_BODY + 3] += self._origin
+        return motion
+
+    def _append(self, rows: npt.NDArray[np.float64], corners: Flags) -> int:
+        self._rows.append(rows)
+        return self.splines.add(corners)
+
+
+def _smooth(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    x = np.clip(x, 0.0, 1.0)
+    return x * x * (3.0 - 2.0 * x)

@@ -1,0 +1,110 @@
+"""The order of the layers: builds the whole figure from a rig file and paints it for a pose."""
+
+from __future__ import annotations
+
+import numpy as np
+import skia
+
+from vcam_talker.face.rig.eyes import Eye
+from vcam_talker.face.rig.face import Face
+from vcam_talker.face.rig.figure import Skeleton, Stroke, fill_paint, line_paint
+from vcam_talker.face.rig.geometry import Points
+from vcam_talker.face.rig.mouth import Mouth
+from vcam_talker.face.rig.pose import Pose
+from vcam_talker.face.rig.style import Part, RigStyle
+
+
+class Painter:
+    """Draws the figure. `scale` is in pixels per figure unit, `origin` in pixels. One thread."""
+
+    def __init__(self, style: RigStyle, scale: float, origin: tuple[float, float]) -> None:
+        self._style = style
+        self._skeleton = Skeleton(style, scale, origin)
+        self._layers: dict[str, list[Stroke]] = {}
+        self._shadows: list[int] = []
+        self._named: dict[str, list[int]] = {}
+        for layer in ("back", "body", "skull", "front", "over"):
+            strokes: list[Stroke] = []
+            for part in style.part:
+                if part.layer == layer:
+                    strokes += self._add(part)
+            self._layers[layer] = strokes
+        self._face = Face(style, self._skeleton)
+        for part in style.part:
+            if part.casts:
+                offset = (part.casts * 0.35, part.casts)
+                self._shadows += [self._skeleton.add_part(part, twin, offset) for twin in _twins(part)]
+        self._face.add_features()
+        self._mouth = Mouth(style, self._skeleton)
+        self._eyes = (Eye(style, self._skeleton, -1), Eye(style, self._skeleton, 1))
+        self._p_shadow = fill_paint(style.colour(style.head.shade))
+        self._free = np.zeros((self._skeleton.free_count, 2))
+
+    @property
+    def scale(self) -> float:
+        """Pixels per figure unit."""
+        return self._skeleton.scale
+
+    def points(self, pose: Pose) -> Points:
+        """Return all points of the figure in pixels, float64[N, 2]: what a frame is drawn from."""
+        self._face.place(pose, self._free)
+        self._mouth.place(pose, self._free)
+        for eye in self._eyes:
+            eye.place(pose, self._free)
+        return self._skeleton.project(pose, self._free)
+
+    def paint(self, canvas: skia.Canvas, points: Points) -> None:
+        """Draw the figure over whatever `canvas` shows; `points` from the latest call of `points`."""
+        paths = self._skeleton.splines.paths(points)
+        for layer in ("back", "body", "skull"):
+            self._draw(canvas, paths, layer)
+        self._face.paint_skin(canvas, paths)
+        for shape in self._shadows:
+            canvas.drawPath(paths[shape], self._p_shadow)
+        self._face.paint_blush(canvas, paths, points)
+        self._mouth.paint(canvas, paths)
+        for eye in self._eyes:
+            eye.paint(canvas, paths)
+        self._draw(canvas, paths, "front")
+        for eye in self._eyes:
+            eye.paint_brow(canvas, paths)
+        self._draw(canvas, paths, "over")
+
+    def _add(self, part: Part) -> list[Stroke]:
+        style = self._style
+        fill = fill_paint(style.colour(part.fill, part.alpha))
+        line = None
+        if part.line:
+            line = line_paint(style.colour(part.line_colour or part.fill), 2 * part.line * self.scale)
+        strokes = []
+        for twin in _twins(part):
+            shape = self._skeleton.add_part(part, twin)
+            if part.name:
+                self._named.setdefault(part.name, []).append(shape)
+            clip = None
+            if part.inside:
+                around = self._named[part.inside]
+                clip = around[-1] if twin else around[0]
+            strokes.append(Stroke(shape, fill, line, clip))
+        return strokes
+
+    def _draw(self, canvas: skia.Canvas, paths: list[skia.Path], layer: str) -> None:
+        clipped: int | None = None
+        for stroke in self._layers[layer]:
+            if stroke.clip != clipped:
+                if clipped is not None:
+                    canvas.restore()
+                if stroke.clip is not None:
+                    canvas.save()
+                    canvas.clipPath(paths[stroke.clip], skia.ClipOp.kIntersect, True)
+                clipped = stroke.clip
+            path = paths[stroke.shape]
+            if stroke.line is not None:
+                canvas.drawPath(path, stroke.line)
+            canvas.drawPath(path, stroke.fill)
+        if clipped is not None:
+            canvas.restore()
+
+
+def _twins(part: Part) -> tuple[bool, ...]:
+    return (False, True) if part.mirror else (False,)

@@ -1,0 +1,105 @@
+"""The scene of a vector rig: draws a persona's presenter in air, frame by frame."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from vcam_talker.core.errors import ConfigError
+from vcam_talker.core.types import NS_PER_S, FaceInput, MouthPose, Pixels, Pts, VideoFrame
+from vcam_talker.face.rig import mouth as mouth_shapes
+from vcam_talker.face.rig.backdrop import render_backdrop
+from vcam_talker.face.rig.canvas import Region, YuvCanvas
+from vcam_talker.face.rig.geometry import Points
+from vcam_talker.face.rig.painter import Painter
+from vcam_talker.face.rig.pose import Poser
+from vcam_talker.face.rig.style import load_style
+from vcam_talker.persona import Persona
+
+_MIN_PX: Final = 160
+_MAX_PX: Final = 3840
+_STILL_PX: Final = 0.12
+"""A frame in which no point moved further than this since the last one drawn is not drawn again."""
+_BLUSH_STEP: Final = 1 / 96
+_MARGIN_PX: Final = 6
+"""Around the points: half a contour and the bulge of a curve beyond them."""
+
+
+class RigScene:
+    """Draws a presenter (`core.stages.Scene`). Never blocks; one thread.
+
+    All motion is a function of time, so the frame rate may be anything. Raises PersonaError for a malformed
+    rig file and ConfigError for a size that can't be drawn.
+    """
+
+    def __init__(self, persona: Persona, width: int, height: int, seed: int | None = None) -> None:
+        if width % 2 or height % 2 or not (_MIN_PX <= width <= _MAX_PX and _MIN_PX <= height <= _MAX_PX):
+            raise ConfigError(
+                f"picture size {width}x{height}",
+                f"width and height must be even and {_MIN_PX} to {_MAX_PX}",
+                "1280x720 suits most webcams",
+            )
+        style = load_style(persona.root / persona.face.file)
+        self._style = style
+        self._persona = persona
+        self._size = (width, height)
+        figure = style.figure
+        # A narrow picture shrinks the figure until its shoulders fit.
+        unit = min(height / 720, width / 640)
+        self._painter = Painter(style, figure.scale * unit, (figure.x * width, figure.y * height))
+        seed = persona.face.seed if seed is None else seed
+        self._poser = Poser(persona, style, seed)
+        self._canvas = YuvCanvas(render_backdrop(style, width, height))
+        self._still_px = _STILL_PX
+        self._drawn: Points | None = None
+        self._pixels: Pixels | None = None
+        self._blush = 0.0
+        self._still = self.posed(figure.yaw, figure.pitch, figure.roll)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels, both even."""
+        return self._size
+
+    def draw(self, pts: Pts, face: FaceInput) -> VideoFrame:
+        """Return the picture for `pts` in yuv420p; the same pixels object while nothing visibly moves."""
+        pose = self._poser.at(pts / NS_PER_S, face)
+        points = self._painter.points(pose)
+        if (
+            self._drawn is None
+            or self._pixels is None
+            or abs(pose.blush - self._blush) > _BLUSH_STEP
+            or np.abs(points - self._drawn).max() > self._still_px
+        ):
+            self._pixels = self._render(points)
+            self._drawn = points
+            self._blush = pose.blush
+        return VideoFrame(pts, self._pixels)
+
+    def still(self) -> VideoFrame:
+        """Return the resting portrait. Never raises."""
+        return self._still
+
+    def posed(self, yaw: float, pitch: float, roll: float, blink: float = 0.0) -> VideoFrame:
+        """Return the resting portrait with the head turned (degrees) and the lids shut by `blink`; for sheets."""
+        pose = Poser(self._persona, self._style, 0).at(0.0, FaceInput())
+        pose.yaw, pose.pitch, pose.roll = yaw, pitch, roll
+        pose.lids = (1.0 - blink, 1.0 - blink)
+        pose.gaze_x = pose.gaze_y = 0.0
+        self._drawn = None
+        return VideoFrame(Pts(0), self._render(self._painter.points(pose)))
+
+    def aperture_px(self, mouth: MouthPose) -> float:
+        """Return the gap between the lips in pixels as it is drawn; exactly 0.0 for a mouth drawn shut."""
+        return mouth_shapes.aperture_px(mouth, self._style.mouth, self._painter.scale)
+
+    def _render(self, points: Points) -> Pixels:
+        region = self._region(points)
+        self._painter.paint(self._canvas.begin(region), points)
+        return self._canvas.finish(region)
+
+    def _region(self, points: Points) -> Region:
+        margin = _MARGIN_PX * max(self._painter.scale, 1.0)
+        (left, top), (right, bottom) = points.min(0) - margin, points.max(0) + margin
+        return self._canvas.region(left, top, right, bottom)

@@ -18,7 +18,7 @@ from vcam_talker.control.assets import load_assets
 from vcam_talker.control.commands import Commands
 from vcam_talker.control.guard import Guard
 from vcam_talker.control.health import check_health
-from vcam_talker.control.listen import is_loopback
+from vcam_talker.control.listen import check_exposure
 from vcam_talker.control.models import (
     AskRequest,
     Health,
@@ -31,7 +31,7 @@ from vcam_talker.control.problems import ErrorBody, Refusal, refusal_of
 from vcam_talker.control.ratelimit import RateLimiter
 from vcam_talker.control.sockets import Sockets
 from vcam_talker.control.validation import explain
-from vcam_talker.core.errors import ConfigError, VcamTalkerError
+from vcam_talker.core.errors import VcamTalkerError
 from vcam_talker.core.stages import Station
 from vcam_talker.core.status import DaemonStatus, DeviceReport, PersonaSummary, TurnReceipt
 
@@ -82,16 +82,7 @@ def create_app(station: Station, config: ControlConfig, port: int) -> FastAPI:
 
     Raises ConfigError when it would be reachable from other machines without a token.
     """
-    if not config.token and not is_loopback(config.host):
-        raise ConfigError(
-            f"control.host '{config.host}'",
-            "can be reached by other machines, and 'control.token' is empty",
-            "Set 'control.token' to a long random text, or 'control.host' to 127.0.0.1",
-        )
-    if not config.token.isascii() or config.token != config.token.strip():
-        raise ConfigError(
-            "control.token", "has characters no HTTP header can carry", "Use letters and digits"
-        )
+    check_exposure(config)
     app = FastAPI(
         title="vcam_talker",
         version=__version__,

@@ -7,6 +7,7 @@ import ipaddress
 import socket
 import sys
 
+from vcam_talker.config import ControlConfig
 from vcam_talker.core.errors import AlreadyRunningError, ConfigError, DeviceError, NotRunningError
 
 _SEND_BUFFER_BYTES = 256 * 1024
@@ -22,6 +23,20 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
+
+
+def check_exposure(config: ControlConfig) -> None:
+    """Raise ConfigError when other machines could reach the API without a token."""
+    if not config.token and not is_loopback(config.host):
+        raise ConfigError(
+            f"control.host '{config.host}'",
+            "can be reached by other machines, and 'control.token' is empty",
+            "Set 'control.token' to a long random text, or 'control.host' to 127.0.0.1",
+        )
+    if not config.token.isascii() or config.token != config.token.strip():
+        raise ConfigError(
+            "control.token", "has characters no HTTP header can carry", "Use letters and digits"
+        )
 
 
 def bind(host: str, port: int) -> socket.socket:

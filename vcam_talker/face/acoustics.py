@@ -61,7 +61,7 @@ def analyse(samples: Samples, rate: int, count: int) -> Acoustics:
     windows = np.lib.stride_tricks.sliding_window_view(padded, size)
     taper = np.hanning(size)
     taper = taper / np.sqrt(np.sum(taper**2) * fft_size)
-    hz = np.fft.rfftfreq(fft_size, 1 / rate)
+    hz: Track = np.fft.rfftfreq(fft_size, 1 / rate).astype(np.float64)
     bands = ((80, 8000), (80, 450), (450, 3000), (3000, 5000), (5000, 8000))
     pick = np.stack([(hz >= low) & (hz < high) for low, high in bands], axis=1) * 2.0
     levels = np.empty((count, len(bands)))

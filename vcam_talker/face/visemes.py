@@ -93,8 +93,8 @@ SHAPES: Final[dict[str, Shape]] = {
     # High and unrounded, far from the lips: Mandarin "shi", "zi", Russian yeru, Turkish dotless i.
     "barred": _vowel(0.20, 0.28, 0.0, 0.0, 0.50, 0.40),
     # Consonants.
-    "m": _bilabial(0.88),
-    "b": _bilabial(0.94),
+    "m": _bilabial(0.97),
+    "b": _bilabial(0.98),
     "p": _bilabial(1.0),
     "beta": Shape(Kind.CONSONANT, 0.05, -0.05, 0.1, 0.05, 0.0, 0.1, 1.3, 0.35, 0.6),
     "f": Shape(Kind.LABIODENTAL, 0.04, 0.08, 0.0, 0.0, 0.85, 0.0, 1.3, 0.45, 1.3),

@@ -30,7 +30,7 @@ for argument in "$@"; do
 done
 [[ -n $wanted ]] || usage 2 >&2
 
-python=$("${PYTHON_FINDER:-$here/find-python.sh}")
+python=$("$here/find-python.sh")
 python_name=python$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 
 # set ; essential or optional ; package, or alternatives in order of preference ; probe ; what is lost without it.
@@ -152,7 +152,7 @@ installable() {
 # How to become root: as=() for root itself. Returns 1 where there is no way to.
 as=()
 privileged() {
-  [[ ${EUID_OVERRIDE:-$EUID} -ne 0 ]] || return 0
+  [[ $(id -u) -ne 0 ]] || return 0
   command -v sudo >/dev/null || return 1
   if sudo -n true 2>/dev/null; then
     as=(sudo -n)

@@ -61,6 +61,7 @@ class _Daemon:
     async def run(self) -> None:
         """Go on air; return when told to stop."""
         sys.setswitchinterval(_SWITCH_INTERVAL_S)
+        self._catch_signals()
         config = self._config
         check_exposure(config.control)
         sock = bind(config.control.host, config.control.port)
@@ -96,20 +97,25 @@ class _Daemon:
         # Imported only now: it takes half a second, and the picture is already on the camera.
         from vcam_talker.control.server import ControlServer
 
-        self._catch_signals()
         server = ControlServer(station, self._config.control, sock)
-        async with server:
-            publish_address(station.url, self._config.control.token)
-            # What lives for ever need not be looked at by every garbage collection.
-            gc.collect()
-            gc.freeze()
+        await server.start()
+        publish_address(station.url, self._config.control.token)
+        # What lives for ever need not be looked at by every garbage collection.
+        gc.collect()
+        gc.freeze()
+        try:
             async with asyncio.TaskGroup() as tasks:
-                running = [tasks.create_task(station.tick_forever()), tasks.create_task(self._housekeeping())]
-                running.append(tasks.create_task(self._introduce(station, air)))
+                running = [
+                    tasks.create_task(station.tick_forever()),
+                    tasks.create_task(self._housekeeping()),
+                    tasks.create_task(self._introduce(station, air)),
+                ]
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._stop.wait(), self._for_s)
                 for task in running:
                     task.cancel()
+        finally:
+            await server.stop()
 
     async def _housekeeping(self) -> None:
         while True:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 from vcam_talker.core.types import VideoFrame
 
-HEADER = "pts_ns sent_ns luma\n"
+HEADER = "pts_ns sent_ns luma lower\n"
+# Where the test card shows how far the mouth is open, as a share of the height.
+_LOWER_AT = 0.7
 
 
 class FrameLog:
@@ -19,9 +21,10 @@ class FrameLog:
         path.write_text(HEADER, encoding="ascii")
 
     def note(self, frame: VideoFrame, sent_ns: int) -> None:
-        """Remember a frame; `luma` is that of the picture's centre."""
-        luma = int(frame.pixels[frame.height // 2, frame.width // 2])
-        self._waiting.append(f"{frame.pts} {sent_ns} {luma}\n")
+        """Remember a frame; `luma` is that of the picture's centre, `lower` that of a point below it."""
+        column = frame.pixels[: frame.height, frame.width // 2]
+        luma, lower = int(column[frame.height // 2]), int(column[int(frame.height * _LOWER_AT)])
+        self._waiting.append(f"{frame.pts} {sent_ns} {luma} {lower}\n")
 
     def flush(self) -> None:
         """Append what waits to the file."""

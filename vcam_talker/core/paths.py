@@ -35,7 +35,12 @@ def state_dir() -> Path:
 
 
 def runtime_dir() -> Path:
-    """Return the directory of the lock and of the running daemon's address; private to the user."""
+    """Return the directory of the lock and of the running daemon's address; private to the user.
+
+    VCAM_TALKER_RUNTIME_DIR moves it, so that a second daemon can run beside the first.
+    """
+    if chosen := os.environ.get("VCAM_TALKER_RUNTIME_DIR"):
+        return Path(chosen)
     if sys.platform in {"win32", "darwin"} or not os.environ.get("XDG_RUNTIME_DIR"):
         user = str(os.getuid()) if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
         return Path(tempfile.gettempdir()) / f"{APP}-{user}"

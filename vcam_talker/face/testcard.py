@@ -1,7 +1,8 @@
-"""A test card: colour bars, a running clock, and a square that flashes with the sound.
+"""A test card: colour bars, a running clock, a square that flashes with the sound, and the mouth as a light.
 
 For checking a camera, a microphone and their sync by eye or by instrument: the square in the middle is
-white exactly while the speech is loud, black while it is silent.
+white exactly while the speech is loud, black while it is silent; the field below it is the brighter the
+further the mouth is open.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class TestcardScene:
         del persona, seed
         self._width, self._height = width, height
         self._card = _bars(width, height)
-        self._last: tuple[int, bool] | None = None
+        self._last: tuple[int, bool, int] | None = None
         self._pixels = self._card
 
     @property
@@ -41,7 +42,8 @@ class TestcardScene:
 
     def draw(self, pts: Pts, face: FaceInput) -> VideoFrame:
         """Draw the card with the media time in tenths of a second."""
-        state = (pts * 10 // NS_PER_S, face.energy >= _LOUD)
+        opening = float(np.max(np.abs(face.mouth)))
+        state = (pts * 10 // NS_PER_S, face.energy >= _LOUD, _BLACK + round(opening * (_WHITE - _BLACK)))
         if state != self._last:
             self._last = state
             self._pixels = self._paint(*state)
@@ -51,7 +53,7 @@ class TestcardScene:
         """Return the bare bars."""
         return VideoFrame(Pts(0), self._card)
 
-    def _paint(self, tenths: int, loud: bool) -> Pixels:
+    def _paint(self, tenths: int, loud: bool, mouth_luma: int) -> Pixels:
         pixels = self._card.copy()
         height, width = self._height, self._width
         luma = pixels[:height]
@@ -59,6 +61,9 @@ class TestcardScene:
         top, left = (height - side) // 2, (width - side) // 2
         luma[top : top + side, left : left + side] = _WHITE if loud else _BLACK
         _grey(pixels, width, height, top, left, side, side)
+        top, rows = top + side * 5 // 4, side // 8 * 2
+        luma[top : top + rows, left : left + side] = mouth_luma
+        _grey(pixels, width, height, top, left, rows, side)
         text = f"{tenths // 10 % 100_000:05d}{tenths % 10}"
         digit_w, digit_h = max(8, width // 32), max(12, height // 12)
         pitch = digit_w * 3 // 2

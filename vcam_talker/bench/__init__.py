@@ -1,0 +1,23 @@
+"""`vcam-talker bench NAME`: figures measured from outside, on the real daemon and its real devices."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from vcam_talker.bench.report import Report
+
+_BENCHES = {
+    "pacing": "vcam_talker.bench.pacing",
+    "latency": "vcam_talker.bench.latency",
+    "av-sync": "vcam_talker.bench.av_sync",
+    "idle": "vcam_talker.bench.idle",
+    "start": "vcam_talker.bench.start",
+    "render": "vcam_talker.bench.render",
+}
+NAMES = tuple(_BENCHES)
+
+
+def run_bench(name: str, *, seconds: float | None, camera: str) -> Report:
+    """Run one bench; `seconds` is how long it measures (None: its own default). Raises VcamTalkerError."""
+    report: Report = import_module(_BENCHES[name]).run(seconds=seconds, camera=camera)
+    return report

@@ -1,0 +1,63 @@
+"""How steadily frames leave while talking, and whether they keep step with the sound for ever."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from vcam_talker.bench.harness import Daemon, daemon, ms
+from vcam_talker.bench.report import Report, percentile
+from vcam_talker.core.errors import QueueFullError
+from vcam_talker.core.types import NS_PER_S
+
+_DEFAULT_S = 600.0
+_SETTLE_S = 6.0
+_FPS = 30
+_TALK = (
+    "Good evening, and welcome to the show! Tonight we have a full table of things to look at. "
+    "Some of them are new, some are old friends, and one of them is a complete surprise even to me. "
+    "Ask me anything you like in the chat, and I will do my best to answer before the music starts again."
+)
+
+
+def run(*, seconds: float | None, camera: str) -> Report:
+    """Talk without a pause and look at every frame."""
+    length_s = seconds or _DEFAULT_S
+    report = Report("pacing")
+    with daemon("--fps", str(_FPS), camera=camera) as under_test:
+        under_test.wait_idle()
+        under_test.wait_microphone()
+        _keep_talking(under_test, _SETTLE_S)
+        begin_ns = time.monotonic_ns()
+        before = under_test.client.status()["pacing"]
+        _keep_talking(under_test, length_s)
+        after = under_test.client.status()["pacing"]
+        time.sleep(1.5)
+        frames = under_test.frames().after(begin_ns)
+    intervals_ms = np.diff(frames.sent_ns) / 1e6
+    period_ms = 1000 / _FPS
+    deviation_ms = np.abs(intervals_ms - period_ms)
+    steps = np.diff(np.rint(frames.pts_ns * (_FPS / NS_PER_S)).astype(np.int64))
+    minutes = f"{length_s / 60:.1f} min"
+    report.add(f"frame interval, p50 deviation, {minutes}", percentile(deviation_ms, 50), "ms")
+    report.add("frame interval, p99 deviation", percentile(deviation_ms, 99), "ms", 5.0)
+    report.add("longest gap", float(intervals_ms.max()) / period_ms, "periods", 3.0)
+    report.add("frames lost against the audio clock", float(np.sum(steps - 1)), "frames", 0.0)
+    report.add("frames repeated", after["repeated"] - before["repeated"], "frames")
+    report.add("late by over a quarter period", after["late"] - before["late"], "frames")
+    span_ms = ms(float(frames.sent_ns[-1] - frames.sent_ns[0]))
+    report.add("frames a second by the wall clock", 1000 * (len(frames.sent_ns) - 1) / span_ms, "1/s")
+    report.notes.append(f"camera {camera}; frame times taken as each write to it returned")
+    return report
+
+
+def _keep_talking(under_test: Daemon, length_s: float) -> None:
+    end_s = time.monotonic() + length_s
+    while time.monotonic() < end_s:
+        try:
+            if len(under_test.client.status()["queue"]) < 2:
+                under_test.client.say(_TALK)
+        except QueueFullError:
+            pass
+        time.sleep(min(2.0, max(0.05, end_s - time.monotonic())))

@@ -15,8 +15,8 @@ from vcam_talker.face.rig.style import RigStyle
 # Of the right eye as the viewer sees it, in halves of its width and height: x from the inner corner at -1 to the
 # outer one at 1.
 _X: Final = np.array([-1.0, -0.74, -0.36, 0.08, 0.50, 0.83, 1.0])
-_UPPER: Final = np.array([0.34, -0.36, -0.86, -1.0, -0.84, -0.40, 0.10])
-_LOWER: Final = np.array([0.34, 0.66, 0.90, 0.96, 0.88, 0.58, 0.10])
+_UPPER: Final = np.array([0.30, -0.38, -0.86, -1.0, -0.88, -0.48, 0.0])
+_LOWER: Final = np.array([0.30, 0.62, 0.86, 0.94, 0.88, 0.60, 0.0])
 _SAG: Final = 1.0 - _X**2
 _N: Final = len(_X)
 _LASH: Final = np.array([0.22, 0.50, 0.78, 0.96, 1.04, 1.05, 0.95])
@@ -62,7 +62,7 @@ class Eye:
         slope = -e.tilt * 0.5 * _X
         up_open, low_open = _UPPER * hh + slope, _LOWER * hh + slope
         # Where the lids meet: a hanging arc, which a smiling cheek pushes up into an arch.
-        ends = 0.34 * hh + (0.10 - 0.34) * hh * (_X + 1.0) * 0.5 + slope
+        ends = 0.30 * hh * (1.0 - _X) * 0.5 + slope
         meet = ends + _SAG * hh * (0.52 - 0.72 * max(squint, 0.0))
         near = min(lid / 0.45, 1.0)
         upper = meet + (up_open - meet) * lid
@@ -135,8 +135,8 @@ class Eye:
             draw(paths[self._ring], self._p_ring)
             draw(paths[self._iris], self._p_iris)
             draw(paths[self._glow], self._p_glow)
-            draw(paths[self._pupil], self._p_pupil)
             draw(paths[self._shade], self._p_shade)
+            draw(paths[self._pupil], self._p_pupil)
             draw(paths[self._catch], self._p_catch)
             draw(paths[self._spark], self._p_catch)
             canvas.restore()

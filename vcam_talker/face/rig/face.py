@@ -7,13 +7,13 @@ from typing import Final
 import numpy as np
 import skia
 
-from vcam_talker.face.rig.figure import Skeleton, fill_paint, line_paint
+from vcam_talker.face.rig.figure import Skeleton, fill_paint
 from vcam_talker.face.rig.geometry import Points, parse_outline, ribbon, ribbon_corners
 from vcam_talker.face.rig.pose import Pose
 from vcam_talker.face.rig.style import RigStyle
 
 _LINE: Final = 2.2
-"""Width of the contour in figure units; the skin covers its inner half."""
+"""Width of the contour in figure units; beyond the skin."""
 _LIT: Final = (-6.0, -5.0)
 """How far the lit part of the face is moved from its outline: what it leaves uncovered lies in shade."""
 
@@ -29,11 +29,11 @@ class Face:
         left = half.points[-2:0:-1] * (-1.0, 1.0)
         points = np.concatenate([half.points, left])
         corners = np.concatenate([half.corners, half.corners[-2:0:-1]])
-        self._skin = skeleton.add_face(points, corners, True, (0.0, 0.0))
-        self._lit = skeleton.add_face(points, corners, True, _LIT)
+        self._skin = skeleton.add_face(points, corners)
+        self._contour = skeleton.add_face(points, corners, _LINE)
         c, h = style.colour, style.head
         self._p_skin, self._p_shade = fill_paint(c(h.skin)), fill_paint(c(h.shade))
-        self._p_line = line_paint(c(h.line), 2 * _LINE * skeleton.scale)
+        self._p_line = fill_paint(c(h.line))
         self._p_light = fill_paint(c(h.light))
         self._p_nose = fill_paint(c(h.line, 0.85))
         self._p_nose_shade = fill_paint(c(h.shade))
@@ -87,11 +87,14 @@ class Face:
 
     def paint_skin(self, canvas: skia.Canvas, paths: list[skia.Path]) -> None:
         """Draw contour and shaded skin, and leave the canvas clipped to the face until `paint_blush`."""
-        canvas.drawPath(paths[self._skin], self._p_line)
+        canvas.drawPath(paths[self._contour], self._p_line)
         canvas.save()
         canvas.clipPath(paths[self._skin], skia.ClipOp.kIntersect, True)
         canvas.drawPath(paths[self._skin], self._p_shade)
-        canvas.drawPath(paths[self._lit], self._p_skin)
+        canvas.save()
+        canvas.translate(_LIT[0] * self._skeleton.scale, _LIT[1] * self._skeleton.scale)
+        canvas.drawPath(paths[self._skin], self._p_skin)
+        canvas.restore()
 
     def paint_blush(self, canvas: skia.Canvas, paths: list[skia.Path], points: Points) -> None:
         """Draw blush and nose, and end the clip of `paint_skin`."""

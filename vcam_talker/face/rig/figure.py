@@ -15,7 +15,16 @@ import numpy as np
 import numpy.typing as npt
 import skia
 
-from vcam_talker.face.rig.geometry import Flags, Points, Splines, parse_outline, ribbon, ribbon_corners
+from vcam_talker.face.rig.geometry import (
+    Flags,
+    Outline,
+    Points,
+    Splines,
+    grow,
+    parse_outline,
+    ribbon,
+    ribbon_corners,
+)
 from vcam_talker.face.rig.pose import Pose
 from vcam_talker.face.rig.style import Part, RigStyle
 
@@ -30,28 +39,16 @@ _LOCK: Final = 200.0
 
 @dataclass(frozen=True, slots=True)
 class Stroke:
-    """One drawing step: a shape, its paints, and the shape it is clipped to."""
+    """One drawing step: a shape, its paint, and the shape it is clipped to."""
 
     shape: int
-    fill: skia.Paint
-    line: skia.Paint | None
+    paint: skia.Paint
     clip: int | None
 
 
 def fill_paint(colour: int) -> skia.Paint:
     """Return an anti-aliased paint of one flat colour 0xAARRGGBB."""
     return skia.Paint(Color=colour, AntiAlias=True)
-
-
-def line_paint(colour: int, width: float) -> skia.Paint:
-    """Return an anti-aliased round stroke, `width` in pixels."""
-    return skia.Paint(
-        Color=colour,
-        AntiAlias=True,
-        Style=skia.Paint.kStroke_Style,
-        StrokeWidth=width,
-        StrokeJoin=skia.Paint.kRound_Join,
-    )
 
 
 class Skeleton:
@@ -71,16 +68,17 @@ class Skeleton:
         """Pixels per figure unit."""
         return self._scale
 
-    def add_part(self, part: Part, twin: bool, offset: tuple[float, float] = (0.0, 0.0)) -> int:
-        """Add a drawn part (or its mirrored twin), moved by `offset`; returns its shape number."""
+    def add_part(self, part: Part, twin: bool, line: float = 0.0) -> int:
+        """Add a drawn part (or its mirrored twin) grown by `line` figure units; returns its shape number."""
         outline = parse_outline(part.shape)
-        centre = outline.points.copy()
-        if twin:
-            centre[:, 0] *= -1.0
+        centre = outline.points * ((-1.0, 1.0) if twin else (1.0, 1.0))
         points, corners = centre, outline.corners
         if part.ribbon:
-            widths = part.ribbon
-            points, corners = ribbon(centre, widths), ribbon_corners(len(centre))
+            points, corners = ribbon(centre, part.ribbon), ribbon_corners(len(centre))
+        if line:
+            far = np.hypot(*(points - centre[0]).T)
+            widths = line * (_smooth(far / part.taper) if part.taper else np.ones(len(points)))
+            points = grow(Outline(points, corners), widths)
         count = len(points)
         x, y = points[:, 0], points[:, 1]
         rx, ry, cy = _SKULL
@@ -95,12 +93,12 @@ class Skeleton:
         else:
             head = 1.0 - 0.9 * _smooth((y - hair.hang_from) / max(hair.hang_to - hair.hang_from, 1.0))
             far = np.hypot(x - centre[0, 0], y - centre[0, 1]) / _LOCK
-            reach = part.swing * np.minimum(far, 1.6) ** 1.4
+            reach = part.swing * np.minimum(far, 1.6) ** 1.4 * (1.0 - 0.75 * head)
             slow = np.clip(far, 0.0, 1.0)
             rows[:, _SLOW] = reach * slow
             rows[:, _QUICK] = reach * (1.0 - slow)
             rows[:, _LIFT] = 0.6 * reach
-        placed = np.stack([x + offset[0], y + offset[1], z, np.ones(count)], 1)
+        placed = np.stack([x, y, z, np.ones(count)], 1)
         rows[:, _HEAD : _HEAD + 4] = placed * head[:, None]
         rows[:, _BODY : _BODY + 4] = placed * (1.0 - head)[:, None]
         body = 1.0 - head
@@ -108,14 +106,15 @@ class Skeleton:
         rows[:, _LEAN] = body * np.clip((430.0 - y) / 200.0, 0.0, 1.3)
         return self._append(rows, corners)
 
-    def add_face(self, points: Points, corners: Flags, jaw: bool, offset: tuple[float, float]) -> int:
-        """Add a shape of the head at depth `face_depth`, its lower part moved by the jaw."""
+    def add_face(self, points: Points, corners: Flags, line: float = 0.0) -> int:
+        """Add the face grown by `line` figure units; its lower part follows the jaw."""
+        z = 0.75 * self.face_depth(points)
+        if line:
+            points = grow(Outline(points, corners), np.full(len(points), line))
         x, y = points[:, 0], points[:, 1]
         rows = np.zeros((len(points), _COLUMNS))
-        z = 0.75 * self.face_depth(points)
-        rows[:, :4] = np.stack([x + offset[0], y + offset[1], z, np.ones(len(points))], 1)
-        if jaw:
-            rows[:, _JAW] = _smooth((y - 35.0) / 110.0)
+        rows[:, :4] = np.stack([x, y, z, np.ones(len(points))], 1)
+        rows[:, _JAW] = _smooth((y - 35.0) / 110.0)
         return self._append(rows, corners)
 
     def add_free(self, corners: Flags) -> int:

@@ -55,6 +55,26 @@ def parse_outline(text: str) -> Outline:
     return Outline(array, np.array(corners, np.bool_))
 
 
+def grow(outline: Outline, widths: npt.NDArray[np.float64]) -> Points:
+    """Return the outline's points moved outwards by `widths`[N]: what shows around the shape is its contour.
+
+    At a sharp corner the point moves further, so that the contour keeps its weight around a tip.
+    """
+    points = outline.points
+    back, ahead = points - np.roll(points, 1, 0), np.roll(points, -1, 0) - points
+    area = float((points[:, 0] * np.roll(points[:, 1], -1) - np.roll(points[:, 0], -1) * points[:, 1]).sum())
+    turn = np.array([[0.0, -1.0], [1.0, 0.0]]) * (1.0 if area > 0 else -1.0)
+    first = back @ turn / (np.hypot(*back.T)[:, None] + 1e-9)
+    second = ahead @ turn / (np.hypot(*ahead.T)[:, None] + 1e-9)
+    normal = first + second
+    length = np.hypot(*normal.T)
+    normal /= length[:, None] + 1e-9
+    # 1 / cos of half the turn, which keeps the distance to both edges, up to three times the width.
+    mitre = np.where(outline.corners, np.minimum(2.0 / (length + 1e-9), 3.0), 1.0)
+    grown: Points = points + normal * (widths * mitre)[:, None]
+    return grown
+
+
 def ribbon(centre: Points, widths: npt.ArrayLike) -> Points:
     """Return the outline float64[2N, 2] of a stroke along `centre` float64[N, 2], N >= 2, as wide as `widths`[N].
 

@@ -104,7 +104,7 @@ class Mouth:
         )
         stretched = 1.0 - 0.22 * min(parted / m.open, 1.0)
         high = m.upper * full * stretched * _BOW
-        low = m.lower * full * stretched * (1.0 - np.abs(_U) ** 2.0)
+        low = m.lower * full * stretched * (_BELLY + rounding * (arch - _BELLY))
         free[span(self._upper)] = between(x, upper - high, upper + (0.0 if self._open else 0.8))
         free[span(self._lower)] = between(x, lower - (0.0 if self._open else 0.8), lower + low)
         free[span(self._cavity)] = between(x, upper, lower)

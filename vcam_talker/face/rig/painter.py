@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 import skia
 
 from vcam_talker.face.rig.eyes import Eye
 from vcam_talker.face.rig.face import Face
-from vcam_talker.face.rig.figure import Skeleton, Stroke, fill_paint, line_paint
+from vcam_talker.face.rig.figure import Skeleton, Stroke, fill_paint
 from vcam_talker.face.rig.geometry import Points
 from vcam_talker.face.rig.mouth import Mouth
 from vcam_talker.face.rig.pose import Pose
 from vcam_talker.face.rig.style import Part, RigStyle
+
+
+_SLANT: Final = 0.35
+"""Sideways run of a cast shadow over its length: the light comes from the viewer's upper left."""
 
 
 class Painter:
@@ -21,7 +27,8 @@ class Painter:
         self._style = style
         self._skeleton = Skeleton(style, scale, origin)
         self._layers: dict[str, list[Stroke]] = {}
-        self._shadows: list[int] = []
+        self._shadows: list[tuple[int, float]] = []
+        """Shapes that throw a shadow on the face, with its length in pixels."""
         self._named: dict[str, list[int]] = {}
         for layer in ("back", "body", "skull", "front", "over"):
             strokes: list[Stroke] = []
@@ -30,10 +37,6 @@ class Painter:
                     strokes += self._add(part)
             self._layers[layer] = strokes
         self._face = Face(style, self._skeleton)
-        for part in style.part:
-            if part.casts:
-                offset = (part.casts * 0.35, part.casts)
-                self._shadows += [self._skeleton.add_part(part, twin, offset) for twin in _twins(part)]
         self._face.add_features()
         self._mouth = Mouth(style, self._skeleton)
         self._eyes = (Eye(style, self._skeleton, -1), Eye(style, self._skeleton, 1))
@@ -59,8 +62,11 @@ class Painter:
         for layer in ("back", "body", "skull"):
             self._draw(canvas, paths, layer)
         self._face.paint_skin(canvas, paths)
-        for shape in self._shadows:
+        for shape, length in self._shadows:
+            canvas.save()
+            canvas.translate(_SLANT * length, length)
             canvas.drawPath(paths[shape], self._p_shadow)
+            canvas.restore()
         self._face.paint_blush(canvas, paths, points)
         self._mouth.paint(canvas, paths)
         for eye in self._eyes:
@@ -73,19 +79,21 @@ class Painter:
     def _add(self, part: Part) -> list[Stroke]:
         style = self._style
         fill = fill_paint(style.colour(part.fill, part.alpha))
-        line = None
-        if part.line:
-            line = line_paint(style.colour(part.line_colour or part.fill), 2 * part.line * self.scale)
+        line = fill_paint(style.colour(part.line_colour or part.fill))
         strokes = []
         for twin in _twins(part):
-            shape = self._skeleton.add_part(part, twin)
-            if part.name:
-                self._named.setdefault(part.name, []).append(shape)
             clip = None
             if part.inside:
                 around = self._named[part.inside]
                 clip = around[-1] if twin else around[0]
-            strokes.append(Stroke(shape, fill, line, clip))
+            if part.line:
+                strokes.append(Stroke(self._skeleton.add_part(part, twin, part.line), line, clip))
+            shape = self._skeleton.add_part(part, twin)
+            strokes.append(Stroke(shape, fill, clip))
+            if part.name:
+                self._named.setdefault(part.name, []).append(shape)
+            if part.casts:
+                self._shadows.append((shape, part.casts * self.scale))
         return strokes
 
     def _draw(self, canvas: skia.Canvas, paths: list[skia.Path], layer: str) -> None:
@@ -98,10 +106,7 @@ class Painter:
                     canvas.save()
                     canvas.clipPath(paths[stroke.clip], skia.ClipOp.kIntersect, True)
                 clipped = stroke.clip
-            path = paths[stroke.shape]
-            if stroke.line is not None:
-                canvas.drawPath(path, stroke.line)
-            canvas.drawPath(path, stroke.fill)
+            canvas.drawPath(paths[stroke.shape], stroke.paint)
         if clipped is not None:
             canvas.restore()
 

@@ -157,8 +157,10 @@ class Part(Section):
     ribbon: tuple[Annotated[float, Field(ge=0, le=400)], ...] = ()
     """Widths: the shape is then a stroke along the points, one width each."""
     line: float = Field(0, ge=0, le=20)
-    """Width of an outline of its own."""
+    """Width of the contour around it."""
     line_colour: Swatch | None = None
+    taper: float = Field(0, ge=0, le=1000)
+    """The contour grows from nothing at the first point to its full width at this distance from it."""
     rides: Literal["head", "body", "hair"]
     depth: float = Field(0, ge=-300, le=300)
     """How far it bulges towards the viewer on the axis."""

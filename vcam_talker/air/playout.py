@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from vcam_talker.air.feed import SpeechFeed
 from vcam_talker.air.playout_clock import PlayoutClock
 from vcam_talker.air.reopen import Keeper
-from vcam_talker.air.timeline import QUANTUM, Timeline
+from vcam_talker.air.timeline import Timeline
 from vcam_talker.core.clock import MonotonicClock
 from vcam_talker.core.errors import DeviceError, DeviceLostError
 from vcam_talker.core.stages import AudioSink
 from vcam_talker.core.types import AudioChunk
+from vcam_talker.core.wire import QUANTUM
 
 log = logging.getLogger(__name__)
 

@@ -160,7 +160,7 @@ class Timeline:
             had = any(q.turn <= turn for q in self._waiting)
             if self._waiting and self._turn != NO_TURN and self._turn <= turn:
                 ramp = np.cos(np.linspace(0, np.pi, QUANTUM, dtype=np.float32)) * 0.5 + 0.5
-                self._fade = self._waiting[0].samples * ramp
+                self._fade = (self._waiting[0].samples * ramp).astype(np.float32)
             self._waiting = deque(q for q in self._waiting if q.turn > turn)
             if self._turn != NO_TURN and self._turn <= turn:
                 had = True

@@ -75,7 +75,8 @@ def _beep_onsets(recorder: MicRecorder, begin_ns: int) -> np.ndarray:
     onsets = np.array([first for first, _ in loud_spans(samples, 0.02, 0.05)], np.float64)
     line = _lower_line(ends.astype(np.float64), arrivals.astype(np.float64))
     times = np.interp(onsets, ends, line)
-    return times[times >= begin_ns].astype(np.int64)
+    onsets_ns: np.ndarray = times[times >= begin_ns].astype(np.int64)
+    return onsets_ns
 
 
 def _lower_line(samples: np.ndarray, arrivals_ns: np.ndarray) -> np.ndarray:

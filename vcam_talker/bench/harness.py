@@ -151,13 +151,11 @@ class MicRecorder:
         program = shutil.which("parec")
         if program is None:
             raise DeviceError("parec", "is not installed", "Install pulseaudio-utils")
-        self._process = subprocess.Popen(
-            [
-                program, f"--device={source}", f"--latency-msec={latency_ms}", f"--process-time-msec={latency_ms}",
-                f"--rate={SAMPLE_RATE}", "--channels=1", "--format=s16le", "--raw",
-            ],
-            stdout=subprocess.PIPE,
-        )  # fmt: skip
+        command = [
+            program, f"--device={source}", "--raw", "--format=s16le", f"--rate={SAMPLE_RATE}", "--channels=1",
+            f"--latency-msec={latency_ms}", f"--process-time-msec={latency_ms}",
+        ]  # fmt: skip
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE)
         self._lock = threading.Lock()
         self._blocks: list[bytes] = []
         self._arrivals_ns: list[int] = []
@@ -168,7 +166,7 @@ class MicRecorder:
         """Return everything heard so far, float32[N]."""
         with self._lock:
             data = b"".join(self._blocks)
-        return np.frombuffer(data, np.int16).astype(np.float32) / 32768
+        return np.frombuffer(data, np.int16).astype(np.float32) / np.float32(32768)
 
     def arrival_ns(self, sample: int) -> int:
         """Return the monotonic time at which that sample was in our hands."""

@@ -28,7 +28,7 @@ class Ring:
     def __init__(self, memory: SharedMemory, *, owner: bool) -> None:
         self._memory = memory
         self._owner = owner
-        self._buffer = memory.buf
+        self._buffer = _view(memory)
         self._capacity = self._load(_CAPACITY_AT)
         self._bad_reads = 0
 
@@ -36,8 +36,9 @@ class Ring:
     def create(cls, capacity: int) -> Ring:
         """Make a ring of `capacity` bytes, records' 8-byte heads included."""
         memory = SharedMemory(create=True, size=_HEADER_BYTES + capacity)
-        memory.buf[:_HEADER_BYTES] = bytes(_HEADER_BYTES)
-        _U64.pack_into(memory.buf, _CAPACITY_AT, capacity)
+        view = _view(memory)
+        view[:_HEADER_BYTES] = bytes(_HEADER_BYTES)
+        _U64.pack_into(view, _CAPACITY_AT, capacity)
         return cls(memory, owner=True)
 
     @classmethod
@@ -77,10 +78,12 @@ class Ring:
             raise RingCorruptError(f"{waiting} bytes wait")
         length, crc = _RECORD.unpack(self._copy_out(read, _RECORD.size))
         if _RECORD.size + length > waiting:
-            return self._suspect()
+            self._suspect()
+            return None
         payload = self._copy_out(read + _RECORD.size, length)
         if zlib.crc32(payload) != crc:
-            return self._suspect()
+            self._suspect()
+            return None
         self._bad_reads = 0
         _U64.pack_into(self._buffer, _READ_AT, read + _RECORD.size + length)
         return payload
@@ -116,3 +119,9 @@ class Ring:
         start = _HEADER_BYTES + at
         head = bytes(self._buffer[start : start + first])
         return head + bytes(self._buffer[_HEADER_BYTES : _HEADER_BYTES + length - first])
+
+
+def _view(memory: SharedMemory) -> memoryview:
+    if memory.buf is None:
+        raise ValueError("the shared memory is closed")
+    return memory.buf

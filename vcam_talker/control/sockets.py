@@ -43,7 +43,7 @@ class Sockets:
             return
         listener = self._hub.join()
         try:
-            await _until_first(self._send_events(socket, listener), self._take_commands(socket, listener))
+            await _converse(self._take_commands(socket, listener), self._send_events(socket, listener))
         finally:
             self._hub.leave(listener)
             self._clients["events"] -= 1
@@ -69,7 +69,7 @@ class Sockets:
 
         subscription = self._station.preview.subscribe(wake)
         try:
-            await _until_first(send(), _ignore(socket))
+            await _converse(_ignore(socket), send())
         finally:
             subscription.close()
             self._clients["preview"] -= 1
@@ -141,16 +141,12 @@ async def _ignore(socket: WebSocket) -> None:
             return
 
 
-async def _until_first(*work: Coroutine[Any, Any, None]) -> None:
-    """Run all until one ends, then cancel the others. A client that left is no error."""
-    tasks = [asyncio.ensure_future(one) for one in work]
+async def _converse(listen: Coroutine[Any, Any, None], speak: Coroutine[Any, Any, None]) -> None:
+    """Run both until the client has left, which ends `listen`. A client that left is no error."""
     try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-    for task in done:
-        error = task.exception()
-        if error is not None and not isinstance(error, WebSocketDisconnect):
-            raise error
+        async with asyncio.TaskGroup() as group:
+            speaking = group.create_task(speak)
+            await listen
+            speaking.cancel()
+    except* WebSocketDisconnect:
+        pass

@@ -36,7 +36,7 @@ class Casting:
         return tuple(self._warnings)
 
     def specs(self, language: str) -> tuple[VoiceSpec, ...]:
-        """Return the voices that can speak `language` here, best first; one at least while `tone` is there."""
+        """Return the voices that speak `language` here, best first; one at least while `tone` is there."""
         if language not in self._specs:
             self._specs[language] = self._cast(language)
         return self._specs[language]

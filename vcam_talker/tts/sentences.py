@@ -166,7 +166,9 @@ def _is_clause_end(text: str, index: int) -> bool:
     before = text[index - 1]
     if before in _WIDE_CLAUSE:
         return index == len(text) or text[index] not in _CLOSERS
-    return before in _NARROW_CLAUSE and index < len(text) and text[index].isspace()
+    if before not in _NARROW_CLAUSE or index == len(text):
+        return False
+    return text[index].isspace() or (index > 1 and is_wide(text[index - 2]) and is_wide(text[index]))
 
 
 def _sentence_end(text: str, start: int, *, final: bool) -> tuple[int | None, int]:
@@ -191,7 +193,7 @@ def _sentence_end(text: str, start: int, *, final: bool) -> tuple[int | None, in
             end += 1
         if end == len(text):
             return None, index  # the end of the buffer, not of the text: more stops or closers may follow
-        if any(c in _WIDE_END for c in text[index:stops]) and _has_letter(text[:index]):
+        if _is_wide_end(text, index, stops, end) and _has_letter(text[:index]):
             return end, end
         if text[end].isspace():
             following = _following(text, end)
@@ -201,6 +203,13 @@ def _sentence_end(text: str, start: int, *, final: bool) -> tuple[int | None, in
                 return end, end
         index = end
     return None, len(text)
+
+
+def _is_wide_end(text: str, index: int, stops: int, end: int) -> bool:
+    """Tell whether the stops need no space behind them: Chinese ones, or ASCII ones in Chinese text."""
+    if any(c in _WIDE_END for c in text[index:stops]):
+        return True
+    return index > 0 and is_wide(text[index - 1]) and not text[end].isspace() and not text[end].isascii()
 
 
 def _ends(text: str, index: int, stops: int, end: int, following: str | None) -> bool:

@@ -1,0 +1,160 @@
+"""Match a viewer's line against the ways to ask that a persona knows, in any script.
+
+Two views of a pair are blended. The order of characters (rapidfuzz's normalised indel similarity) forgives
+typing errors and tells a whole question from a lucky word. The overlap of words, weighted by how rare a word
+is among all the persona's questions (inverse document frequency), lets `so, what's your name then?` meet
+`what is your name` and keeps `what` and `吗` from deciding anything. Han, kana and Hangul are compared
+character by character.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from rapidfuzz import fuzz
+
+from vcam_talker.core.language import is_wide
+
+THRESHOLD: Final = 60.0
+"""0 .. 100. Tuned on the built-in persona: paraphrases score 61 and more, strangers 58 and less."""
+
+_MAX_CHARS: Final = 300
+"""Of the viewer's line that are compared; a question stands at its beginning or its end."""
+_SAME_WORD: Final = 84.0
+"""Similarity from which two words are taken for one with a typing error."""
+_FILLER_WEIGHT: Final = 0.15
+_RECALL_WEIGHT: Final = 0.65
+"""What matters more: that the known question is contained in the line, rather than nothing else is."""
+_FILLER_RECALL_WEIGHT: Final = 0.2
+_FILLER_PENALTY: Final = 0.7
+
+_FILLERS: Final = frozenset(
+    """a an the is are am was be do does did will would can could should to of in on at it its this that there
+    please hey hi hello so well um uh just now then really very ok and or but with for your you me my i we
+    us tell today what any some know think
+    的 了 吗 呢 啊 呀 吧 请 问 你 我 他 她 是 有 在 这 那 个 就 都 也 很 们 一 下 可 以 能
+    好 今 天 怎 么 样 什 哪 主 播 不 没""".split()  # noqa: SIM905
+)
+_VOCATIVES: Final = frozenset(("there", "everyone", "everybody", "guys", "folks", "friends", "all"))
+"""Whom a line speaks to says nothing about what it asks."""
+_CONTRACTIONS: Final = (
+    (re.compile(r"\b(what|who|how|where|when|that|it|there|here)'?s\b"), r"\1 is"),
+    (re.compile(r"\bi'?m\b"), "i am"),
+    (re.compile(r"\byou'?re\b"), "you are"),
+    (re.compile(r"\bcan'?t\b"), "can not"),
+    (re.compile(r"n't\b"), " not"),
+    (re.compile("主播"), " "),
+    (re.compile(r"\bgotta\b"), "have to"),
+    (re.compile(r"\b(thx|ty|tysm)\b"), "thanks"),
+    (re.compile(r"\bpl[sz]\b"), "please"),
+    (re.compile(r"\bur\b"), "your"),
+    (re.compile(r"\br u\b"), "are you"),
+    (re.compile(r"\bu\b"), "you"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """The best way to ask."""
+
+    index: int
+    """Into the questions that were given, first level."""
+    score: float
+
+
+class LineMatcher:
+    """Knows groups of questions; immutable after construction, so thread-safe."""
+
+    def __init__(self, groups: Sequence[Sequence[str]], name: str = "") -> None:
+        """`name` is the one who is asked; it carries no meaning either."""
+        self._ignored = _VOCATIVES.union(_split(name))
+        self._questions = [(i, self.normalise(q)) for i, group in enumerate(groups) for q in group]
+        self._questions = [(i, q) for i, q in self._questions if q]
+        documents: Counter[str] = Counter()
+        for _, question in self._questions:
+            documents.update(set(question))
+        count = len(self._questions)
+        self._weights = {w: 1 + math.log((1 + count) / (1 + n)) for w, n in documents.items()}
+        self._unseen = 1 + math.log(1 + count)
+
+    def best(self, text: str, groups: frozenset[int] | None = None) -> Match | None:
+        """Return the best match at or above THRESHOLD, of the given groups if any are given."""
+        words = self.normalise(text)
+        found: Match | None = None
+        for index, question in self._questions:
+            if groups is not None and index not in groups:
+                continue
+            score = self.score(words, question)
+            if score >= THRESHOLD and (found is None or score > found.score):
+                found = Match(index, score)
+        return found
+
+    def normalise(self, text: str) -> tuple[str, ...]:
+        """Return the words of `text` that count, ready for `score`."""
+        words = _split(text)
+        return tuple(w for w in words if w not in self._ignored) or words
+
+    def score(self, line: Sequence[str], question: Sequence[str]) -> float:
+        """Return how well a normalised line asks a normalised question, 0 .. 100."""
+        if not line or not question:
+            return 0.0
+        if line == question:
+            return 100.0
+        order = _order(line, question)
+        if _FILLERS.issuperset(line) and not _FILLERS.issuperset(question):
+            return _FILLER_PENALTY * order  # `what is` asks nothing yet
+        return 0.45 * order + 0.55 * self._overlap(line, question)
+
+    def _overlap(self, line: Sequence[str], question: Sequence[str]) -> float:
+        recall = self._covered(question, line)
+        precision = self._covered(line, question)
+        # "Hello, what is the capital of France?" contains the question "hello", and is another one.
+        weight = _FILLER_RECALL_WEIGHT if _FILLERS.issuperset(question) else _RECALL_WEIGHT
+        return 100 * (weight * recall + (1 - weight) * precision)
+
+    def _covered(self, words: Sequence[str], by: Sequence[str]) -> float:
+        """Return the weighted share of `words` that stand in `by`, give or take a typing error."""
+        total = covered = 0.0
+        for word in words:
+            weight = self._weight(word)
+            total += weight
+            if any(_same(word, other) for other in by):
+                covered += weight
+        return covered / total
+
+    def _weight(self, word: str) -> float:
+        weight = self._weights.get(word, self._unseen)
+        return weight * _FILLER_WEIGHT if word in _FILLERS else weight
+
+
+def _split(text: str) -> tuple[str, ...]:
+    """Return the words of `text`: NFKC, lower case, without punctuation, each wide character a word."""
+    text = unicodedata.normalize("NFKC", text[:_MAX_CHARS]).casefold().replace("’", "'")
+    for pattern, replacement in _CONTRACTIONS:
+        text = pattern.sub(replacement, text)
+    spaced = "".join(f" {c} " if is_wide(c) else c if c.isalnum() else " " for c in text)
+    return tuple(spaced.split())
+
+
+def _order(line: Sequence[str], question: Sequence[str]) -> float:
+    """Return the similarity of the characters in order, 0 .. 100; a question inside a longer line counts."""
+    joiner = "" if is_wide(question[0][0]) else " "
+    said, known = joiner.join(line), joiner.join(question)
+    whole = max(fuzz.ratio(said, known), fuzz.token_sort_ratio(said, known) if joiner else 0.0)
+    if len(question) < 2 or len(said) <= len(known):
+        return whole
+    return max(whole, 0.85 * fuzz.partial_ratio(known, said))
+
+
+def _same(word: str, other: str) -> bool:
+    if word == other:
+        return True
+    if len(word) < 4 or len(other) < 4:
+        return False
+    return fuzz.ratio(word, other, score_cutoff=_SAME_WORD) > 0

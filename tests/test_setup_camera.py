@@ -12,7 +12,7 @@ from vcam_talker.air.loopback import LoopbackDevice, read_loopback
 from vcam_talker.air.loopback_options import OptionsLine, add_camera, read_options
 from vcam_talker.config import Config, override
 from vcam_talker.core.errors import ConfigError, DeviceError
-from vcam_talker.setup_camera import SetupPlan, Step, apply, plan, render_plan
+from vcam_talker.setup_camera import SetupPlan, Step, apply, plan, render_plan, run_setup
 
 pytestmark = pytest.mark.unit
 
@@ -313,6 +313,28 @@ def test_a_label_the_kernel_would_cut_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("system", "says"), [("win32", "OBS Studio 26"), ("darwin", "Start Virtual Camera")])
 def test_elsewhere_obs_makes_the_camera(system: str, says: str) -> None:
     assert says in plan(Config(), system=system).blocker
+
+
+def test_the_verb_shows_first_and_asks_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = planned(machine(tmp_path))
+    monkeypatch.setattr("vcam_talker.setup_camera.plan", lambda *_, **__: found)
+    said: list[str] = []
+
+    def refuse(question: str) -> bool:
+        said.append(question)
+        return False
+
+    run_setup(Config(), dry_run=True, remove=False, ask=refuse, announce=said.append)
+    assert said == [render_plan(found)]
+    run_setup(Config(), dry_run=False, remove=False, ask=refuse, announce=said.append)
+    assert said[2:] == ["Make these 3 changes?", "Nothing was changed."]
+
+
+def test_the_verb_fails_where_there_can_be_no_camera(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = SetupPlan("", "cam", blocker="no kernel of one's own")
+    monkeypatch.setattr("vcam_talker.setup_camera.plan", lambda *_, **__: found)
+    with pytest.raises(DeviceError, match="no kernel"):
+        run_setup(Config(), dry_run=True, remove=False, ask=yes, announce=print)
 
 
 def test_the_rendered_plan_shows_every_byte() -> None:

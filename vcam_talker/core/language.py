@@ -164,9 +164,13 @@ def split_languages(text: str, default: str) -> list[tuple[str, str]]:
 
 def _opening(text: str, start: int, end: int) -> int:
     """Return where the run that begins at `end` starts with its opening brackets, not before `start`."""
-    while end > start and text[end - 1] in "([{<“‘«「『（【《":
+    while end > start and (text[end - 1] in "([{<“‘«「『（【《" or _is_opening_quote(text, end - 1)):
         end -= 1
     return end
+
+
+def _is_opening_quote(text: str, index: int) -> bool:
+    return text[index] in "\"'" and (index == 0 or text[index - 1].isspace())
 
 
 def _language_for(script: str, default: str) -> str:

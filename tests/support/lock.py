@@ -23,7 +23,7 @@ def file_lock(path: Path, *, timeout_s: float) -> Iterator[None]:
                 break
             except BlockingIOError:
                 if time.monotonic() > deadline:
-                    raise TimeoutError(f"{path} has been locked by another process for {timeout_s:.0f} s") from None
+                    raise TimeoutError(f"{path} stays locked by another process") from None
                 time.sleep(0.1)
         yield
     finally:

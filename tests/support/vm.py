@@ -107,7 +107,8 @@ def _run(
     shutil.rmtree(control, ignore_errors=True)
     control.mkdir(parents=True)
     (control / "path").write_text(f"{out}\n")
-    (control / "command.sh").write_text(_script(command, modules, {**env, "VM_OUT": str(out), "VM_ACCEL": accel}))
+    script = _script(command, modules, {**env, "VM_OUT": str(out), "VM_ACCEL": accel})
+    (control / "command.sh").write_text(script)
     started_s = time.monotonic()
     with (control / "qemu").open("wb") as log:
         # setpriv: the VM dies with this process, however that ends.
@@ -142,7 +143,7 @@ def _script(command: Sequence[str] | str, modules: str | None, env: Mapping[str,
     }
     lines = ["set -e"]
     lines += [f"export {name}={shlex.quote(value)}" for name, value in inside.items()]
-    lines += ['mkdir -p "$HOME" "$XDG_RUNTIME_DIR"', 'chmod 700 "$XDG_RUNTIME_DIR"', f"cd {shlex.quote(str(ROOT))}"]
+    lines += ['mkdir -p -m 700 "$HOME" "$XDG_RUNTIME_DIR"', f"cd {shlex.quote(str(ROOT))}"]
     if modules is not None:
         lines.append(f"modprobe v4l2loopback {modules}")
     lines.append(command if isinstance(command, str) else f"exec {shlex.join(command)}")
@@ -150,11 +151,11 @@ def _script(command: Sequence[str] | str, modules: str | None, env: Mapping[str,
 
 
 def _qemu(image: VmImage, accel: str, out: Path, console: Path) -> list[str]:
-    speed = ["-accel", "kvm", "-cpu", "host"] if accel == "kvm" else ["-accel", "tcg,thread=multi", "-cpu", "max"]
+    speed = {"kvm": ["-accel", "kvm", "-cpu", "host"], "tcg": ["-accel", "tcg,thread=multi", "-cpu", "max"]}
     shared = f"local,id=shared,path={_escape(out)},security_model=none,multidevs=remap"
     return [
         "qemu-system-x86_64",
-        *speed,
+        *speed[accel],
         *["-smp", "2", "-m", "4096", "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"],
         *["-kernel", str(image.kernel), "-initrd", str(image.initrd)],
         *["-append", "console=ttyS0 quiet panic=-1 mitigations=off"],

@@ -161,7 +161,8 @@ def _build_v4l2loopback(root: Path, release: str, modules: Path) -> None:
     if not makefile.is_symlink():
         # Debian's names the shared part by its installed path.
         makefile.write_text(makefile.read_text().replace(" /usr/src/", f" {root}/usr/src/"))
-    compiler = _run(["make", "-s", "-C", headers, "-f", "-", "print"], stdin=_PRINT_COMPILER).decode().split()[-1]
+    printed = _run(["make", "-s", "-C", headers, "-f", "-", "print"], stdin=_PRINT_COMPILER)
+    compiler = printed.decode().split()[-1]
     if shutil.which(compiler, path=_PATH) is None:
         raise VmError(f"the kernel wants its own compiler: sudo apt-get install {compiler}")
     source = next((root / "usr" / "src").glob("v4l2loopback-*"))

@@ -1,0 +1,271 @@
+"""A real OBS Studio on a private screen, with its own home, asked and watched over obs-websocket v5.
+
+The protocol: https://github.com/obsproject/obs-websocket/blob/master/docs/generated/protocol.md
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import math
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import numpy.typing as npt
+from websockets.exceptions import WebSocketException
+from websockets.sync.client import ClientConnection, connect
+
+from tests.support.xvfb import xvfb
+
+_HELLO, _IDENTIFY, _IDENTIFIED, _EVENT, _REQUEST, _RESPONSE = 0, 1, 2, 5, 6, 7
+_NOT_READY = 207
+_EVENTS_ALL = 0x7FF
+_EVENTS_METERS = 1 << 16
+"""High-volume events, InputVolumeMeters among them, have to be asked for by name."""
+SILENCE_DB = -100.0
+"""What the meters of this module call digital silence."""
+
+_SETTINGS = """\
+[General]
+FirstRun=true
+EnableAutoUpdates=false
+
+[OBSWebSocket]
+FirstLoad=false
+ServerEnabled=true
+ServerPort={port}
+AlertsEnabled=false
+AuthRequired=false
+"""
+
+_PROFILE = """\
+[General]
+Name=T
+
+[Video]
+BaseCX={width}
+BaseCY={height}
+OutputCX={width}
+OutputCY={height}
+FPSType=1
+FPSInt={fps}
+"""
+
+
+class ObsError(Exception):
+    """OBS refused a request; the message holds its own words."""
+
+
+class ObsClient:
+    """A synchronous obs-websocket v5 client; used from one thread."""
+
+    def __init__(self, port: int, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
+        self._events: deque[dict[str, Any]] = deque(maxlen=1000)
+        with ExitStack() as stack:
+            connection = connect(f"ws://127.0.0.1:{port}", open_timeout=timeout_s, max_size=None)
+            self._socket: ClientConnection = stack.enter_context(connection)
+            self._receive(_HELLO)
+            identify = {"rpcVersion": 1, "eventSubscriptions": _EVENTS_ALL | _EVENTS_METERS}
+            self._send(_IDENTIFY, identify)
+            self._receive(_IDENTIFIED)
+            self._open = stack.pop_all()
+
+    def close(self) -> None:
+        """Hang up."""
+        self._open.close()
+
+    def call(self, request: str, **data: Any) -> dict[str, Any]:
+        """Return OBS's answer to a request. Raises ObsError when it refuses, TimeoutError when it is mute."""
+        number = uuid.uuid4().hex
+        self._send(_REQUEST, {"requestType": request, "requestId": number, "requestData": data})
+        while True:
+            answer = self._receive(_RESPONSE)
+            if answer["requestId"] == number:
+                break
+        status = answer["requestStatus"]
+        if not status["result"]:
+            raise ObsError(f"{request}: {status['code']} {status.get('comment', '')}")
+        found: dict[str, Any] = answer.get("responseData") or {}
+        return found
+
+    def events(self, kind: str, seconds: float) -> Iterator[dict[str, Any]]:
+        """Yield the data of the events of one kind that come from now on, for `seconds`."""
+        self._events.clear()
+        end_s = time.monotonic() + seconds
+        while (left_s := end_s - time.monotonic()) > 0:
+            while self._events:
+                event = self._events.popleft()
+                if event["eventType"] == kind:
+                    yield event["eventData"]
+            try:
+                self._read(left_s)
+            except TimeoutError:
+                return
+
+    def loudness_db(self, source: str, seconds: float) -> list[float]:
+        """Return the peaks an input's meter shows for `seconds`, in dBFS, one per event of OBS (every 50 ms).
+
+        Empty while the meter doesn't run yet.
+        """
+        return [
+            level
+            for event in self.events("InputVolumeMeters", seconds)
+            for level in _levels_db(event, source)
+        ]
+
+    def wait_for_meter(self, source: str, wanted: Callable[[float], bool], timeout_s: float) -> bool:
+        """Return True as soon as an input's meter shows a wanted level in dBFS, False after `timeout_s`."""
+        for event in self.events("InputVolumeMeters", timeout_s):
+            if any(wanted(level) for level in _levels_db(event, source)):
+                return True
+        return False
+
+    def screenshot(self, source: str, width: int = 320, height: int = 180) -> npt.NDArray[np.uint8]:
+        """Return what a source shows in OBS: uint8[H, W, 3], RGB."""
+        png = self.screenshot_png(source, width, height)
+        with av.open(io.BytesIO(png), "r") as container:
+            return np.asarray(next(container.decode(video=0)).to_ndarray(format="rgb24"), np.uint8)
+
+    def screenshot_png(self, source: str, width: int, height: int) -> bytes:
+        """Return what a source shows in OBS as a PNG file."""
+        answer = self.call(
+            "GetSourceScreenshot", sourceName=source, imageFormat="png", imageWidth=width, imageHeight=height
+        )
+        return base64.b64decode(answer["imageData"].partition(",")[2])
+
+    def _send(self, operation: int, data: Mapping[str, Any]) -> None:
+        self._socket.send(json.dumps({"op": operation, "d": data}))
+
+    def _receive(self, operation: int) -> dict[str, Any]:
+        """Return the next message of one kind; events that come between are kept."""
+        deadline_s = time.monotonic() + self._timeout_s
+        while True:
+            message = self._read(max(0.0, deadline_s - time.monotonic()))
+            if message["op"] == operation:
+                found: dict[str, Any] = message["d"]
+                return found
+
+    def _read(self, timeout_s: float) -> dict[str, Any]:
+        message: dict[str, Any] = json.loads(self._socket.recv(timeout_s))
+        if message["op"] == _EVENT:
+            self._events.append(message["d"])
+        return message
+
+
+def _levels_db(event: Mapping[str, Any], source: str) -> Iterator[float]:
+    """Yield the peak of one input in an InputVolumeMeters event; nothing while its meter doesn't run."""
+    for meter in event["inputs"]:
+        if meter["inputName"] == source and meter["inputLevelsMul"]:
+            # [magnitude, peak, input peak] per channel; some versions give the peak its sample's sign.
+            peak = max(abs(channel[1]) for channel in meter["inputLevelsMul"])
+            yield max(SILENCE_DB, 20 * math.log10(peak)) if peak > 0 else SILENCE_DB
+
+
+@contextmanager
+def obs_studio(
+    env: Mapping[str, str] | None = None,
+    *,
+    canvas: tuple[int, int] = (640, 360),
+    fps: int = 30,
+    timeout_s: float = 30.0,
+) -> Iterator[ObsClient]:
+    """Start OBS with an empty scene `Scene` and its own guesses at the sound devices; yield a client; clean up.
+
+    `env` decides about the sound server (PULSE_SERVER), and may add to the environment. `canvas` and `fps`
+    bound the work of drawing without a graphics card. Raises TimeoutError with the end of OBS's log when it
+    doesn't come up in `timeout_s`, which is also how long the client waits for an answer.
+    """
+    if shutil.which("obs") is None:
+        raise FileNotFoundError("no OBS: sudo apt-get install obs-studio xvfb")
+    with ExitStack() as stack:
+        folder = tempfile.TemporaryDirectory(prefix="obs-", ignore_cleanup_errors=True)
+        root = Path(stack.enter_context(folder))
+        display = stack.enter_context(xvfb())
+        port = _free_port()
+        log = root / "obs.log"
+        environment = {**os.environ, **(env or {}), **_private(root), "DISPLAY": display}
+        environment.pop("WAYLAND_DISPLAY", None)
+        _write_settings(root, port, _PROFILE.format(width=canvas[0], height=canvas[1], fps=fps))
+        process = stack.enter_context(_program(environment, log))
+        client = _wait_for(port, process, log, timeout_s)
+        stack.callback(client.close)
+        yield client
+
+
+def _private(root: Path) -> dict[str, str]:
+    for folder in ("home/.config", "run"):
+        (root / folder).mkdir(parents=True, mode=0o700)
+    return {
+        "HOME": str(root / "home"),
+        "XDG_CONFIG_HOME": str(root / "home" / ".config"),
+        "XDG_RUNTIME_DIR": str(root / "run"),
+        "LIBGL_ALWAYS_SOFTWARE": "1",
+        "QT_QPA_PLATFORM": "xcb",
+    }
+
+
+def _write_settings(root: Path, port: int, profile: str) -> None:
+    """Write the profile, and switch the WebSocket server on: in global.ini up to OBS 30.1, in a file of its own after."""
+    config = root / "home" / ".config" / "obs-studio"
+    later = config / "plugin_config" / "obs-websocket"
+    later.mkdir(parents=True)
+    basic = config / "basic" / "profiles" / "T" / "basic.ini"
+    basic.parent.mkdir(parents=True)
+    basic.write_text(profile)
+    for name in ("global.ini", "user.ini"):
+        (config / name).write_text(_SETTINGS.format(port=port))
+    settings = {"server_enabled": True, "server_port": port, "auth_required": False, "first_load": False}
+    (later / "config.json").write_text(json.dumps(settings | {"alerts_enabled": False}))
+
+
+@contextmanager
+def _program(environment: Mapping[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    command = ["obs", "--multi", "--minimize-to-tray", "--collection", "T", "--profile", "T"]
+    with log.open("wb") as out:
+        process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+    try:
+        yield process
+    finally:
+        # Asked politely it would ask back on its private screen; nothing in there is worth saving.
+        process.kill()
+        process.wait(timeout=10)
+
+
+def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path, timeout_s: float) -> ObsClient:
+    deadline_s = time.monotonic() + timeout_s
+    why: Exception | None = None
+    while time.monotonic() < deadline_s and process.poll() is None:
+        client = None
+        try:
+            client = ObsClient(port, timeout_s)
+            client.call("GetSceneList")
+        except (OSError, WebSocketException, ObsError) as e:
+            why = e
+            if client is not None:
+                client.close()
+            time.sleep(0.2)
+        else:
+            return client
+    words = log.read_text(errors="replace")[-3000:]
+    raise TimeoutError(f"OBS did not come up ({process.poll()}, {why}):\n{words}")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

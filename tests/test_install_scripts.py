@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -259,6 +263,26 @@ def test_make_alone_prints_help() -> None:
     done = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True)
     for target in ("run", "install", "test", "lint", "bench", "clean"):
         assert f"make {target} " in done.stdout
+
+
+def test_every_import_is_declared() -> None:
+    """A package that happens to lie in the developer's environment is not there on a user's machine."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = {re.split(r"[><=;\[\s]", line)[0].lower() for line in project["dependencies"]}
+    # These are parts of fastapi and pydantic, and come with them in matching versions.
+    declared |= {"starlette", "pydantic-core"}
+    distributions = packages_distributions()
+    for file in (ROOT / "vcam_talker").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                names = [node.module or ""]
+            else:
+                continue
+            for top in {name.split(".")[0] for name in names} - sys.stdlib_module_names - {"vcam_talker"}:
+                providers = {d.lower().replace("_", "-") for d in distributions.get(top, [top])}
+                assert providers & declared, f"{file.name} imports {top}: add it to pyproject.toml"
 
 
 def test_pins_are_names_and_versions_only() -> None:

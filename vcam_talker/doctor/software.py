@@ -21,6 +21,7 @@ PACKAGES = {
     "pulsectl": "pulsectl",
     "pyaudio": "PyAudio",
     "pydantic": "pydantic",
+    "pypinyin": "pypinyin",
     "pyvirtualcam": "pyvirtualcam",
     "rapidfuzz": "RapidFuzz",
     "skia": "skia-python",

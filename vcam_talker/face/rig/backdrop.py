@@ -115,6 +115,7 @@ class _Room:
         gap = 640 / s.shelves
         for n in range(s.shelves):
             board = 60 + gap * (n + 1) - 0.25 * gap
+            self._strip(canvas, board - gap)
             x = -self._half - 40
             while x < self._half + 40 and s.things:
                 kind, tall = rng.random(), gap * rng.uniform(0.3, 0.68)
@@ -143,10 +144,19 @@ class _Room:
                 skia.Rect.MakeLTRB(-self._half - 60, board, self._half + 60, board + 13),
                 skia.Paint(Color=colour(s.shelf)),
             )
-            shade = skia.Paint(Color=0x40000000)
-            canvas.drawRect(
-                skia.Rect.MakeLTRB(-self._half - 60, board + 13, self._half + 60, board + 30), shade
-            )
+
+    def _strip(self, canvas: skia.Canvas, board: float) -> None:
+        """Draw the light of a strip under a board, on the wall below it."""
+        top, bottom = board + 13, board + 75
+        colour = self._style.colour
+        shader = skia.GradientShader.MakeLinear(
+            [skia.Point(0, top), skia.Point(0, bottom)],
+            [colour(self._set.lamp, self._set.strips), colour(self._set.lamp, 0.0)],
+        )
+        canvas.drawRect(
+            skia.Rect.MakeLTRB(-self._half - 60, top, self._half + 60, bottom),
+            skia.Paint(Shader=shader, BlendMode=skia.BlendMode.kScreen),
+        )
 
     def _lights(self, canvas: skia.Canvas) -> None:
         s, rng, colour = self._set, self._rng, self._style.colour
@@ -163,15 +173,15 @@ class _Room:
                 + rng.uniform(-22, 22)
                 + (rng.uniform(0, 420) if rng.random() < 0.3 else 0)
             )
-            radius = rng.uniform(9, 24)
+            radius = rng.uniform(7, 22)
             swatch = rng.choice(s.lights)
-            alpha = rng.uniform(0.25, 0.7)
+            alpha = rng.uniform(0.4, 0.95)
             disc = skia.Paint(
-                Color=colour(swatch, alpha * 0.6), AntiAlias=True, BlendMode=skia.BlendMode.kScreen
+                Color=colour(swatch, alpha * 0.8), AntiAlias=True, BlendMode=skia.BlendMode.kScreen
             )
             canvas.drawCircle(x, y, radius, disc)
             disc.setStyle(skia.Paint.kStroke_Style)
             disc.setStrokeWidth(2.0)
             disc.setAlphaf(alpha * 0.55)
             canvas.drawCircle(x, y, radius - 1, disc)
-            self._glow(canvas, x, y, radius * 2.6, swatch, alpha * 0.35)
+            self._glow(canvas, x, y, radius * 3.2, swatch, alpha * 0.5)

@@ -15,13 +15,15 @@ from vcam_talker.face.rig.style import RigStyle
 # Of the right eye as the viewer sees it, in halves of its width and height: x from the inner corner at -1 to the
 # outer one at 1.
 _X: Final = np.array([-1.0, -0.74, -0.36, 0.08, 0.50, 0.83, 1.0])
-_UPPER: Final = np.array([0.30, -0.38, -0.86, -1.0, -0.88, -0.48, 0.0])
-_LOWER: Final = np.array([0.30, 0.62, 0.86, 0.94, 0.88, 0.60, 0.0])
+_UPPER: Final = np.array([0.16, -0.42, -0.86, -1.0, -0.88, -0.54, -0.14])
+_LOWER: Final = np.array([0.16, 0.56, 0.86, 0.94, 0.86, 0.52, -0.14])
 _SAG: Final = 1.0 - _X**2
 _N: Final = len(_X)
-_LASH: Final = np.array([0.22, 0.50, 0.78, 0.96, 1.04, 1.05, 0.95])
-_SPIKES: Final = ((0.98, 12.0, -7.0), (0.80, 9.5, -9.0), (0.60, 6.5, -9.5))
+_LASH: Final = np.array([0.06, 0.36, 0.74, 0.96, 1.04, 0.98, 0.66])
+_SPIKES: Final = ((0.80, 13.0, -9.0), (0.58, 8.5, -9.5), (0.36, 5.0, -9.0))
 """Place along the lid, and how far the tip lies outwards and down of it when the eye is open."""
+
+_SPIKE_CORNERS: Final = np.array([True, False, True, True])
 
 
 class Eye:
@@ -42,10 +44,10 @@ class Eye:
         self._lash = add(ribbon_corners(_N + 1))
         self._lower = add(ribbon_corners(4))
         self._crease = add(ribbon_corners(5))
-        self._spikes = [add(np.ones(3, np.bool_)) for _ in range(self._e.spikes)]
+        self._spikes = [add(_SPIKE_CORNERS) for _ in range(self._e.spikes)]
         self._brow = add(ribbon_corners(5))
         c, e = style.colour, self._e
-        self._p_white, self._p_shade = fill_paint(c(e.white)), fill_paint(c(e.white_shade, 0.55))
+        self._p_white, self._p_shade = fill_paint(c(e.white)), fill_paint(c(e.white_shade, 0.42))
         self._p_ring, self._p_iris, self._p_glow = (fill_paint(c(s)) for s in (e.ring, e.colour, e.glow))
         self._p_pupil, self._p_catch = fill_paint(c(e.pupil)), fill_paint(c(e.catch_light))
         self._p_lash, self._p_crease = fill_paint(c(e.lash_colour)), fill_paint(c(e.crease, 0.8))
@@ -62,7 +64,7 @@ class Eye:
         slope = -e.tilt * 0.5 * _X
         up_open, low_open = _UPPER * hh + slope, _LOWER * hh + slope
         # Where the lids meet: a hanging arc, which a smiling cheek pushes up into an arch.
-        ends = 0.30 * hh * (1.0 - _X) * 0.5 + slope
+        ends = hh * (0.01 - 0.15 * _X) + slope
         meet = ends + _SAG * hh * (0.52 - 0.72 * max(squint, 0.0))
         near = min(lid / 0.45, 1.0)
         upper = meet + (up_open - meet) * lid
@@ -74,8 +76,8 @@ class Eye:
         self._place_iris(pose, free, near)
         top = np.stack([x, y0 + upper], 1)
         self._put(free, self._shade, ribbon(top + (0.0, 4.0), np.full(_N, 13.0) * min(lid, 1.0)))
-        wing_y = upper[-1] + (-4.0 if lid > 0.3 else -4.0 + 9.0 * (1.0 - lid / 0.3))
-        wing = np.array([[x[-1] + 7.5, y0 + wing_y]])
+        wing_y = upper[-1] + (-4.5 if lid > 0.3 else -4.5 + 11.0 * (1.0 - lid / 0.3))
+        wing = np.array([[x[-1] + 9.0, y0 + wing_y]])
         thick = e.lash * (0.78 + 0.22 * min(lid, 1.0))
         lash = np.concatenate([top - (0.0, 0.25 * thick), wing])
         self._put(free, self._lash, ribbon(lash, np.append(_LASH, 0.05) * thick))
@@ -84,10 +86,11 @@ class Eye:
         fold = np.stack([x[1:6], y0 + upper[1:6] - 9.0 * min(0.35 + 0.65 * lid, 1.05) - 1.5], 1)
         self._put(free, self._crease, ribbon(fold, (0.0, 1.3, 1.9, 2.1, 0.0)))
         for shape, (u, dx, dy) in zip(self._spikes, _SPIKES, strict=False):
-            ax = e.x + hw * u
-            ay = y0 + float(np.interp(u, _X, upper))
+            along = np.array([u - 0.20, u - 0.08, u + 0.06])
+            rx, ry = e.x + hw * along, y0 + np.interp(along, _X, upper) - 0.45 * thick
             droop = dy + (9.0 - dy) * (1.0 - min(lid, 1.0)) ** 1.5
-            root = np.array([[ax - 5.0, ay - 2.5], [ax + dx, ay + droop], [ax + 1.5, ay + 1.5]])
+            tip = (rx[1] + dx, ry[1] + droop)
+            root = np.array([[rx[0], ry[0]], [rx[1] + 0.35 * dx, ry[1] + 0.2 * droop], tip, [rx[2], ry[2] + 2.0]])
             self._put(free, shape, root)
         self._place_brow(pose, free)
 
@@ -96,7 +99,7 @@ class Eye:
         rx, ry = e.iris, e.iris * e.iris_tall
         # Mirrored coordinates: the gaze to the viewer's right runs outwards in the right eye only.
         gx = e.x - 1.5 + side * pose.gaze_x * 0.24 * e.width
-        gy = e.y + 1.5 + pose.gaze_y * 0.19 * e.height + 1.5 * (1.0 - near)
+        gy = e.y - 0.5 + pose.gaze_y * 0.19 * e.height + 1.5 * (1.0 - near)
         self._put(free, self._ring, ellipse(gx, gy, rx, ry))
         self._put(free, self._iris, ellipse(gx, gy + 1.6, rx - 3.0, ry - 3.4))
         self._put(free, self._glow, ellipse(gx, gy + 0.48 * ry, 0.66 * rx, 0.40 * ry))
@@ -116,7 +119,7 @@ class Eye:
         y -= raised * 10.5
         y -= pose.brow_inner * 10.0 * np.clip((0.55 - u) / 1.55, 0.0, 1.0)
         y -= pose.brow_outer * 9.0 * np.clip((u + 0.3) / 1.3, 0.0, 1.0)
-        widths = b.thickness * np.array([0.80, 1.0, 0.86, 0.58, 0.08])
+        widths = b.thickness * np.array([0.62, 1.0, 0.90, 0.60, 0.08])
         self._put(free, self._brow, ribbon(np.stack([x, y], 1), widths))
 
     def _put(self, free: Points, shape: int, points: Points) -> None:

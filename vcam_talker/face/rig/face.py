@@ -51,7 +51,6 @@ class Face:
         self._nose_shade = add(np.array([True, False, True, False]))
         self._nose_light = add(ribbon_corners(3))
         self._cheeks = (add(np.ones(3, np.bool_)), add(np.ones(3, np.bool_)))
-        self._hatches = [add(ribbon_corners(2)) for _ in range(6)]
 
     def place(self, pose: Pose, free: Points) -> None:
         """Set the points of nose and cheeks in `free`."""
@@ -78,11 +77,6 @@ class Face:
         for side, cheek in ((-1.0, self._cheeks[0]), (1.0, self._cheeks[1])):
             bx, by = side * h.blush_x, h.blush_y - lift
             free[span(cheek)] = [[bx, by], [bx + 34.0, by], [bx, by + 19.0]]
-        for n, hatch in enumerate(self._hatches):
-            side = -1.0 if n < 3 else 1.0
-            hx = side * (h.blush_x + 1.0) + (n % 3 - 1) * 8.0
-            hy = h.blush_y - lift
-            free[span(hatch)] = ribbon(np.array([[hx + 2.2, hy - 4.5], [hx - 2.2, hy + 4.5]]), (1.2, 2.0))
         self._blush_alpha = min(max(pose.blush, 0.0), 1.0)
 
     def paint_skin(self, canvas: skia.Canvas, paths: list[skia.Path]) -> None:

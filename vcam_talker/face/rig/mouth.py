@@ -138,10 +138,8 @@ class Mouth:
         for side, corner, up in ((-1.0, self._corner[0], smile_l), (1.0, self._corner[1], smile_r)):
             end = 0 if side < 0 else -1
             cx, cyy = edge[end]
-            deep = max(up, 0.0) * 2.0 + 1.4 * press + max(-up, 0.0) * 1.2
-            spot = np.array(
-                [[cx + side * 1.0, cyy - 3.0], [cx + side * 2.6, cyy], [cx + side * 1.2, cyy + 3.2]]
-            )
+            deep = max(up - 0.3, 0.0) * 1.8 + 1.3 * press + max(-up, 0.0) * 1.2
+            spot = np.array([[cx - side * 2.0, cyy - 2.6], [cx - side * 0.6, cyy], [cx - side * 1.8, cyy + 2.8]])
             free[span(corner)] = ribbon(spot, (0.0, deep, 0.0))
 
     def _place_inside(

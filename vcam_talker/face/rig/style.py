@@ -193,7 +193,9 @@ class SetSection(Section):
     lights: tuple[Swatch, ...] = ()
     """Colours of the fairy lights."""
     light_count: int = Field(22, ge=0, le=80)
-    blur: float = Field(9, ge=0, le=60)
+    strips: Share = 0.35
+    """Brightness of the lamp-coloured light under each shelf."""
+    blur: float = Field(12, ge=0, le=60)
     """Standard deviation, px at 720 lines."""
     vignette: Share = 0.4
     seed: int = 1

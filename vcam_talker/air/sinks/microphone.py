@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 import numpy as np
 
-from vcam_talker.air.sinks.portaudio import BLOCK_FRAMES, PortAudioOutput
+from vcam_talker.air.sinks.portaudio import BLOCK_FRAMES, PortAudioOutput, alsa_config_file
 from vcam_talker.air.sinks.pulse import sink_name
 from vcam_talker.air.sinks.pulse_keeper import STREAM_PROPERTY, MicrophoneKeeper, may_start_server
 from vcam_talker.core.errors import DeviceError, DeviceLostError
@@ -16,6 +18,10 @@ from vcam_talker.core.types import NS_PER_S, AudioChunk
 
 log = logging.getLogger(__name__)
 
+_PCM: Final = "vcam_talker"
+"""Name of the ALSA device that we define."""
+_PERIODS: Final = 3
+"""How many periods PortAudio's ALSA buffer has."""
 _PLACE_TIMEOUT_S: Final = 3.0
 _REMEDY: Final = "It is opened again as soon as the sound server allows"
 
@@ -61,10 +67,17 @@ class MicrophoneSink:
         )
         try:
             keeper.start()
-            output = PortAudioOutput("pulse", rate, 1, self._environment(keeper))
+            with TemporaryDirectory(prefix="vcam-talker-") as folder:
+                output = PortAudioOutput(
+                    _PCM,
+                    rate,
+                    1,
+                    period_frames=rate * self._latency_ms // (1000 * _PERIODS),
+                    environment=self._environment(keeper, Path(folder)),
+                )
         except DeviceError as error:
             keeper.stop(remove=False)
-            if error.what == "sound output 'pulse'":
+            if error.what == f"sound output '{_PCM}'":
                 raise DeviceError(
                     f"microphone '{self.name}'",
                     "ALSA has no way to the sound server",
@@ -114,16 +127,20 @@ class MicrophoneSink:
             if removing:
                 self._owned = False
 
-    def _environment(self, keeper: MicrophoneKeeper) -> dict[str, str]:
-        """Return what makes ALSA's `pulse` device play into our sink, under a name of our own.
+    def _environment(self, keeper: MicrophoneKeeper, folder: Path) -> dict[str, str]:
+        """Return what makes ALSA's way to the sound server play into our sink, under a name of our own.
 
-        `node.dont-reconnect` is PipeWire's: without its target the stream ends instead of going to the speakers.
+        ALSA's stock `pulse` device ends its stream on every underrun and makes a new one, which takes 0.1 s to
+        0.7 s; with `handle_underrun 0` the server just plays silence. `node.dont-reconnect` is PipeWire's:
+        without its target the stream ends instead of going to the speakers.
         """
-        properties = f"application.name=vcam_talker {STREAM_PROPERTY}={keeper.stream_tag} node.dont-reconnect=true"
+        definition = folder / "asound.conf"
+        definition.write_text(
+            f'pcm.{_PCM} {{ type pulse device "{sink_name(self.name)}" handle_underrun 0 }}\n', encoding="ascii"
+        )
         return {
-            "PULSE_SINK": sink_name(self.name),
-            "PULSE_LATENCY_MSEC": str(self._latency_ms),
-            "PULSE_PROP": properties,
+            "ALSA_CONFIG_PATH": f"{alsa_config_file()}:{definition}",
+            "PULSE_PROP": f"{STREAM_PROPERTY}={keeper.stream_tag} node.dont-reconnect=true",
         }
 
     def _await_placement(self, keeper: MicrophoneKeeper, output: PortAudioOutput) -> None:

@@ -12,8 +12,10 @@ import ctypes
 import os
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
@@ -23,7 +25,7 @@ from vcam_talker.core.errors import DeviceError
 from vcam_talker.core.types import Samples
 
 BLOCK_FRAMES: Final = 480
-"""Frames per PortAudio buffer: 10 ms at 48 kHz."""
+"""Frames per PortAudio period unless asked otherwise: 10 ms at 48 kHz."""
 WRITE_TIMEOUT_S: Final = 1.0
 _CLOSE_TIMEOUT_S: Final = 1.0
 
@@ -72,6 +74,13 @@ def _silence_libraries() -> None:
             getattr(loaded, function)(handler)
 
 
+def alsa_config_file() -> Path:
+    """Return the file with ALSA's own configuration."""
+    alsa = ctypes.CDLL("libasound.so.2")
+    alsa.snd_config_topdir.restype = ctypes.c_char_p
+    return Path(os.fsdecode(alsa.snd_config_topdir())) / "alsa.conf"
+
+
 def _pyaudio() -> ModuleType:
     try:
         import pyaudio
@@ -83,20 +92,19 @@ def _pyaudio() -> ModuleType:
     return module
 
 
-class _Environment:
-    """Environment variables for the C libraries, set from construction until `restore`."""
-
-    def __init__(self, changes: Mapping[str, str]) -> None:
-        self._before = {name: os.environ.get(name) for name in changes}
-        os.environ.update(changes)
-
-    def restore(self) -> None:
-        for name, value in self._before.items():
+@contextmanager
+def _environment(changes: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables for the C libraries, which read them while a stream is opened."""
+    before = {name: os.environ.get(name) for name in changes}
+    os.environ.update(changes)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
             if value is None:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-        self._before.clear()
 
 
 def _list(audio: Any) -> list[OutputDevice]:
@@ -142,19 +150,23 @@ def find_output_by_name(name: str) -> OutputDevice | None:
 class PortAudioOutput:
     """One open output stream, float32. Used from one thread."""
 
-    def __init__(self, name: str, rate: int, channels: int, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        rate: int,
+        channels: int,
+        *,
+        period_frames: int = BLOCK_FRAMES,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         """Open the output called `name` and start it. Raises DeviceError.
 
-        `channels`: how many are wanted; mono sound is copied to each. `environment` holds until `close`:
-        libpulse reads it again when it renews the stream after an underrun.
+        `channels`: how many are wanted; mono sound is copied to each. `period_frames`: PortAudio asks ALSA for a
+        buffer of three of these. `environment` holds while it opens.
         """
         pyaudio = _pyaudio()
-        self._environment = _Environment(environment or {})
-        try:
-            self._open(pyaudio, name, rate, channels)
-        except DeviceError:
-            self._environment.restore()
-            raise
+        with _portaudio_lock, _environment(environment or {}):
+            self._open(pyaudio, name, rate, channels, period_frames)
         self._changed = threading.Condition()
         self._block: bytes | None = None
         self._error: OSError | None = None
@@ -162,29 +174,28 @@ class PortAudioOutput:
         self._feeder = threading.Thread(target=self._feed, name="sound-feeder", daemon=True)
         self._feeder.start()
 
-    def _open(self, pyaudio: ModuleType, name: str, rate: int, channels: int) -> None:
-        with _portaudio_lock:
-            _silence_libraries()
-            self._audio = pyaudio.PyAudio()
-            try:
-                device = pick_output(_list(self._audio), name)
-                if device is None:
-                    raise DeviceError(f"sound output '{name}'", "there is none of this name")
-                self._channels = min(channels, device.channels)
-                self._stream = self._audio.open(
-                    rate=rate,
-                    channels=self._channels,
-                    format=pyaudio.paFloat32,
-                    output=True,
-                    output_device_index=device.index,
-                    frames_per_buffer=BLOCK_FRAMES,
-                )
-            except OSError as error:
-                self._audio.terminate()
-                raise DeviceError(f"sound output '{name}'", f"it can't be opened ({error})") from error
-            except DeviceError:
-                self._audio.terminate()
-                raise
+    def _open(self, pyaudio: ModuleType, name: str, rate: int, channels: int, period_frames: int) -> None:
+        _silence_libraries()
+        self._audio = pyaudio.PyAudio()
+        try:
+            device = pick_output(_list(self._audio), name)
+            if device is None:
+                raise DeviceError(f"sound output '{name}'", "there is none of this name")
+            self._channels = min(channels, device.channels)
+            self._stream = self._audio.open(
+                rate=rate,
+                channels=self._channels,
+                format=pyaudio.paFloat32,
+                output=True,
+                output_device_index=device.index,
+                frames_per_buffer=period_frames,
+            )
+        except OSError as error:
+            self._audio.terminate()
+            raise DeviceError(f"sound output '{name}'", f"it can't be opened ({error})") from error
+        except DeviceError:
+            self._audio.terminate()
+            raise
         self.latency_s: float = self._stream.get_output_latency()
 
     def write(self, samples: Samples) -> None:
@@ -207,7 +218,6 @@ class PortAudioOutput:
             self._closing = True
             self._changed.notify_all()
         self._feeder.join(_CLOSE_TIMEOUT_S)
-        self._environment.restore()
 
     def _feed(self) -> None:
         while (block := self._next_block()) is not None:

@@ -15,7 +15,6 @@ from typing import Any, Final
 
 from vcam_talker.air.sinks import pulse as server
 from vcam_talker.core.errors import DeviceError
-from vcam_talker.core.types import SAMPLE_RATE
 
 log = logging.getLogger(__name__)
 
@@ -34,12 +33,14 @@ _FOREIGN_GRACE_S: Final = 5.0
 """A server that somebody else runs gets this long to come back before we start one."""
 _MISPLACED_TIMEOUT_S: Final = 2.0
 """A stream that can't be brought back to its sink for this long counts as lost."""
+_ABSENT_TIMEOUT_S: Final = 1.0
+"""After an underrun PortAudio has the stream made anew, which takes some milliseconds."""
 _NO_SINK: Final = 0xFFFFFFFF
 """What PipeWire shows while a new stream is not yet linked."""
 
-_QUANTUM_S: Final = 512 / SAMPLE_RATE
-"""PipeWire reports no latency for streams (always 0). What it adds to the buffer we asked for is on average
-half its quantum, which is 512 frames with a low-latency client; measured on 0.3.65."""
+_UNREPORTED_S: Final = 0.008
+"""PipeWire's Pulse server reports no latency for streams (always 0). What it adds to the buffer we asked for
+depends on its quantum, which follows the reader: 3 to 12 ms measured on 0.3.65, 8 ms being the middle."""
 
 
 class MicrophoneKeeper:
@@ -56,7 +57,7 @@ class MicrophoneKeeper:
         self._name = name
         self._label = label
         self._start_server = start_server
-        self._latency_ns = round((latency_s + _QUANTUM_S / 2) * 1e9)
+        self._latency_ns = round((latency_s + _UNREPORTED_S) * 1e9)
         self._latencies_s: deque[float] = deque(maxlen=_LATENCY_SAMPLES)
         self._error: DeviceError | None = None
         self._ready = threading.Event()
@@ -65,7 +66,7 @@ class MicrophoneKeeper:
         self._retired = False
         self._remove = False
         self._misplaced_s: float | None = None
-        self._seen_stream = False
+        self._seen_stream_s: float | None = None
         self._pulse: Any = None
         self._pulse_lock = threading.Lock()
         """Held to wake or to free the connection: waking a freed one aborts the process."""
@@ -181,10 +182,13 @@ class MicrophoneKeeper:
             return
         for stream in streams:
             self._keep(stream, sink)
+        now_s = time.monotonic()
         if streams:
-            self._seen_stream = True
-        elif self._seen_stream and not self._retired:
-            self.lost = "the sound server ended its stream"
+            self._seen_stream_s = now_s
+        elif self._seen_stream_s is not None:
+            self._placed.clear()
+            if now_s - self._seen_stream_s > _ABSENT_TIMEOUT_S and not self._retired:
+                self.lost = "the sound server ended its stream"
 
     def _keep(self, stream: Any, sink: Any) -> None:
         if stream.sink != sink.index:

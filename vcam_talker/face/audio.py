@@ -112,7 +112,7 @@ def _pose(heard: Acoustics, speech_db: float) -> Poses:
     hiss = _ramp(np.maximum(heard.hiss_db, heard.high_db) - heard.mid_db, 2, 10) * _ramp(loud, 0.0, 0.25)
     hush = hiss * _ramp(heard.hiss_db - heard.high_db, -16, -6)
     voiced = 1 - hiss
-    out[:, JAW] = loud * (0.10 + 0.58 * openness) * voiced + 0.06 * hiss
+    out[:, JAW] = loud * (0.09 + 0.50 * openness) * voiced + 0.06 * hiss
     out[:, WIDTH] = (
         loud * voiced * (0.6 * _ramp(bright_db, -20, -6) - 0.6 * rounded) + 0.3 * hiss - 0.55 * hush
     )
@@ -134,8 +134,9 @@ def _close_lips(targets: Poses, heard: Acoustics, active: Mask, speech_db: float
     for start, stop in runs(~active | (heard.level_db < speech_db - 28)):
         if start > 0 and stop < len(active) and stop - start < SILENCE_POSES:
             gap[start:stop] = True
-    muffled = (heard.mid_db < heard.low_db - 17) & (heard.hiss_db < heard.mid_db - 14)
-    dull = (heard.mid_db < speech_db - 16) & (heard.hiss_db < speech_db - 38)
+    muffled = heard.mid_db < heard.low_db - 20
+    # [i] is as muffled, but bright further up.
+    dull = (heard.mid_db < speech_db - 22) & (heard.hiss_db < speech_db - 41)
     murmur = active & muffled & dull
     for start, stop in runs(murmur | gap):
         if stop - start < _CLOSURE_POSES:
@@ -143,9 +144,8 @@ def _close_lips(targets: Poses, heard: Acoustics, active: Mask, speech_db: float
         held = np.zeros(len(active), bool)
         held[start:stop] = True
         targets[held, TEETH] = 0.0
-        wide = dilate(held, max(0, REACH - 1 - (stop - start) // 4))
-        targets[wide, PRESS] = 0.9
-        targets[wide, JAW] = 0.0
+        targets[dilate(held, REACH - 2), PRESS] = 0.98
+        targets[dilate(held, REACH - 1), JAW] = 0.0
 
 
 def _ramp(value: Track, low: float, high: float) -> Track:

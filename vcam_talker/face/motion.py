@@ -23,8 +23,11 @@ REACH: Final = 3
 for REACH poses longer on both sides passes through smoothing unharmed, so that closures and silence are
 exact, not approximate.
 """
-JOIN: Final = 6
-"""Poses over which a new part leaves the pose in which the last one ended."""
+JOIN: Final = np.array([6, 6, 6, 6, 6, 6, 3])
+"""Poses over which a new part leaves the pose in which the last one ended, per column.
+
+Lips at rest already touch: pressing them is a tiny motion, and a sentence may begin with a short m.
+"""
 SETTLE: Final = 5
 """Poses over which the end of a sentence falls to rest."""
 
@@ -124,8 +127,8 @@ class Flow:
         if not offset.any():
             return
         span = JOIN + 1
-        count = min(JOIN, len(motion))
-        x = (np.arange(1, count + 1) / span)[:, None]
+        count = min(int(JOIN.max()), len(motion))
+        x = np.minimum(1.0, np.arange(1, count + 1)[:, None] / span)
         place = (1 + 2 * x) * (1 - x) ** 2
         speed = x * (1 - x) ** 2 * span
         motion[:count] += place * offset + speed * (self._velocity - slope)

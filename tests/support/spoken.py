@@ -27,7 +27,7 @@ def phones_of(text: str) -> tuple[Phone, ...]:
 
 
 def sound_of(phones: tuple[Phone, ...], rate: int = RATE) -> Samples:
-    """Return float32[N]: vowels as a buzz with formants, murmurs soft, stops and pauses silent, hisses noise."""
+    """Return float32[N]: vowels a bright buzz, murmurs a soft hum, hisses noise, stops and pauses silent."""
     rng = np.random.default_rng(1)
     total = round(max((p.end_s for p in phones), default=0.0) * rate)
     out = np.zeros(total, np.float32)

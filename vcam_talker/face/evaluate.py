@@ -1,6 +1,6 @@
 """How well a mouth follows speech, in figures: closures, silence, agreement, cost.
 
-`python -m vcam_talker.face.evaluate [--voice slt]...` speaks held-out sentences with flite and prints them for
+`python -m vcam_talker.face.evaluate [--voice slt]...` speaks some sentences with flite and prints them for
 the phoneme and the audio driver. The measures are plain functions, which the tests hold to their bars.
 """
 
@@ -86,7 +86,7 @@ def false_closures(speech: Speech, values: Values) -> tuple[int, int]:
 
 
 def silences(speech: Speech, quiet_db: float = -60.0, at_least_s: float = 0.1) -> list[tuple[int, int]]:
-    """Return the silences as stretches of poses (start, stop), less 50 ms at either end for the lips to move."""
+    """Return the silences as stretches of poses (start, stop), less 50 ms at either end (the lips move)."""
     count = -(-speech.samples.size * MOUTH_RATE_HZ // speech.rate)
     levels = frame_levels_db(speech.samples, speech.rate, MOUTH_RATE_HZ, count)
     least = round(at_least_s * MOUTH_RATE_HZ)
@@ -123,7 +123,7 @@ def speak(text: str, voice: str) -> Speech:
     for token in done.stdout.split():
         symbol, _, end = token.rpartition(":")
         phones.append(Phone(symbol, phones[-1].end_s if phones else 0.0, float(end)))
-    samples = np.frombuffer(raw, "<i2").astype(np.float32) / 32768
+    samples = np.frombuffer(raw, "<i2").astype(np.float32) / np.float32(32768)
     return Speech(Sentence(NO_TURN, 0, text, language="en"), rate, samples, tuple(phones), (), "arpabet")
 
 
@@ -142,7 +142,8 @@ def report(name: str, speeches: Sequence[Speech]) -> list[str]:
         agreed = np.mean([agreement(a, b) for a, b in zip(reference, tracks, strict=True)])
         jerk = max(float(np.abs(np.diff(t, 2, axis=0)).max()) for t in tracks if len(t) > 2)
         lines.append(
-            f"{name:10} {type(driver).__name__:14} m/b/p closed {shut[0]}/{shut[1]} ({shut[0] / shut[1]:.1%})  "
+            f"{name:10} {type(driver).__name__:14} "
+            f"m/b/p closed {shut[0]}/{shut[1]} ({shut[0] / shut[1]:.1%})  "
             f"others {false[0]}/{false[1]}  open in silence {sum(open_in_silence(*p) for p in pairs)} poses  "
             f"jaw r {agreed:.2f}  peak jaw {max(float(t[:, JAW].max()) for t in tracks):.2f}  "
             f"second difference {jerk:.3f}  cost {cost:.2%}"

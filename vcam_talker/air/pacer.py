@@ -14,6 +14,7 @@ from dataclasses import replace
 from vcam_talker.air.pacing import PacingMeter
 from vcam_talker.air.painter import Painter
 from vcam_talker.air.playout_clock import PlayoutClock
+from vcam_talker.air.priority import prefer_this_thread
 from vcam_talker.air.reopen import Keeper
 from vcam_talker.core.clock import MonotonicClock, frame_pts
 from vcam_talker.core.errors import DeviceError, DeviceLostError
@@ -80,6 +81,7 @@ class Pacer:
 
     def _paint(self) -> None:
         """Thread: draw whatever PTS is wanted."""
+        prefer_this_thread()
         while not self._stop.is_set():
             with self._slot:
                 while self._wanted is None:
@@ -94,6 +96,7 @@ class Pacer:
 
     def _pace(self) -> None:
         """Thread: sleep to the deadline, send."""
+        prefer_this_thread()
         index = self._first_index()
         frame = self._painter.draw(frame_pts(index, self._fps))
         while not self._stop.is_set():

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from vcam_talker.air.feed import SpeechFeed
 from vcam_talker.air.playout_clock import PlayoutClock
+from vcam_talker.air.priority import prefer_this_thread
 from vcam_talker.air.reopen import Keeper
 from vcam_talker.air.timeline import Timeline
 from vcam_talker.core.clock import MonotonicClock
@@ -70,6 +71,7 @@ class Playout:
         return self._blocks * QUANTUM
 
     def _run(self) -> None:
+        prefer_this_thread()
         device: AudioSink | None = None
         self._playout_clock.restart(0, self._idle_latency_ns + self._offset_ns)
         while not self._stop.is_set():

@@ -39,6 +39,7 @@ class Keeper(Generic[S]):
         self._open = open_sink
         self._retry_first = retry_first
         self._state: State = "closed"
+        self._was_open = False
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -63,7 +64,7 @@ class Keeper(Generic[S]):
             self._state = "lost"
             self._start()
         else:
-            self._state = "open"
+            self._opened()
 
     def open_later(self) -> None:
         """Open in the background; until then the device counts as lost."""
@@ -87,6 +88,12 @@ class Keeper(Generic[S]):
         self._state = "closed"
         self.sink.close()
 
+    def _opened(self) -> None:
+        self.reopened += self._was_open
+        self._was_open = True
+        self.detail = ""
+        self._state = "open"
+
     def _start(self) -> None:
         self._thread = threading.Thread(target=self._reopen, name=f"reopen {self.sink.name}", daemon=True)
         self._thread.start()
@@ -104,8 +111,6 @@ class Keeper(Generic[S]):
                 self._stop.wait(delay_s)
                 delay_s = min(_LAST_DELAY_S, delay_s * 1.5)
             else:
-                self.reopened += 1
-                self.detail = ""
-                self._state = "open"
+                self._opened()
                 log.info("%s is open", self.sink.name)
                 return

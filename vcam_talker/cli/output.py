@@ -32,7 +32,7 @@ def speaks_errors(verb: Callable[P, R]) -> Callable[P, R]:
         try:
             return verb(*args, **kwargs)
         except VcamTalkerError as e:
-            click.echo(f"vcam-talker: {e}", err=True)
+            click.echo(f"error: {e}", err=True)
             raise SystemExit(int(e.exit_code)) from None
         except BrokenPipeError:
             # The reader (`| head`) has seen enough.

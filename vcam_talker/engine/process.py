@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 HEARTBEAT_S = 0.25
 # The kernel's out-of-memory killer takes the process with the higher score; air must survive.
 _OOM_SCORE = "800"
+# Models compute in bursts; air's threads go first.
+_NICE = 5
 
 
 def engine_main(
@@ -42,6 +44,8 @@ def engine_main(
     # Ctrl+C in a terminal reaches the whole group; air decides when the engine ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s engine: %(message)s")
+    if hasattr(os, "nice"):
+        os.nice(_NICE)
     if sys.platform == "linux":
         with contextlib.suppress(OSError):
             Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE, encoding="ascii")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from vcam_talker.air.sinks.v4l2 import LOOPBACK_DRIVER, Camera
 from vcam_talker.config import Config, override
 from vcam_talker.core.errors import DeviceError
 from vcam_talker.doctor import (
@@ -137,13 +138,17 @@ def test_an_unknown_persona_fails_with_the_nearest_name() -> None:
 # Camera
 
 
-def loopback(root: Path, devices: dict[int, str]) -> Machine:
+def loopback(root: Path, devices: dict[int, str], *, output: bool = True, capture: bool = False) -> Machine:
     write(root, "sys/module/v4l2loopback/version", "0.12.7\n")
     for number, label in devices.items():
         write(root, f"sys/devices/virtual/video4linux/video{number}/name", label + "\n")
         write(root, f"sys/devices/virtual/video4linux/video{number}/max_openers", "10\n")
         write(root, f"dev/video{number}")
-    return Machine(root)
+    answers = [
+        Camera(f"/dev/video{n}", LOOPBACK_DRIVER, label, output=output, capture=capture)
+        for n, label in devices.items()
+    ]
+    return Machine(root, cameras=lambda: answers)
 
 
 def test_no_camera_module_names_the_one_command(tmp_path: Path) -> None:
@@ -159,9 +164,35 @@ def test_the_labelled_camera_is_found(tmp_path: Path) -> None:
 
 
 def test_only_other_cameras(tmp_path: Path) -> None:
-    found = camera.check_camera(Config(), loopback(tmp_path, {4: "OBS"}))
+    found = camera.check_camera(Config(), loopback(tmp_path, {4: "OBS Virtual Camera"}))
     assert states(found) == ["ok", "warn"]
-    assert "/dev/video4 'OBS'" in found[-1].message
+    assert "/dev/video4 'OBS Virtual Camera'" in found[-1].message
+
+
+def test_a_camera_that_nobody_named_is_taken_all_the_same(tmp_path: Path) -> None:
+    found = camera.check_camera(Config(), loopback(tmp_path, {2: "Dummy video device (0x0000)"}))
+    assert states(found) == ["ok", "ok"]
+
+
+@pytest.mark.parametrize(
+    ("output", "capture", "state", "says"),
+    [
+        (True, False, "ok", "takes frames"),
+        (False, True, "ok", "writer"),
+        (True, True, "warn", "exclusive_caps"),
+    ],
+)
+def test_capabilities(tmp_path: Path, output: bool, capture: bool, state: str, says: str) -> None:
+    target = loopback(tmp_path, {10: "vcam_talker"}, output=output, capture=capture)
+    found = camera.check_camera(Config(), target)
+    assert states(found) == ["ok", state]
+    assert says in found[-1].message
+
+
+def test_a_device_that_does_not_answer(tmp_path: Path) -> None:
+    loopback(tmp_path, {10: "vcam_talker"})
+    found = camera.check_camera(Config(), Machine(tmp_path, cameras=list))
+    assert states(found) == ["ok", "fail"]
 
 
 def test_a_camera_named_by_path(tmp_path: Path) -> None:

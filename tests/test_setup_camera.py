@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from vcam_talker.air.loopback import LoopbackDevice, read_loopback
+from vcam_talker.air.loopback import LoopbackCamera, read_loopback
 from vcam_talker.air.loopback_options import OptionsLine, add_camera, read_options
 from vcam_talker.config import Config, override
 from vcam_talker.core.errors import ConfigError, DeviceError
@@ -220,8 +220,8 @@ def test_merging(line: dict[str, str], numbers: str, labels: str | None, exclusi
 
 
 def test_merging_what_was_merged_changes_nothing() -> None:
-    first = add_camera([], [LoopbackDevice(0, "OBS")], [], 10, "cam").parameters
-    second = add_camera([OptionsLine(Path("x.conf"), first)], [LoopbackDevice(10, "cam")], [], 10, "cam")
+    first = add_camera([], [LoopbackCamera(0, "OBS")], [], 10, "cam").parameters
+    second = add_camera([OptionsLine(Path("x.conf"), first)], [LoopbackCamera(10, "cam")], [], 10, "cam")
     assert second.parameters == first
 
 

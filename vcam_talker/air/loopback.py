@@ -13,7 +13,7 @@ MODULE = "v4l2loopback"
 
 
 @dataclass(frozen=True, slots=True)
-class LoopbackDevice:
+class LoopbackCamera:
     """One /dev/videoN made by v4l2loopback."""
 
     number: int
@@ -36,9 +36,9 @@ class LoopbackState:
     loaded: bool
     version: str
     """Empty when not loaded."""
-    devices: tuple[LoopbackDevice, ...]
+    devices: tuple[LoopbackCamera, ...]
 
-    def by_label(self, label: str) -> LoopbackDevice | None:
+    def by_label(self, label: str) -> LoopbackCamera | None:
         """Return the device applications list as `label`."""
         return next((device for device in self.devices if device.label == label), None)
 
@@ -60,13 +60,13 @@ def _module_file(modules: Path) -> bool:
     return any(modules.rglob(f"{MODULE}.ko*")) if modules.is_dir() else False
 
 
-def _devices(root: Path) -> tuple[LoopbackDevice, ...]:
+def _devices(root: Path) -> tuple[LoopbackCamera, ...]:
     found = []
     # `max_openers` is an attribute that only v4l2loopback gives its devices.
     for attribute in (root / "sys/devices/virtual/video4linux").glob("video*/max_openers"):
         number = attribute.parent.name.removeprefix("video")
         if number.isdigit():
-            found.append(LoopbackDevice(int(number), _text(attribute.parent / "name")))
+            found.append(LoopbackCamera(int(number), _text(attribute.parent / "name")))
     return tuple(sorted(found, key=lambda device: device.number))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vcam_talker.air.loopback import MODULE, LoopbackDevice
+from vcam_talker.air.loopback import MODULE, LoopbackCamera
 from vcam_talker.core.errors import DeviceError
 
 _PARAMETER = re.compile(r'(\w+)=((?:"[^"]*"|[^\s"])*)')
@@ -68,7 +68,7 @@ class MergedOptions:
 
 def add_camera(
     lines: Sequence[OptionsLine],
-    running: Sequence[LoopbackDevice],
+    running: Sequence[LoopbackCamera],
     taken: Sequence[int],
     number: int,
     label: str,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
-from vcam_talker.air.loopback import LoopbackDevice, LoopbackState, read_loopback
+from vcam_talker.air.loopback import LoopbackCamera, LoopbackState, read_loopback
+from vcam_talker.air.sinks.v4l2 import Camera, find_camera
 from vcam_talker.config import Config
 from vcam_talker.doctor.finding import Finding, Machine
 
@@ -26,27 +27,43 @@ def check_camera(config: Config, machine: Machine) -> list[Finding]:
     if not state.loaded:
         return [Finding("camera", "warn", "v4l2loopback is installed but not loaded", _SETUP)]
     found = [Finding("camera", "ok", f"v4l2loopback {state.version} is loaded".replace("  ", " "))]
-    chosen = _chosen(config, state)
+    cameras = machine.cameras()
+    chosen = _chosen(config, state, cameras)
     if chosen is None:
-        there = ", ".join(f"{d.path} '{d.label}'" for d in state.devices) or "none"
+        there = ", ".join(f"{c.path} '{c.label}'" for c in state.devices) or "none"
         wanted = f"called '{config.camera.label}'" if device == "auto" else f"at {device}"
         return [*found, Finding("camera", "warn", f"no camera {wanted} (there: {there})", _SETUP)]
-    return [*found, *_check_device(chosen, machine)]
+    return [*found, _check_node(chosen, cameras, machine)]
 
 
-def _chosen(config: Config, state: LoopbackState) -> LoopbackDevice | None:
-    if config.camera.device == "auto":
-        return state.by_label(config.camera.label)
-    return next((device for device in state.devices if device.path == config.camera.device), None)
+def _chosen(config: Config, state: LoopbackState, cameras: list[Camera]) -> LoopbackCamera | None:
+    """Return the camera the daemon would take; one it can't open counts, to be able to say why."""
+    path = config.camera.device
+    if path == "auto":
+        if labelled := state.by_label(config.camera.label):
+            return labelled
+        other = find_camera(config.camera.label, config.camera.number, cameras)
+        path = other.path if other else ""
+    return next((camera for camera in state.devices if camera.path == path), None)
 
 
-def _check_device(device: LoopbackDevice, machine: Machine) -> list[Finding]:
-    node = machine.root / device.path.lstrip("/")
-    shown = f"{device.path} '{device.label}'"
+def _check_node(chosen: LoopbackCamera, cameras: list[Camera], machine: Machine) -> Finding:
+    node = machine.root / chosen.path.lstrip("/")
+    shown = f"{chosen.path} '{chosen.label}'"
     if not node.exists():
         remedy = "In a container: hand it in with --device; elsewhere: udevadm trigger"
-        return [Finding("camera", "fail", f"{shown} has no device node", remedy)]
+        return Finding("camera", "fail", f"{shown} has no device node", remedy)
     if not os.access(node, os.R_OK | os.W_OK):
         remedy = "sudo usermod -aG video $USER, then log in again"
-        return [Finding("camera", "fail", f"this user may not write to {shown}", remedy)]
-    return [Finding("camera", "ok", f"{shown} can be written to")]
+        return Finding("camera", "fail", f"this user may not write to {shown}", remedy)
+    camera = next((camera for camera in cameras if camera.path == chosen.path), None)
+    if camera is None:
+        return Finding(
+            "camera", "fail", f"{shown} does not answer", "Reload it: sudo modprobe -r v4l2loopback"
+        )
+    if camera.output and camera.capture:
+        # With exclusive_caps a device announces one of the two at a time; Chrome lists nothing else.
+        return Finding("camera", "warn", f"{shown} lacks exclusive_caps=1: Chrome does not list it", _SETUP)
+    if camera.capture:
+        return Finding("camera", "ok", f"{shown} has a writer: the daemon, or another program")
+    return Finding("camera", "ok", f"{shown} takes frames")

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from vcam_talker.air.sinks.v4l2 import Camera, list_cameras
+
 State = Literal["ok", "warn", "fail"]
 
 
@@ -49,6 +51,7 @@ class Machine:
 
     root: Path = Path("/")
     run: Run = run_program
+    cameras: Callable[[], list[Camera]] = list_cameras
 
     def text(self, path: str) -> str:
         """Return a small file's text, stripped; empty when it is missing or unreadable."""

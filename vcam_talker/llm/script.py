@@ -72,7 +72,7 @@ class ScriptResponder:
         name = spoken_name(user)
         if not name:
             # "Hello, {user}!" without a name is "Hello!", and "{user}, hello!" is "hello!".
-            line = _LOOSE_START.sub(r"\1", _NOBODY.sub("", line))
+            line = _LOOSE_START.sub(lambda m: f"{m[1].strip()} ".lstrip(), _NOBODY.sub("", line))
         values = {"user": name, "title": self._persona.title}
         return _PLACEHOLDER.sub(lambda match: values[match[1]], line)
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final, cast
@@ -39,6 +39,7 @@ class _Host:
     process: subprocess.Popen[bytes]
     stdin: IO[bytes]
     replies: queue.Queue[Reply | None]
+    reader: threading.Thread
     hello: dict[str, Any]
     next_id: int = 1
     answered: int = 0
@@ -48,7 +49,7 @@ class EspeakClient:
     """Requests go one at a time; thread-safe."""
 
     def __init__(
-        self, libraries: Sequence[str] = (), *, timeout_s: float = 10.0, start_timeout_s: float = 5.0
+        self, libraries: Sequence[str] = (), *, timeout_s: float = 4.0, start_timeout_s: float = 5.0
     ) -> None:
         self._command = [sys.executable, "-I", str(_HOST), *libraries]
         self._timeout_s = timeout_s
@@ -63,8 +64,8 @@ class EspeakClient:
 
     def request(
         self, segments: Sequence[dict[str, str]], rate_wpm: int, pitch: int, cancelled: Cancelled
-    ) -> Iterator[Reply]:
-        """Yield one reply per segment; ends early, quietly, once `cancelled()` is true. Blocks.
+    ) -> list[Reply] | None:
+        """Return one reply per segment, or None as soon as `cancelled()` is true. Blocks.
 
         Raises EngineError when the program refuses, dies, or says nothing for the time limit; then it is
         gone, and the next request starts a new one.
@@ -75,16 +76,17 @@ class EspeakClient:
             host.next_id += 1
             body = {"id": number, "segments": list(segments), "rate_wpm": rate_wpm, "pitch": pitch}
             self._write(host, json.dumps(body).encode())
-            for index in range(len(segments)):
+            replies: list[Reply] = []
+            while len(replies) < len(segments):
                 reply = self._next(host, number, cancelled)
                 if reply is None:
-                    return
+                    return None
                 if "error" in reply.head:
                     host.answered = number
                     raise EngineError("espeak-ng", reply.head["error"], "espeak-ng --voices lists them")
-                if index == len(segments) - 1:
-                    host.answered = number
-                yield reply
+                replies.append(reply)
+            host.answered = number
+            return replies
 
     def pid(self) -> int | None:
         """Return the program's process id while it runs."""
@@ -110,10 +112,11 @@ class EspeakClient:
         except OSError as e:
             raise EngineError("espeak-ng", f"its host can't be started ({e})", _REMEDY) from None
         replies: queue.Queue[Reply | None] = queue.Queue(16)
-        host = _Host(process, cast("IO[bytes]", process.stdin), replies, {})
-        threading.Thread(
+        reader = threading.Thread(
             target=_read, args=(process.stdout, replies), name="espeak-replies", daemon=True
-        ).start()
+        )
+        reader.start()
+        host = _Host(process, cast("IO[bytes]", process.stdin), replies, reader, {})
         try:
             greeting = replies.get(timeout=self._start_timeout_s)
         except queue.Empty:
@@ -176,9 +179,9 @@ def _read(source: IO[bytes], replies: queue.Queue[Reply | None]) -> None:
 def _end(host: _Host) -> None:
     host.process.kill()
     # The reader may be holding a frame for a full queue: make room until it has seen the end.
-    with contextlib.suppress(queue.Empty):
-        while host.replies.get(timeout=1.0) is not None:
-            pass
+    while host.reader.is_alive():
+        with contextlib.suppress(queue.Empty):
+            host.replies.get(timeout=0.005)
     for pipe in (host.process.stdin, host.process.stdout):
         if pipe is not None:
             with contextlib.suppress(OSError):

@@ -99,7 +99,7 @@ class Espeak:
     def voices(self) -> list[tuple[str, str]]:
         """Return (name to ask for, BCP 47 language) of every voice except variants and MBROLA's."""
         listed = self._library.espeak_ListVoices(None)
-        found: list[tuple[str, str]] = []
+        found: dict[str, str] = {}
         index = 0
         while listed[index]:
             voice = listed[index].contents
@@ -109,9 +109,9 @@ class Espeak:
                 language = ctypes.string_at(ctypes.addressof(voice.languages.contents) + 1).decode(
                     "ascii", "replace"
                 )
-                found.append((language, language))
+                found[language] = language
             index += 1
-        return found
+        return list(found.items())
 
     def set_voice(self, name: str) -> bool:
         """Choose a voice, `cmn` or with a variant `cmn+f3`; False when there is none of that name."""

@@ -5,10 +5,12 @@ Known limit: its Japanese knows kana, not kanji.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from itertools import pairwise
+from typing import Final
 
 import numpy as np
 
@@ -28,6 +30,7 @@ _PINYIN_VOICE: Final = "cmn-latn-pinyin"
 _LATIN_VOICE: Final = "en-us"
 
 
+_TOKEN: Final = re.compile(r"\S*\w\S*")
 _SILENCES: Final = frozenset(("_", "_:", "_!", ""))
 
 
@@ -94,7 +97,9 @@ class EspeakNgSynthesizer:
             round(max(0, min(100, 50 + spec.pitch_semitones * 50 / 12))),
             cancelled,
         )
-        for segment, reply in zip(segments, replies, strict=False):
+        if replies is None:
+            return None
+        for segment, reply in zip(segments, replies, strict=True):
             pcm = np.frombuffer(reply.pcm, "<i2").astype(np.float32) / np.float32(32768)
             duration_s = pcm.size / rate
             phones += [
@@ -106,8 +111,6 @@ class EspeakNgSynthesizer:
             ]
             samples.append(pcm)
             at_s += duration_s
-        if len(samples) < len(segments):
-            return None
         return (np.concatenate(samples) if samples else np.zeros(0, np.float32)), phones, words
 
 
@@ -141,31 +144,28 @@ def _phones(reply: Reply, rate: int, duration_s: float) -> list[Phone]:
 
 
 def _words(segment: _Segment, reply: Reply, rate: int, duration_s: float) -> list[Word]:
-    """Return the words of the original text; several events for one word (a number) are one."""
+    """Return every word of the original text with its times.
+
+    Several events for one word (a number) are one; words without an event of their own (`of the` is one to
+    espeak-ng) share the time of the word before them, by length.
+    """
+    places = segment.words or tuple((m.start(), m[0]) for m in _TOKEN.finditer(segment.text))
+    starts = [place for place, _ in places]
+    heard: list[tuple[int, float]] = []
+    for position, _, sample in reply.head["words"]:
+        index = bisect_right(starts, position - 1) - 1
+        # At the end of a clause espeak-ng repeats an event from before; time and text only move on.
+        if index > (heard[-1][0] if heard else -1):
+            heard.append((index, min(duration_s, sample / rate)))
     words: list[Word] = []
-    events: list[Any] = [e for e in reply.head["words"] if e[0] > 0]
-    places = [place for place, _ in segment.words]
-    previous = None
-    for index, (position, _, sample) in enumerate(events):
-        start_s = min(duration_s, sample / rate)
-        end_s = min(duration_s, events[index + 1][2] / rate) if index + 1 < len(events) else duration_s
-        if segment.words:
-            key = bisect_right(places, position - 1) - 1
-            text = segment.words[key][1] if key >= 0 else ""
-        else:
-            key, text = _whole_word(segment.text, position - 1)
-        if end_s < start_s or not text:
-            continue
-        if words and key == previous:
-            words[-1] = Word(text, words[-1].start_s, end_s)
-        else:
-            words.append(Word(text, start_s, end_s))
-        previous = key
+    if heard:
+        heard[0] = (0, heard[0][1])
+    for (index, start_s), (until, end_s) in pairwise([*heard, (len(places), duration_s)]):
+        group = [text for _, text in places[index:until]]
+        letters = sum(map(len, group))
+        done = 0
+        for text in group:
+            begin_s = start_s + (end_s - start_s) * done / letters
+            done += len(text)
+            words.append(Word(text, begin_s, start_s + (end_s - start_s) * done / letters))
     return words
-
-
-def _whole_word(text: str, at: int) -> tuple[int, str]:
-    """Return where the whitespace-separated word around a character begins, and the word."""
-    begin = text.rfind(" ", 0, at + 1) + 1
-    end = text.find(" ", begin)
-    return begin, text[begin : end if end >= 0 else len(text)]

@@ -1,0 +1,191 @@
+"""Scripted answers: what is matched, what is not, languages, placeholders."""
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from vcam_talker.core.text import parse_emotion_tags
+from vcam_talker.llm.lines import THRESHOLD, LineMatcher
+from vcam_talker.llm.script import ScriptResponder, spoken_name
+from vcam_talker.persona import LineSection, Persona, VoiceSection, load_persona
+
+pytestmark = pytest.mark.unit
+
+MIRA = load_persona("mira")
+MATCHER = LineMatcher([line.match for line in MIRA.lines], MIRA.title)
+
+PARAPHRASES = {
+    "hello": ["Helloo!", "hey there", "hello everyone", "good evening everybody", "hi there mira"],
+    "who are you": ["who r u", "yo whats your name?", "so, what's your name then?"],
+    "are you real": ["are u a real person", "are you an ai or a human"],
+    "how are you": ["how are you doing today?", "hows it going"],
+    "when do you stream": ["when are you live?", "how long are you live today"],
+    "how much is this": ["how much is it", "how much does this thing cost?", "whats the price of this"],
+    "is there a discount": ["any discount today?", "do you have any coupons"],
+    "do you ship abroad": ["how long does the shipping take to Germany", "do you ship to canada"],
+    "refund": ["can i return this", "can i get a refund pls"],
+    "what should I buy": ["what do you recommend", "which one would you recommend"],
+    "tell me a joke": ["hi Mira, can you tell me a joke please", "know any good jokes?", "tell us a jokke"],
+    "sing a song": ["could you sing something for us", "sing us a song!!"],
+    "I am sad": ["I'm feeling sad today", "had such a bad day"],
+    "thank you": ["thx", "thanks a lot Mira"],
+    "goodbye": ["gotta go, bye!", "good night everyone"],
+    "你好": ["你好啊", "大家晚上好", "主播你好"],
+    "你是谁": ["你叫什么", "你叫啥名字呀"],
+    "你是机器人吗": ["你是不是机器人"],
+    "多少钱": ["请问这个多少钱啊？", "价格是多少呢"],
+    "有优惠吗": ["有没有优惠", "今天有什么优惠吗"],
+    "什么时候发货": ["什么时候能发货呢"],
+    "可以退货吗": ["可以退货不"],
+    "推荐哪一款": ["推荐一款吧"],
+    "讲个笑话": ["主播 讲个笑话吧"],
+    "唱首歌": ["会不会唱歌", "唱一首歌吧"],
+    "心情不好": ["今天心情不好"],
+    "你真好看": ["主播你好漂亮啊"],
+    "几点下播": ["几点下播呀"],
+    "谢谢": ["谢谢主播"],
+}
+STRANGERS = [
+    "what is the capital of France",
+    "hello, what is the capital of France?",
+    "do you like pizza",
+    "explain quantum mechanics",
+    "what time is it in Tokyo",
+    "can you play minecraft",
+    "I bought a new car",
+    "who won the game last night",
+    "how tall is the Eiffel tower",
+    "how old is the universe",
+    "do you know Python",
+    "what do you think about politics",
+    "write me a poem about cats",
+    "asdfghjkl",
+    "lol",
+    "what is",
+    "you are",
+    "法国的首都是哪里",
+    "今天天气怎么样",
+    "你好，法国的首都是哪里",
+    "你会打篮球吗",
+    "量子力学是什么",
+    "明天几点考试",
+    "我买了一辆新车",
+    "你吃饭了吗",
+    "怎么学英语",
+    "哈哈哈",
+    "",
+    "?!",
+]
+
+
+def group_of(question: str) -> int:
+    return next(i for i, line in enumerate(MIRA.lines) if question in line.match)
+
+
+def persona(**changes: Any) -> Persona:
+    fields: dict[str, Any] = {
+        "title": "Mira",
+        "fallback": ("No idea.", "Pardon?"),
+        "fallback_by_language": {"cmn": ("不知道。",)},
+        "voice": VoiceSection(engine="flite", name="slt"),
+        "greeting": ("I am {title}.",),
+        "lines": (
+            LineSection(match=("hello", "你好"), say=("Hello, {user}!", "Hi {user}!")),
+            LineSection(match=("你好",), say=("你好，{user}！",), language="cmn"),
+            LineSection(match=("tell me a story",), say=("Once.",)),
+            LineSection(match=("tell me a story", "讲个故事"), say=("Nur auf Deutsch.",), language="de"),
+        ),
+    }
+    return Persona(**{**fields, **changes})
+
+
+async def answer(text: str, user: str = "", *, to: ScriptResponder | None = None) -> str:
+    responder = to or ScriptResponder(persona(), seed=1)
+    return "".join([delta async for delta in responder.respond(text, user=user)])
+
+
+class TestMatching:
+    @pytest.mark.parametrize(("question", "asked"), [(q, a) for q, all_ in PARAPHRASES.items() for a in all_])
+    def test_paraphrases_meet_their_line(self, question: str, asked: str) -> None:
+        match = MATCHER.best(asked)
+        assert match is not None
+        assert match.index == group_of(question)
+
+    @pytest.mark.parametrize("text", STRANGERS)
+    def test_strangers_meet_none(self, text: str) -> None:
+        assert MATCHER.best(text) is None
+
+    @pytest.mark.parametrize("question", [q for line in MIRA.lines for q in line.match])
+    def test_the_exact_question_always_matches_its_line(self, question: str) -> None:
+        match = MATCHER.best(question.upper() + "?")
+        assert match is not None
+        assert match.index == group_of(question)
+        assert match.score > 90 > THRESHOLD
+
+    def test_a_long_hostile_line_is_no_trouble(self) -> None:
+        assert MATCHER.best("zq" * 5000) is None
+        assert MATCHER.best("".join(chr(0x4E00 + i) for i in range(5000))) is None
+
+
+class TestAnswers:
+    async def test_the_answer_is_in_the_language_of_the_question(self) -> None:
+        assert await answer("你好", "Ann") == "你好，Ann！"
+        assert await answer("hello", "Ann") in {"Hello, Ann!", "Hi Ann!"}
+        assert await answer("tell me a story") == "Once."
+
+    async def test_an_answer_in_another_language_is_better_than_none(self) -> None:
+        assert await answer("讲个故事吧") == "Nur auf Deutsch."
+
+    async def test_fallback_in_the_language_of_the_question(self) -> None:
+        assert await answer("完全不同的问题") == "不知道。"
+        assert await answer("something else entirely") in {"No idea.", "Pardon?"}
+        assert await answer("Совсем другое") in {"No idea.", "Pardon?"}
+
+    async def test_never_the_same_twice_in_a_row_when_there_is_a_choice(self) -> None:
+        responder = ScriptResponder(persona(), seed=3)
+        answers = [await answer("hello", "A", to=responder) for _ in range(20)]
+        assert all(a != b for a, b in pairwise(answers))
+        fallbacks = [await answer("xyzzy", to=responder) for _ in range(20)]
+        assert all(a != b for a, b in pairwise(fallbacks))
+        assert await answer("tell me a story", to=responder) == await answer("tell me a story", to=responder)
+
+    async def test_one_seed_gives_one_show(self) -> None:
+        asked = ["hello", "what", "hello", "hm", "hello"]
+        first, second = ScriptResponder(persona(), seed=9), ScriptResponder(persona(), seed=9)
+        assert [await answer(a, to=first) for a in asked] == [await answer(a, to=second) for a in asked]
+
+
+class TestPlaceholders:
+    @pytest.mark.parametrize(
+        ("line", "user", "spoken"),
+        [
+            ("Hello, {user}!", "Ann", "Hello, Ann!"),
+            ("Hello, {user}!", "", "Hello!"),
+            ("{user}, hello!", "", "hello!"),
+            ("[happy] {user}, hello!", "", "[happy] hello!"),
+            ("你好，{user}！", "", "你好！"),
+            ("I am {title}.", "Ann", "I am Mira."),
+            (
+                "{user} {user.__class__} {0} %s {unknown} {{x}}",
+                "Ann",
+                "Ann {user.__class__} {0} %s {unknown} {{x}}",
+            ),
+            ("Hello, {user}!", "{title}", "Hello, title!"),
+            ("Hello, {user}!", "[angry] A", "Hello, angry A!"),
+            ("Hello, {user}!", "a\x00b\u202e<b>", "Hello, a b b!"),
+            ("Hello, {user}!", "😀😀", "Hello!"),
+            ("Hello, {user}!", "x" * 5000, f"Hello, {'x' * 32}!"),
+            ("Hello, {user}!", r"\1\g<0>", r"Hello, \1\g 0!"),
+        ],
+    )
+    async def test_filled_safely(self, line: str, user: str, spoken: str) -> None:
+        lines = (LineSection(match=("hello",), say=(line,)),)
+        assert await answer("hello", user, to=ScriptResponder(persona(lines=lines))) == spoken
+
+    def test_a_name_can_not_steer_the_face(self) -> None:
+        assert parse_emotion_tags(spoken_name("[angry]"))[0] is None
+
+    def test_greeting(self) -> None:
+        assert ScriptResponder(persona()).greeting() == "I am Mira."
+        assert ScriptResponder(persona(greeting=())).greeting() == ""

@@ -28,16 +28,17 @@ S = TypeVar("S", bound=_Sink)
 class Keeper(Generic[S]):
     """Owns one sink. `current()` is the open sink or None; a background thread opens it.
 
+    With `reopen=False` (a file, which a second opening would overwrite) a lost sink is closed and stays lost.
     The user's thread calls `lost(error)` when a write failed; closing and reopening happen elsewhere.
     `on_open` is called on the background thread, with the sink already open.
     """
 
-    def __init__(self, sink: S, open_sink: Callable[[S], None], *, retry_first: bool) -> None:
+    def __init__(self, sink: S, open_sink: Callable[[S], None], *, reopen: bool = True) -> None:
         self.sink = sink
         self.reopened = 0
         self.detail = ""
         self._open = open_sink
-        self._retry_first = retry_first
+        self._reopens = reopen
         self._state: State = "closed"
         self._was_open = False
         self._stop = threading.Event()
@@ -45,7 +46,7 @@ class Keeper(Generic[S]):
 
     @property
     def state(self) -> State:
-        """`open`, `lost` (being reopened) or `closed`."""
+        """`open`, `lost` (being reopened, unless it is a file) or `closed`."""
         return self._state
 
     def current(self) -> S | None:
@@ -53,18 +54,9 @@ class Keeper(Generic[S]):
         return self.sink if self._state == "open" else None
 
     def open_now(self) -> None:
-        """Open in the calling thread. Raises DeviceError unless told to retry the first opening too."""
-        try:
-            self._open(self.sink)
-        except DeviceError as e:
-            if not self._retry_first:
-                raise
-            log.warning("%s", e)
-            self.detail = str(e)
-            self._state = "lost"
-            self._start()
-        else:
-            self._opened()
+        """Open in the calling thread. Raises DeviceError."""
+        self._open(self.sink)
+        self._opened()
 
     def open_later(self) -> None:
         """Open in the background; until then the device counts as lost."""
@@ -95,6 +87,9 @@ class Keeper(Generic[S]):
         self._state = "open"
 
     def _start(self) -> None:
+        if not self._reopens:
+            self.sink.close()
+            return
         self._thread = threading.Thread(target=self._reopen, name=f"reopen {self.sink.name}", daemon=True)
         self._thread.start()
 

@@ -63,9 +63,15 @@ class Air:
         self.preview = PreviewHub(config.preview)
         self.outputs = outputs
         self.camera = Keeper(
-            outputs.camera, lambda s: s.open(air.width, air.height, air.fps), retry_first=False
+            outputs.camera.sink,
+            lambda sink: sink.open(air.width, air.height, air.fps),
+            reopen=outputs.camera.kind != "file",
         )
-        self.microphone = Keeper(outputs.microphone, lambda s: s.open(SAMPLE_RATE), retry_first=True)
+        self.microphone = Keeper(
+            outputs.microphone.sink,
+            lambda sink: sink.open(SAMPLE_RATE),
+            reopen=outputs.microphone.kind != "file",
+        )
         self.playout = Playout(
             self.timeline,
             self.feed,
@@ -123,18 +129,18 @@ class Air:
             latency_ms = round(microphone.sink.latency_ns() / 1e6, 1)
         return (
             SinkView(
-                self.outputs.camera_kind,
+                self.outputs.camera.kind,
                 camera.sink.name,
                 camera.state,
-                camera.detail or self.outputs.camera_note,
+                camera.detail or self.outputs.camera.note,
                 self.pacer.frames_written,
                 camera.reopened,
             ),
             SinkView(
-                self.outputs.microphone_kind,
+                self.outputs.microphone.kind,
                 microphone.sink.name,
                 microphone.state,
-                microphone.detail,
+                microphone.detail or self.outputs.microphone.note,
                 self.playout.samples_written,
                 microphone.reopened,
                 latency_ms,

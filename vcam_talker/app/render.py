@@ -90,7 +90,7 @@ def render_file(
     # Read the sound before the file is begun: bad input must leave nothing behind.
     speeches = _from_audio(audio) if audio is not None else _from_text(persona, text or "", emotion)
     first = next(speeches)
-    sink = Mp4Sink(out, realtime=False)
+    sink = Mp4Sink(out)
     sink.open(size[0], size[1], fps)
     try:
         frames = _Renderer(persona, config, sink).run(

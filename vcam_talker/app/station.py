@@ -151,7 +151,7 @@ class LiveStation:
 
     def devices(self) -> DeviceReport:
         """Return the cameras and microphones in use and at hand."""
-        return list_devices()
+        return list_devices(self._config)
 
     def subscribe_events(self, listener: Callable[[dict[str, object]], None]) -> Callable[[], None]:
         """Register for events; returns the function that unregisters."""
@@ -220,7 +220,13 @@ class LiveStation:
     def _warnings(self) -> tuple[str, ...]:
         air = self._on_air
         engine = air.supervisor.view()
-        found = [air.outputs.camera_note, air.camera.detail, air.microphone.detail, *self._voice_warnings]
+        found = [
+            air.outputs.camera.note,
+            air.outputs.microphone.note,
+            air.camera.detail,
+            air.microphone.detail,
+            *self._voice_warnings,
+        ]
         if engine.state == "restarting":
             found.append(f"the engine restarts: {engine.last_error}")
         return tuple(w for w in found if w)

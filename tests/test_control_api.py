@@ -267,7 +267,8 @@ def test_the_token_guards_the_api_and_not_the_page(station: FakeStation) -> None
     authorized = {"Authorization": "Bearer s3cret-token"}
     assert client.get("/api/status", headers={**authorized, "Host": "192.168.1.5:8470"}).status_code == 200
     assert client.get("/api/status", headers={**authorized, "Host": "rebound.example"}).status_code == 403
-    assert client.get("/?token=s3cret-token").status_code == 200
+    for path in ("/?token=s3cret-token", "/api.js", "/style.css", "/docs"):
+        assert client.get(path).status_code == 200, path
 
 
 def test_guessing_tokens_is_slowed_down(station: FakeStation) -> None:

@@ -58,7 +58,7 @@ class Guard:
         if scope["type"] not in {"http", "websocket"}:
             await self._app(scope, receive, send)
             return
-        send = _with_security_headers(send, api=str(scope["path"]).startswith("/api"))
+        send = _with_security_headers(send, api=_is_api(scope))
         try:
             self._admit(scope)
             if scope["type"] == "http" and scope["method"] not in _SAFE_METHODS:
@@ -89,7 +89,7 @@ class Guard:
                 "pages of other sites may not command this daemon",
                 "Use the daemon's own page, or a program that sends no Origin",
             )
-        if str(scope["path"]).startswith("/api") and not self._has_token(scope, headers):
+        if _is_api(scope) and not self._has_token(scope, headers):
             self._take(scope)
             raise Refusal(
                 401,
@@ -136,6 +136,10 @@ def rate_refusal(wait_s: int) -> Refusal:
         f"Try again in {wait_s} s",
         {"Retry-After": str(wait_s)},
     )
+
+
+def _is_api(scope: Scope) -> bool:
+    return str(scope["path"]).startswith("/api/")
 
 
 def _headers(scope: Scope) -> dict[str, str]:

@@ -1,0 +1,250 @@
+"""The page in a real Chromium against a real server: picture, sound, commands, hostile text, restarts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.support.chromium import Chromium, Page
+from tests.support.server import RunningServer
+from tests.support.station import FakeStation, LiveFeed
+from vcam_talker.config import ControlConfig
+from vcam_talker.core.errors import QueueFullError
+from vcam_talker.core.status import TurnView
+
+pytestmark = pytest.mark.real
+
+OUT = Path(__file__).resolve().parents[2] / "out"
+XSS = "<img src=x onerror=\"document.title='pwned'\"><script>document.title='pwned'</script>"
+PIXELS = """(() => {
+  const c = document.querySelector('#picture');
+  const d = c.getContext('2d').getImageData(0, c.height / 2, c.width, 1).data;
+  return Array.from(d.filter((_, i) => i % 4 === 0));
+})()"""
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Chromium]:
+    with Chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def station() -> Iterator[FakeStation]:
+    station = FakeStation()
+    with LiveFeed(station.preview):
+        yield station
+
+
+@pytest.fixture
+def server(station: FakeStation) -> Iterator[RunningServer]:
+    with RunningServer(station, ControlConfig(port=0)) as server:
+        yield server
+
+
+@pytest.fixture
+def page(chromium: Chromium, server: RunningServer) -> Page:
+    chromium.page.resize(1440, 900)
+    chromium.page.open(f"{server.url}/")
+    chromium.page.wait("document.querySelector('#link').dataset.tone === 'good'")
+    return chromium.page
+
+
+def show(station: FakeStation, server: RunningServer, **changes: object) -> None:
+    """Put a status on every page."""
+    station.current = replace(station.current, **changes)  # type: ignore[arg-type]
+    server.call(station.emit, {"event": "changed"})
+
+
+def test_picture_and_sound_are_live_and_together(page: Page) -> None:
+    page.wait("Number(document.querySelector('#picture').dataset.frames) > 90 ")
+    first = page.evaluate(PIXELS)
+    assert max(first) > 180, "the bright bar is missing"
+    assert 60 < sorted(first)[len(first) // 2] < 140, "the grey ground is missing"
+    page.wait(f"JSON.stringify({PIXELS}) !== '{first}'.replaceAll(' ', '')")
+    figures = page.evaluate("({...document.querySelector('#picture').dataset})")
+    assert float(figures["level"]) > 0.05, "no sound: a tone of 0.25 has an RMS of 0.18"
+    # A picture is drawn at the first refresh after its sound is heard; headless refreshes at 60 Hz.
+    assert -5 < float(figures["skewMs"]) < 40, figures
+    assert int(figures["fps"]) >= 20, figures
+    assert page.complaints == []
+
+
+def test_typing_and_enter_asks(page: Page, station: FakeStation) -> None:
+    page.evaluate("document.querySelector('#text').focus()")
+    page.type("What is your name? 你好 👋")
+    page.press("Enter")
+    asked = station.wait_for_call("ask")
+    assert (asked["text"], asked["source"]) == ("What is your name? 你好 👋", "page")
+    page.wait("document.querySelector('#prompt').textContent.includes('你好')")
+    assert page.evaluate("document.querySelector('#text').value") == ""
+
+
+def test_control_enter_says_with_the_chosen_emotion(page: Page, station: FakeStation) -> None:
+    page.evaluate("document.querySelector('#emotion').value = 'happy'")
+    page.evaluate("document.querySelector('#text').focus()")
+    page.type("Word for word")
+    page.press("Enter", ctrl=True)
+    assert station.wait_for_call("say") == {"text": "Word for word", "emotion": "happy", "source": "page"}
+
+
+def test_escape_and_the_buttons_interrupt(page: Page, station: FakeStation) -> None:
+    page.press("Escape")
+    assert station.wait_for_call("interrupt") == {"clear_queue": False}
+    page.evaluate("document.querySelector('#text').focus()")
+    for text in ("one", "two"):
+        page.type(text)
+        page.press("Enter")
+        page.wait(f"document.body.textContent.includes('{text}')")
+    page.wait("!document.querySelector('#clear').hidden")
+    page.click("#clear")
+    page.wait("document.querySelector('#clear').hidden")
+    assert station.calls[-1] == ("interrupt", {"clear_queue": True})
+
+
+def test_the_persona_is_chosen(page: Page, station: FakeStation) -> None:
+    page.wait("document.querySelectorAll('#persona option').length === 2")
+    page.evaluate("""(() => { const s = document.querySelector('#persona'); s.value = 'lin';
+        s.dispatchEvent(new Event('change')); })()""")
+    assert station.wait_for_call("persona") == {"name": "lin"}
+    page.wait("document.querySelector('#presenter').textContent === 'Lin'")
+
+
+def test_hostile_text_is_shown_and_inert(page: Page, station: FakeStation, server: RunningServer) -> None:
+    turn = TurnView(1, "ask", "speaking", XSS, user=XSS, source=XSS, answer=XSS, heard_text=XSS[:9])
+    show(
+        station,
+        server,
+        on_air=turn,
+        queue=(turn,),
+        recent=(replace(turn, state="failed", error=XSS),),
+        warnings=(XSS,),
+        persona=replace(station.current.persona, title=XSS),
+    )
+    page.wait("document.querySelector('#warnings').textContent.includes('onerror')")
+    station.raises = QueueFullError(XSS, XSS, XSS)
+    page.press("Escape")
+    page.wait("document.querySelector('.toast')?.textContent.includes('onerror')")
+    for place in ("#prompt", "#subtitle", "#queue", "#recent", "#presenter"):
+        assert "onerror" in page.evaluate(f"document.querySelector('{place}').textContent"), place
+    assert page.evaluate("document.querySelectorAll('main img, .toasts img, .warnings img').length") == 0
+    assert page.evaluate("document.title") != "pwned"
+
+
+def test_errors_are_toasts_and_nothing_typed_is_lost(page: Page, station: FakeStation) -> None:
+    station.raises = QueueFullError("queue", "32 turns wait already", "Try again in a moment")
+    page.evaluate("document.querySelector('#text').focus()")
+    page.type("one more")
+    page.press("Enter")
+    page.wait("document.querySelector('.toast')?.textContent.includes('32 turns wait already')")
+    assert page.evaluate("document.querySelector('#text').value") == "one more"
+
+
+def test_it_comes_back_by_itself_after_a_restart(chromium: Chromium) -> None:
+    page = chromium.page
+    port = 0
+    for _ in range(2):
+        station = FakeStation()
+        with LiveFeed(station.preview), RunningServer(station, ControlConfig(port=port)) as server:
+            if not port:
+                port = server.port
+                page.open(f"{server.url}/")
+            page.wait("document.querySelector('#link').dataset.tone === 'good'", 20)
+            page.wait("document.querySelector('#screen').dataset.signal === 'on'", 20)
+            frames = page.evaluate("document.querySelector('#picture').dataset.frames")
+            page.wait(f"Number(document.querySelector('#picture').dataset.frames) > {frames} + 20")
+            page.wait("Number(document.querySelector('#picture').dataset.level) > 0.05")
+        page.wait("document.querySelector('#link').dataset.tone === 'wait'")
+        page.wait("document.querySelector('#screen').dataset.signal === 'off'")
+
+
+def test_a_token_leaves_the_address_bar_and_is_asked_for(chromium: Chromium, station: FakeStation) -> None:
+    page = chromium.page
+    with RunningServer(station, ControlConfig(port=0, token="s3cret-token")) as server:  # noqa: S106
+        page.open(f"{server.url}/?token=s3cret-token")
+        page.wait("document.querySelector('#link').dataset.tone === 'good'")
+        assert "token" not in page.evaluate("location.href")
+        page.evaluate("sessionStorage.clear()")
+        page.open(f"{server.url}/?again")
+        page.wait("document.querySelector('#key-dialog').open")
+        page.evaluate("document.querySelector('#key').focus()")
+        page.type("s3cret-token")
+        page.press("Enter")
+        page.wait("document.querySelector('#link').dataset.tone === 'good'")
+        page.wait("document.querySelector('#screen').dataset.signal === 'on'")
+
+
+def test_sound_waits_for_a_gesture_where_the_browser_wants_one(server: RunningServer) -> None:
+    with Chromium(autoplay=False) as browser:
+        page = browser.page
+        page.resize(1440, 900)
+        page.open(f"{server.url}/")
+        page.wait("Number(document.querySelector('#picture').dataset.frames) > 10")
+        assert page.evaluate("document.querySelector('#sound').textContent").strip() == "Turn on sound"
+        page.click("#sound")
+        page.wait("document.querySelector('#sound').dataset.state === 'on'")
+        page.wait("Number(document.querySelector('#picture').dataset.level) > 0.05")
+        page.wait("Math.abs(Number(document.querySelector('#picture').dataset.skewMs || 99)) < 40")
+        page.click("#sound")
+        page.wait("Number(document.querySelector('#picture').dataset.level) < 0.01")
+
+
+@pytest.mark.parametrize(("name", "width", "height"), [("desktop", 1440, 900), ("phone", 360, 780)])
+def test_it_fits(
+    page: Page, station: FakeStation, server: RunningServer, name: str, width: int, height: int
+) -> None:
+    page.resize(width, height, phone=name == "phone")
+    answer = "Hello Ada! I am Mira, and I have been on air since this morning. Ask me anything you like."
+    done = TurnView(
+        3, "ask", "done", "How is the weather where you are?", "kim", "page", "Warm pixels, no clouds.",
+        "Warm pixels, no clouds.", 2.0, 61.0, 97.0, 2.4,
+    )  # fmt: skip
+    waiting = TurnView(8, "ask", "queued", "Do you ever sleep? 你会睡觉吗？", "lee", "page")
+    show(
+        station,
+        server,
+        on_air=TurnView(7, "ask", "speaking", "Who are you?", "ada", "page", answer, answer[:52]),
+        queue=(waiting, TurnView(9, "say", "queued", "We are back after a short break.", source="cli")),
+        recent=(
+            done,
+            replace(done, turn=2, state="interrupted", heard_text="Warm pixels"),
+            replace(done, turn=1, state="failed", error="voice flite/slt: exited with status 1"),
+        ),
+        warnings=("No virtual camera: the picture is on this page only. Run 'vcam-talker setup camera'",),
+    )
+    page.wait("document.querySelector('#heard').textContent.length > 0")
+    page.wait("Number(document.querySelector('#picture').dataset.frames) > 40")
+    page.screenshot(OUT / f"page-{name}.png", whole=name == "phone")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    too_small = page.evaluate("""[...document.querySelectorAll('button, select, textarea')].filter((e) => {
+        const r = e.getBoundingClientRect(); return e.checkVisibility() && (r.height < 22 || r.width < 22);
+    }).map((e) => e.id)""")
+    assert too_small == []
+    assert page.complaints == []
+
+
+def test_every_control_has_a_name_and_is_reached_by_keyboard(page: Page) -> None:
+    reached = []
+    for _ in range(14):
+        page.press("Tab")
+        reached.append(page.evaluate("document.activeElement.id"))
+    for control in ("persona", "sound", "text", "ask", "say", "emotion"):
+        assert control in reached, reached
+    nameless = page.call("Accessibility.getFullAXTree")["nodes"]
+    roles = {"button", "textbox", "combobox", "link"}
+    assert [
+        node for node in nameless
+        if node["role"]["value"] in roles and not node.get("name", {}).get("value")
+    ] == []  # fmt: skip
+
+
+def test_the_api_page_shows_every_endpoint(chromium: Chromium, server: RunningServer) -> None:
+    page = chromium.page
+    page.open(f"{server.url}/docs")
+    page.wait("document.body.textContent.includes('/api/interrupt')")
+    page.screenshot(OUT / "page-docs.png")
+    assert page.evaluate("document.querySelectorAll('.verb').length") == 8
+    assert page.complaints == []

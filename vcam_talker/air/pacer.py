@@ -76,8 +76,9 @@ class Pacer:
         self._stop.set()
         with self._slot:
             self._slot.notify_all()
-        self._pace_thread.join(timeout=5)
-        self._paint_thread.join(timeout=5)
+        for thread in (self._pace_thread, self._paint_thread):
+            if thread.is_alive():
+                thread.join(timeout=5)
 
     def _paint(self) -> None:
         """Thread: draw whatever PTS is wanted."""

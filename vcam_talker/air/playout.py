@@ -63,7 +63,8 @@ class Playout:
     def stop(self) -> None:
         """End after the block in work."""
         self._stop.set()
-        self._thread.join(timeout=5)
+        if self._thread.is_alive():
+            self._thread.join(timeout=5)
 
     @property
     def written(self) -> int:

@@ -97,7 +97,8 @@ class Supervisor:
     def stop(self) -> None:
         """End the engine and the thread; within about two seconds."""
         self._stop.set()
-        self._thread.join(timeout=10)
+        if self._thread.is_alive():
+            self._thread.join(timeout=10)
         self._state = "stopped"
 
     def send(self, command: dict[str, Any]) -> bool:

@@ -9,6 +9,7 @@ import logging
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from vcam_talker.config import Config
 from vcam_talker.control.address import publish_address, remove_address
 from vcam_talker.control.listen import bind, check_exposure, url_of
 from vcam_talker.core.clock import SystemClock
+from vcam_talker.core.errors import VcamTalkerError
 from vcam_talker.persona import load_persona
 
 log = logging.getLogger(__name__)
@@ -57,11 +59,14 @@ class _Daemon:
         self._frame_log = FrameLog(frame_log) if frame_log else None
         self._announce = announce
         self._stop = asyncio.Event()
+        self._died = ""
 
     async def run(self) -> None:
         """Go on air; return when told to stop."""
         sys.setswitchinterval(_SWITCH_INTERVAL_S)
         self._catch_signals()
+        loop = asyncio.get_running_loop()
+        threading.excepthook = lambda failure: self._on_thread_died(loop, failure)
         config = self._config
         check_exposure(config.control)
         sock = bind(config.control.host, config.control.port)
@@ -92,6 +97,8 @@ class _Daemon:
             remove_address()
             if self._frame_log:
                 self._frame_log.flush()
+        if self._died:
+            raise VcamTalkerError("vcam-talker", f"its thread '{self._died}' died", "The log tells why")
 
     async def _serve(self, station: LiveStation, air: Air, sock: socket.socket) -> None:
         # Imported only now: it takes half a second, and the picture is already on the camera.
@@ -116,6 +123,17 @@ class _Daemon:
                     task.cancel()
         finally:
             await server.stop()
+
+    def _on_thread_died(self, loop: asyncio.AbstractEventLoop, failure: threading.ExceptHookArgs) -> None:
+        """End the daemon: on air without a pacer or a voice is worse than a restart by the service manager."""
+        name = failure.thread.name if failure.thread else "?"
+        log.critical(
+            "the thread '%s' died",
+            name,
+            exc_info=(failure.exc_type, failure.exc_value, failure.exc_traceback),
+        )
+        self._died = name
+        loop.call_soon_threadsafe(self._stop.set)
 
     async def _housekeeping(self) -> None:
         while True:

@@ -1,4 +1,4 @@
-"""Sound devices as audio sinks: our own virtual microphone (Linux), or a named output (VB-Cable, BlackHole)."""
+"""Sound devices as sinks: our own virtual microphone (Linux), or a named output (VB-Cable, BlackHole)."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ _REMEDY: Final = "It is opened again as soon as the sound server allows"
 class MicrophoneSink:
     """The microphone that applications list, on PulseAudio or PipeWire.
 
-    `open` creates it and blocks for up to 10 s (typically 0.3 s); `write` blocks while the buffer is full, for
-    1 s at most. After DeviceLostError the owner calls `close` and `open` again with back-off: the devices that
-    are still there stay, so that readers keep their microphone.
+    `open` creates it and blocks for up to 10 s (typically 0.1 s); `write` blocks while the buffer is full,
+    for 1 s at most. After DeviceLostError the owner calls `close` and `open` again with back-off: the devices
+    that are still there stay, so that readers keep their microphone.
     """
 
     paced: Final = True
@@ -130,13 +130,15 @@ class MicrophoneSink:
     def _environment(self, keeper: MicrophoneKeeper, folder: Path) -> dict[str, str]:
         """Return what makes ALSA's way to the sound server play into our sink, under a name of our own.
 
-        ALSA's stock `pulse` device ends its stream on every underrun and makes a new one, which takes 0.1 s to
-        0.7 s; with `handle_underrun 0` the server just plays silence. `node.dont-reconnect` is PipeWire's:
-        without its target the stream ends instead of going to the speakers.
+        ALSA's stock `pulse` device ends its stream on every underrun and makes a new one, which takes 0.1 s
+        to 0.7 s; with `handle_underrun 0` the server just plays silence. `PULSE_LATENCY_MSEC` is no way to a
+        small buffer: after an underrun the server may wait for more sound than ALSA lets us write, for ever.
+        `node.dont-reconnect` is PipeWire's: without its target the stream ends instead of going elsewhere.
         """
         definition = folder / "asound.conf"
         definition.write_text(
-            f'pcm.{_PCM} {{ type pulse device "{sink_name(self.name)}" handle_underrun 0 }}\n', encoding="ascii"
+            f'pcm.{_PCM} {{ type pulse device "{sink_name(self.name)}" handle_underrun 0 }}\n',
+            encoding="ascii",
         )
         return {
             "ALSA_CONFIG_PATH": f"{alsa_config_file()}:{definition}",
@@ -182,7 +184,9 @@ class NamedOutputSink:
         try:
             self._output.write(chunk.samples)
         except OSError as error:
-            raise DeviceLostError(f"sound output '{self.name}'", f"it takes no sound ({error})", _REMEDY) from error
+            raise DeviceLostError(
+                f"sound output '{self.name}'", f"it takes no sound ({error})", _REMEDY
+            ) from error
 
     def latency_ns(self) -> int:
         """Return what the driver reports for its own buffers."""

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
@@ -26,11 +26,20 @@ from vcam_talker.core.types import Samples
 
 BLOCK_FRAMES: Final = 480
 """Frames per PortAudio period unless asked otherwise: 10 ms at 48 kHz."""
+_PyAudio: TypeAlias = Any
+"""A `pyaudio.PyAudio` (the library has no types)."""
 WRITE_TIMEOUT_S: Final = 1.0
 _CLOSE_TIMEOUT_S: Final = 1.0
 
 # Best first: WASAPI and Core Audio run at the device's rate with little latency; MME cuts names at 31 characters.
-_HOST_APIS: Final = ("Windows WASAPI", "Core Audio", "ALSA", "JACK Audio Connection Kit", "Windows DirectSound", "MME")
+_HOST_APIS: Final = (
+    "Windows WASAPI",
+    "Core Audio",
+    "ALSA",
+    "JACK Audio Connection Kit",
+    "Windows DirectSound",
+    "MME",
+)
 
 # PortAudio's set-up and tear-down share global state and are not thread-safe.
 _portaudio_lock = threading.Lock()
@@ -107,7 +116,7 @@ def _environment(changes: Mapping[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _list(audio: Any) -> list[OutputDevice]:
+def _list(audio: _PyAudio) -> list[OutputDevice]:
     devices = []
     for index in range(audio.get_device_count()):
         info = audio.get_device_info_by_index(index)
@@ -130,7 +139,7 @@ def list_outputs() -> list[OutputDevice]:
 
 
 def pick_output(devices: list[OutputDevice], name: str) -> OutputDevice | None:
-    """Return the output called `name`, else the one whose name contains it (case ignored), on the best host API."""
+    """Return the output called `name`, else one whose name contains it (case ignored); best host API first."""
 
     def preference(device: OutputDevice) -> int:
         return _HOST_APIS.index(device.host_api) if device.host_api in _HOST_APIS else len(_HOST_APIS)
@@ -143,7 +152,7 @@ def pick_output(devices: list[OutputDevice], name: str) -> OutputDevice | None:
 
 
 def find_output_by_name(name: str) -> OutputDevice | None:
-    """Return the output called `name` or containing it (`CABLE Input`, `BlackHole`), or None. Raises DeviceError."""
+    """Return the output called `name` or containing it (`CABLE Input`), or None. Raises DeviceError."""
     return pick_output(list_outputs(), name)
 
 
@@ -161,8 +170,8 @@ class PortAudioOutput:
     ) -> None:
         """Open the output called `name` and start it. Raises DeviceError.
 
-        `channels`: how many are wanted; mono sound is copied to each. `period_frames`: PortAudio asks ALSA for a
-        buffer of three of these. `environment` holds while it opens.
+        `channels`: how many are wanted; mono sound is copied to each. `period_frames`: PortAudio asks ALSA
+        for a buffer of three of these. `environment` holds while it opens.
         """
         pyaudio = _pyaudio()
         with _portaudio_lock, _environment(environment or {}):

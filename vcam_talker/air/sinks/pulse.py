@@ -14,19 +14,24 @@ import os
 import shutil
 import subprocess
 import time
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias
 
 from vcam_talker.core.errors import DeviceError
 from vcam_talker.core.types import SAMPLE_RATE
 
 log = logging.getLogger(__name__)
 
+Connection: TypeAlias = Any
+"""A connected `pulsectl.Pulse` (the library has no types)."""
 OWNER_PROPERTY: Final = "vcam_talker.pid"
 
 _START_TIMEOUT_S: Final = 8.0
 _APPEAR_TIMEOUT_S: Final = 3.0
 _IDLE_EXIT_S: Final = 20
-_NO_SERVER_REMEDY: Final = "Install one (apt install pulseaudio), log in to a desktop session, or use --mic null"
+_NO_SERVER_REMEDY: Final = (
+    "Install one (apt install pulseaudio), log in to a desktop session, or use --mic null"
+)
 
 
 def sink_name(name: str) -> str:
@@ -34,7 +39,7 @@ def sink_name(name: str) -> str:
     return f"{name}_sink"
 
 
-def connect() -> Any:
+def connect() -> Connection:
     """Return a connection to the user's sound server; one that systemd starts on demand is started by this.
 
     Blocks for as long as a wedged server does: call it where that harms nobody. Raises DeviceError.
@@ -63,18 +68,25 @@ def start_server() -> None:
     """
     command = ["pulseaudio", "--start", f"--exit-idle-time={_IDLE_EXIT_S}", "--log-target=null"]
     try:
-        done = subprocess.run(  # noqa: S607 - the user's own PATH decides, as for every desktop program
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_START_TIMEOUT_S, check=False
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_START_TIMEOUT_S,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise DeviceError("sound server", f"pulseaudio can't be started ({error})", _NO_SERVER_REMEDY) from error
+        raise DeviceError(
+            "sound server", f"pulseaudio can't be started ({error})", _NO_SERVER_REMEDY
+        ) from error
     if done.returncode != 0:
         reason = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
         raise DeviceError("sound server", f"pulseaudio can't be started ({reason[0]})", _NO_SERVER_REMEDY)
     log.info("started a PulseAudio server for this user")
 
 
-def ensure_microphone(pulse: Any, name: str, label: str) -> bool:
+def ensure_microphone(pulse: Connection, name: str, label: str) -> bool:
     """Make sure that the microphone `name` exists; return whether it is ours to remove.
 
     Reuses what is there. Never leaves our sink or source as the user's default where there was another.
@@ -104,12 +116,14 @@ def ensure_microphone(pulse: Any, name: str, label: str) -> bool:
             pulse.module_load("module-remap-source", _source_arguments(name, label))
             _await(pulse.source_list, name)
     except pulsectl.PulseError as error:
-        raise DeviceError(f"microphone '{name}'", f"the sound server refuses to create it ({error})") from error
+        raise DeviceError(
+            f"microphone '{name}'", f"the sound server refuses to create it ({error})"
+        ) from error
     default.restore(pulse, name)
     return owned
 
 
-def remove_microphone(pulse: Any, name: str) -> None:
+def remove_microphone(pulse: Connection, name: str) -> None:
     """Unload the modules of the microphone `name`, whoever made them; readers are moved by the server."""
     import pulsectl
 
@@ -126,12 +140,12 @@ def remove_microphone(pulse: Any, name: str) -> None:
 class _Defaults:
     """The user's default sink and source, to be put back after devices of ours took their place."""
 
-    def __init__(self, pulse: Any) -> None:
+    def __init__(self, pulse: Connection) -> None:
         info = pulse.server_info()
         self._sink: str = info.default_sink_name or ""
         self._source: str = info.default_source_name or ""
 
-    def restore(self, pulse: Any, name: str) -> None:
+    def restore(self, pulse: Connection, name: str) -> None:
         info = pulse.server_info()
         if info.default_sink_name == sink_name(name):
             for sink in pulse.sink_list():
@@ -152,14 +166,14 @@ def _quotable(text: str) -> str:
 def _sink_arguments(name: str, label: str) -> str:
     return (
         f"sink_name={sink_name(name)} rate={SAMPLE_RATE} channels=1 channel_map=mono norewinds=1 "
-        f"sink_properties='device.description=\"{label} (feed)\" {OWNER_PROPERTY}=\"{os.getpid()}\"'"
+        f'sink_properties=\'device.description="{label} (feed)" {OWNER_PROPERTY}="{os.getpid()}"\''
     )
 
 
 def _source_arguments(name: str, label: str) -> str:
     return (
         f"source_name={name} master={sink_name(name)}.monitor rate={SAMPLE_RATE} channels=1 channel_map=mono "
-        f"source_properties='device.description=\"{label}\" device.icon_name=\"audio-input-microphone\"'"
+        f'source_properties=\'device.description="{label}" device.icon_name="audio-input-microphone"\''
     )
 
 
@@ -174,7 +188,7 @@ def _alive(pid: str) -> bool:
     return True
 
 
-def _await(list_devices: Any, name: str) -> None:
+def _await(list_devices: Callable[[], list[Any]], name: str) -> None:
     """Wait until the server lists `name`: PipeWire answers before its devices are there."""
     deadline = time.monotonic() + _APPEAR_TIMEOUT_S
     while all(device.name != name for device in list_devices()):

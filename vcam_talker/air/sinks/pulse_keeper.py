@@ -11,13 +11,15 @@ import os
 import threading
 import time
 from collections import deque
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from vcam_talker.air.sinks import pulse as server
 from vcam_talker.core.errors import DeviceError
 
 log = logging.getLogger(__name__)
 
+Entity: TypeAlias = Any
+"""A sink or a stream as `pulsectl` describes it (the library has no types)."""
 STREAM_PROPERTY: Final = "vcam_talker.stream"
 
 _READY_TIMEOUT_S: Final = 10.0
@@ -46,7 +48,9 @@ depends on its quantum, which follows the reader: 3 to 12 ms measured on 0.3.65,
 class MicrophoneKeeper:
     """One life of the microphone: from `start` to `stop`. Every public member is safe from any thread."""
 
-    def __init__(self, name: str, label: str, *, start_server: bool, latency_s: float, owned: bool = False) -> None:
+    def __init__(
+        self, name: str, label: str, *, start_server: bool, latency_s: float, owned: bool = False
+    ) -> None:
         """`owned`: an earlier life in this process created the devices, so they are ours to remove."""
         self.stream_tag = f"{os.getpid()}-{id(self):x}"
         self.lost: str | None = None
@@ -173,7 +177,9 @@ class MicrophoneKeeper:
         sinks = {sink.name: sink for sink in self._pulse.sink_list()}
         sink = sinks.get(server.sink_name(self._name))
         microphone = any(source.name == self._name for source in self._pulse.source_list())
-        streams = [s for s in self._pulse.sink_input_list() if s.proplist.get(STREAM_PROPERTY) == self.stream_tag]
+        streams = [
+            s for s in self._pulse.sink_input_list() if s.proplist.get(STREAM_PROPERTY) == self.stream_tag
+        ]
         if sink is None or not microphone:
             # The server has moved our stream to the default sink: not one word on the speakers.
             for stream in streams:
@@ -190,7 +196,7 @@ class MicrophoneKeeper:
             if now_s - self._seen_stream_s > _ABSENT_TIMEOUT_S and not self._retired:
                 self.lost = "the sound server ended its stream"
 
-    def _keep(self, stream: Any, sink: Any) -> None:
+    def _keep(self, stream: Entity, sink: Entity) -> None:
         if stream.sink != sink.index:
             self._bring_back(stream, sink)
             return
@@ -205,7 +211,7 @@ class MicrophoneKeeper:
         self._placed.set()
         self._note_latency(stream)
 
-    def _bring_back(self, stream: Any, sink: Any) -> None:
+    def _bring_back(self, stream: Entity, sink: Entity) -> None:
         self._placed.clear()
         now_s = time.monotonic()
         if self._misplaced_s is None:
@@ -217,12 +223,12 @@ class MicrophoneKeeper:
             self._pulse.mute(stream)
             self._pulse.sink_input_move(stream.index, sink.index)
 
-    def _note_latency(self, stream: Any) -> None:
+    def _note_latency(self, stream: Entity) -> None:
         if stream.buffer_usec <= 0:
             return
-        # The null sink takes blocks out of the buffer and hands them to readers at once. Sampled at any moment
-        # the buffer is somewhere between just filled and due for the next write; right after a write, which is
-        # what we are asked for, it is full: the upper quartile.
+        # The null sink takes blocks out of the buffer and hands them to readers at once. Sampled at any
+        # moment the buffer is somewhere between just filled and due for the next write; right after a write,
+        # which is what we are asked for, it is full: the upper quartile.
         self._latencies_s.append(stream.buffer_usec / 1e6)
         full_s = sorted(self._latencies_s)[len(self._latencies_s) * 3 // 4]
         self._latency_ns = round(full_s * 1e9)

@@ -66,6 +66,13 @@ def test_a_long_first_sentence_starts_with_its_first_clause() -> None:
     assert third == "Well I think that this is quite a good idea, and we could do it again, you know."
 
 
+def test_a_long_first_sentence_without_commas_is_cut_before_a_conjunction() -> None:
+    text = (
+        "Type a question into the box and I will answer it out loud as soon as I have found something to say."
+    )
+    assert split(text)[0] == "Type a question into the box"
+
+
 def test_a_short_first_sentence_is_left_whole() -> None:
     assert split("Well, I think so, yes.") == ["Well, I think so, yes."]
 

@@ -1,7 +1,9 @@
 """English by CMU Flite, the `flite` program of Debian (BSD-like licence), one run per sentence.
 
 `flite -psdur -t TEXT -o /dev/stdout` prints the phones' end times and the WAV file into one pipe: nothing is
-written to disk, no shell is involved, and `-t` takes its argument as text whatever it looks like.
+written to disk, no shell is involved, and `-t` takes its argument as text whatever it looks like. Where the
+voice has a program of its own (`flite_cmu_us_slt`, in the same package, with the same options and output),
+that one is run: it links one voice instead of six and starts 5 ms sooner.
 """
 
 from __future__ import annotations
@@ -46,6 +48,7 @@ class FliteSynthesizer:
     name = "flite"
 
     def __init__(self, program: str = "flite", timeout_s: float = TIMEOUT_S) -> None:
+        self._program_name = program
         self._program = Program(program, timeout_s=timeout_s)
         self._voices: tuple[VoiceInfo, ...] | None = None
 
@@ -98,10 +101,12 @@ class FliteSynthesizer:
             pitch = ["--setf", f"int_f0_target_mean={_MEAN_F0_HZ[voice] * factor:.2f}"]
         elif factor != 1.0:
             stretch, resampled = stretch * factor, factor
-        options = ["-voice", voice, *pitch]
+        own = self._program.find(f"{self._program_name}_cmu_us_{voice}")
+        options = pitch if own else ["-voice", voice, *pitch]
         if stretch != 1.0:
             options += ["--setf", f"duration_stretch={stretch:.4f}"]
-        output = self._program.run([*options, "-psdur", "-t", text, "-o", "/dev/stdout"], cancelled)
+        arguments = [*options, "-psdur", "-t", text, "-o", "/dev/stdout"]
+        output = self._program.run(arguments, cancelled, path=own)
         if output is None:
             return None
         samples, rate, phones = parse_output(output)

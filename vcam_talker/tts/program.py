@@ -25,16 +25,17 @@ class Program:
         self._lock = threading.Lock()
         self._running: set[subprocess.Popen[bytes]] = set()
 
-    def find(self) -> str | None:
-        """Return the program's path, or None when it is not installed."""
-        return shutil.which(self._name)
+    def find(self, name: str = "") -> str | None:
+        """Return the path of the program, or of another one called `name`; None when it is not installed."""
+        return shutil.which(name or self._name)
 
-    def run(self, arguments: Sequence[str], cancelled: Cancelled) -> bytes | None:
+    def run(self, arguments: Sequence[str], cancelled: Cancelled, *, path: str | None = None) -> bytes | None:
         """Return what the program printed, or None as soon as `cancelled()` is true. Blocks.
 
-        Raises EngineError when it is missing, fails or is not done in time; it is killed then.
+        `path` runs another program under the same rules. Raises EngineError when it is missing, fails or is
+        not done in time; it is killed then.
         """
-        path = self.find()
+        path = path or self.find()
         if path is None:
             raise EngineError(self._name, "is not installed", f"apt install {self._name}")
         try:

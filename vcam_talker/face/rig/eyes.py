@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import skia
 
 from vcam_talker.face.rig.figure import Skeleton, fill_paint
-from vcam_talker.face.rig.geometry import Points, between, ellipse, ribbon, ribbon_corners
+from vcam_talker.face.rig.geometry import Points, between, ellipse
 from vcam_talker.face.rig.pose import Pose
 from vcam_talker.face.rig.style import RigStyle
 
@@ -33,19 +34,19 @@ class Eye:
         self._e, self._b = style.eyes, style.brows
         self._side = side
         self._skeleton = skeleton
-        add = skeleton.add_free
+        add, stroke = skeleton.add_free, skeleton.add_stroke
         corners = np.zeros(2 * _N - 2, np.bool_)
         corners[[0, _N - 1]] = True
         smooth8 = np.zeros(8, np.bool_)
         self._white = add(corners)
         self._ring, self._iris, self._glow = add(smooth8), add(smooth8), add(smooth8)
         self._pupil, self._spark, self._catch = add(smooth8), add(smooth8), add(smooth8)
-        self._shade = add(ribbon_corners(_N))
-        self._lash = add(ribbon_corners(_N + 1))
-        self._lower = add(ribbon_corners(4))
-        self._crease = add(ribbon_corners(5))
+        self._shade = stroke(_N)
+        self._lash = stroke(_N + 1)
+        self._lower = stroke(4)
+        self._crease = stroke(5)
         self._spikes = [add(_SPIKE_CORNERS) for _ in range(self._e.spikes)]
-        self._brow = add(ribbon_corners(5))
+        self._brow = stroke(5)
         c, e = style.colour, self._e
         self._p_white, self._p_shade = fill_paint(c(e.white)), fill_paint(c(e.white_shade, 0.42))
         self._p_ring, self._p_iris, self._p_glow = (fill_paint(c(s)) for s in (e.ring, e.colour, e.glow))
@@ -55,9 +56,9 @@ class Eye:
         self._p_brow = fill_paint(c(self._b.colour))
         self._shut = False
 
-    def place(self, pose: Pose, free: Points) -> None:
-        """Set the points of eye and brow in `free`."""
-        e, side, span = self._e, self._side, self._skeleton.free_span
+    def place(self, pose: Pose) -> None:
+        """Set the points of eye and brow."""
+        e, side = self._e, self._side
         lid = max(pose.lids[0 if side < 0 else 1], 0.0)
         squint = min(max(pose.lid_lower, -0.3), 1.0)
         hw, hh = e.width * 0.5, e.height * 0.5
@@ -72,45 +73,47 @@ class Eye:
         self._shut = lid < 0.06
         x = e.x + hw * _X
         y0 = e.y
-        self._put(free, self._white, between(x, y0 + upper, y0 + np.maximum(lower, upper)))
-        self._place_iris(pose, free, near)
+        self._put(self._white, between(x, y0 + upper, y0 + np.maximum(lower, upper)))
+        self._place_iris(pose, near)
         top = np.stack([x, y0 + upper], 1)
-        self._put(free, self._shade, ribbon(top + (0.0, 4.0), np.full(_N, 13.0) * min(lid, 1.0)))
+        self._stroke(self._shade, top + (0.0, 4.0), np.full(_N, 13.0) * min(lid, 1.0))
         wing_y = upper[-1] + (-4.5 if lid > 0.3 else -4.5 + 11.0 * (1.0 - lid / 0.3))
         wing = np.array([[x[-1] + 9.0, y0 + wing_y]])
         thick = e.lash * (0.78 + 0.22 * min(lid, 1.0))
         lash = np.concatenate([top - (0.0, 0.25 * thick), wing])
-        self._put(free, self._lash, ribbon(lash, np.append(_LASH, 0.05) * thick))
+        self._stroke(self._lash, lash, np.append(_LASH, 0.05) * thick)
         low = np.stack([x[3:], y0 + np.maximum(lower, upper)[3:] + 0.8], 1)
-        self._put(free, self._lower, ribbon(low, np.array([0.0, 1.4, 2.6, 2.2]) * (0.4 + 0.6 * near)))
+        self._stroke(self._lower, low, np.array([0.0, 1.4, 2.6, 2.2]) * (0.4 + 0.6 * near))
         fold = np.stack([x[1:6], y0 + upper[1:6] - 9.0 * min(0.35 + 0.65 * lid, 1.05) - 1.5], 1)
-        self._put(free, self._crease, ribbon(fold, (0.0, 1.3, 1.9, 2.1, 0.0)))
+        self._stroke(self._crease, fold, (0.0, 1.3, 1.9, 2.1, 0.0))
         for shape, (u, dx, dy) in zip(self._spikes, _SPIKES, strict=False):
             along = np.array([u - 0.20, u - 0.08, u + 0.06])
             rx, ry = e.x + hw * along, y0 + np.interp(along, _X, upper) - 0.45 * thick
             droop = dy + (9.0 - dy) * (1.0 - min(lid, 1.0)) ** 1.5
             tip = (rx[1] + dx, ry[1] + droop)
-            root = np.array([[rx[0], ry[0]], [rx[1] + 0.35 * dx, ry[1] + 0.2 * droop], tip, [rx[2], ry[2] + 2.0]])
-            self._put(free, shape, root)
-        self._place_brow(pose, free)
+            root = np.array(
+                [[rx[0], ry[0]], [rx[1] + 0.35 * dx, ry[1] + 0.2 * droop], tip, [rx[2], ry[2] + 2.0]]
+            )
+            self._put(shape, root)
+        self._place_brow(pose)
 
-    def _place_iris(self, pose: Pose, free: Points, near: float) -> None:
+    def _place_iris(self, pose: Pose, near: float) -> None:
         e, side = self._e, self._side
         rx, ry = e.iris, e.iris * e.iris_tall
         # Mirrored coordinates: the gaze to the viewer's right runs outwards in the right eye only.
         gx = e.x - 1.5 + side * pose.gaze_x * 0.24 * e.width
         gy = e.y - 0.5 + pose.gaze_y * 0.19 * e.height + 1.5 * (1.0 - near)
-        self._put(free, self._ring, ellipse(gx, gy, rx, ry))
-        self._put(free, self._iris, ellipse(gx, gy + 1.6, rx - 3.0, ry - 3.4))
-        self._put(free, self._glow, ellipse(gx, gy + 0.48 * ry, 0.66 * rx, 0.40 * ry))
+        self._put(self._ring, ellipse(gx, gy, rx, ry))
+        self._put(self._iris, ellipse(gx, gy + 1.6, rx - 3.0, ry - 3.4))
+        self._put(self._glow, ellipse(gx, gy + 0.48 * ry, 0.66 * rx, 0.40 * ry))
         size = pose.pupil
-        self._put(free, self._pupil, ellipse(gx, gy + 0.5, 0.42 * rx * size, 0.45 * ry * size))
+        self._put(self._pupil, ellipse(gx, gy + 0.5, 0.42 * rx * size, 0.45 * ry * size))
         # The lights are reflections of the room: they lie on the same side of both eyes and hardly move.
         lx, ly = gx - side * pose.gaze_x * 2.0, gy - pose.gaze_y * 2.0
-        self._put(free, self._catch, ellipse(lx - side * 0.36 * rx, ly - 0.38 * ry, 0.30 * rx, 0.27 * ry))
-        self._put(free, self._spark, ellipse(lx + side * 0.40 * rx, ly + 0.40 * ry, 0.14 * rx, 0.13 * ry))
+        self._put(self._catch, ellipse(lx - side * 0.36 * rx, ly - 0.38 * ry, 0.30 * rx, 0.27 * ry))
+        self._put(self._spark, ellipse(lx + side * 0.40 * rx, ly + 0.40 * ry, 0.14 * rx, 0.13 * ry))
 
-    def _place_brow(self, pose: Pose, free: Points) -> None:
+    def _place_brow(self, pose: Pose) -> None:
         e, b = self._e, self._b
         raised = pose.brow_raise[0 if self._side < 0 else 1]
         u = np.array([-1.0, -0.5, 0.0, 0.5, 1.0])
@@ -120,12 +123,13 @@ class Eye:
         y -= pose.brow_inner * 10.0 * np.clip((0.55 - u) / 1.55, 0.0, 1.0)
         y -= pose.brow_outer * 9.0 * np.clip((u + 0.3) / 1.3, 0.0, 1.0)
         widths = b.thickness * np.array([0.62, 1.0, 0.90, 0.60, 0.08])
-        self._put(free, self._brow, ribbon(np.stack([x, y], 1), widths))
+        self._stroke(self._brow, np.stack([x, y], 1), widths)
 
-    def _put(self, free: Points, shape: int, points: Points) -> None:
-        if self._side < 0:
-            points = points * (-1.0, 1.0)
-        free[self._skeleton.free_span(shape)] = points
+    def _put(self, shape: int, points: Points) -> None:
+        self._skeleton.put(shape, points * (self._side, 1.0))
+
+    def _stroke(self, shape: int, centre: Points, widths: npt.ArrayLike) -> None:
+        self._skeleton.put_stroke(shape, centre * (self._side, 1.0), widths)
 
     def paint(self, canvas: skia.Canvas, paths: list[skia.Path]) -> None:
         """Draw the eye without its brow."""

@@ -8,14 +8,14 @@ import numpy as np
 import skia
 
 from vcam_talker.face.rig.figure import Skeleton, fill_paint
-from vcam_talker.face.rig.geometry import Points, parse_outline, ribbon, ribbon_corners
+from vcam_talker.face.rig.geometry import Points, parse_outline
 from vcam_talker.face.rig.pose import Pose
 from vcam_talker.face.rig.style import RigStyle
 
 _LINE: Final = 2.2
 """Width of the contour in figure units; beyond the skin."""
-_LIT: Final = (-6.0, -5.0)
-"""How far the lit part of the face is moved from its outline: what it leaves uncovered lies in shade."""
+_SHADE: Final = 8.0
+"""Width of the shade along the side of the face that is turned away from the light."""
 
 
 class Face:
@@ -31,6 +31,11 @@ class Face:
         corners = np.concatenate([half.corners, half.corners[-2:0:-1]])
         self._skin = skeleton.add_face(points, corners)
         self._contour = skeleton.add_face(points, corners, _LINE)
+        away = np.clip((points[:, 0] + 10.0) / 90.0, 0.0, 1.0) * np.clip(
+            (points[:, 1] + 20.0) / 60.0, 0.0, 1.0
+        )
+        lit = points - np.stack([_SHADE * away, 0.6 * _SHADE * away], 1)
+        self._lit = skeleton.add_face(lit, corners)
         c, h = style.colour, style.head
         self._p_skin, self._p_shade = fill_paint(c(h.skin)), fill_paint(c(h.shade))
         self._p_line = fill_paint(c(h.line))
@@ -46,52 +51,52 @@ class Face:
 
     def add_features(self) -> None:
         """Add the shapes that are placed anew for every pose; call after all fixed parts were added."""
-        add = self._skeleton.add_free
-        self._nose = add(ribbon_corners(3))
+        add, stroke = self._skeleton.add_free, self._skeleton.add_stroke
+        self._nose = stroke(3)
         self._nose_shade = add(np.array([True, False, True, False]))
-        self._nose_light = add(ribbon_corners(3))
+        self._nose_light = stroke(3)
         self._cheeks = (add(np.ones(3, np.bool_)), add(np.ones(3, np.bool_)))
 
-    def place(self, pose: Pose, free: Points) -> None:
-        """Set the points of nose and cheeks in `free`."""
-        h, span = self._style.head, self._skeleton.free_span
+    def place(self, pose: Pose) -> None:
+        """Set the points of nose and cheeks."""
+        h, put, stroke = self._style.head, self._skeleton.put, self._skeleton.put_stroke
         size, y = h.nose_size, h.nose_y
         # The tip stands before the face: it runs ahead of a turning head.
         x = 0.30 * pose.yaw
         y -= 0.28 * pose.pitch
-        free[span(self._nose)] = ribbon(
+        stroke(
+            self._nose,
             np.array([[x - 4.5, y + 3.0], [x + 0.5, y + 5.2], [x + 6.0, y + 2.6]]) * 1.0,
             np.array([0.2, 2.4, 0.4]) * size,
         )
-        free[span(self._nose_shade)] = [
-            [x + 2, y - 13],
-            [x + 8 * size, y + 0.5],
-            [x + 5, y + 4],
-            [x + 2.5, y - 1],
-        ]
-        free[span(self._nose_light)] = ribbon(
+        put(
+            self._nose_shade,
+            [
+                [x + 2, y - 13],
+                [x + 8 * size, y + 0.5],
+                [x + 5, y + 4],
+                [x + 2.5, y - 1],
+            ],
+        )
+        stroke(
+            self._nose_light,
             np.array([[x - 1.2, y - 10.0], [x - 0.8, y - 5.0], [x - 0.4, y - 1.0]]),
             np.array([0.0, 2.6, 1.4]) * size,
         )
         lift = 5.0 * max(pose.lid_lower, 0.0)
         for side, cheek in ((-1.0, self._cheeks[0]), (1.0, self._cheeks[1])):
             bx, by = side * h.blush_x, h.blush_y - lift
-            free[span(cheek)] = [[bx, by], [bx + 34.0, by], [bx, by + 19.0]]
+            put(cheek, [[bx, by], [bx + 34.0, by], [bx, by + 19.0]])
         self._blush_alpha = min(max(pose.blush, 0.0), 1.0)
 
     def paint_skin(self, canvas: skia.Canvas, paths: list[skia.Path]) -> None:
-        """Draw contour and shaded skin, and leave the canvas clipped to the face until `paint_blush`."""
+        """Draw contour and shaded skin."""
         canvas.drawPath(paths[self._contour], self._p_line)
-        canvas.save()
-        canvas.clipPath(paths[self._skin], skia.ClipOp.kIntersect, True)
         canvas.drawPath(paths[self._skin], self._p_shade)
-        canvas.save()
-        canvas.translate(_LIT[0] * self._skeleton.scale, _LIT[1] * self._skeleton.scale)
-        canvas.drawPath(paths[self._skin], self._p_skin)
-        canvas.restore()
+        canvas.drawPath(paths[self._lit], self._p_skin)
 
     def paint_blush(self, canvas: skia.Canvas, paths: list[skia.Path], points: Points) -> None:
-        """Draw blush and nose, and end the clip of `paint_skin`."""
+        """Draw blush and nose."""
         self._blush.setAlphaf(0.75 * self._blush_alpha)
         unit = skia.Rect.MakeLTRB(-1, -1, 1, 1)
         for cheek in self._cheeks:
@@ -100,7 +105,6 @@ class Face:
             canvas.concat(skia.Matrix.MakeAll(ax - cx, bx - cx, cx, ay - cy, by - cy, cy, 0, 0, 1))
             canvas.drawRect(unit, self._blush)
             canvas.restore()
-        canvas.restore()
         canvas.drawPath(paths[self._nose_shade], self._p_nose_shade)
         canvas.drawPath(paths[self._nose], self._p_nose)
         canvas.drawPath(paths[self._nose_light], self._p_light)

@@ -19,13 +19,14 @@ from vcam_talker.face.rig.geometry import (
     Flags,
     Outline,
     Points,
-    Splines,
+    Ribbons,
     grow,
     parse_outline,
     ribbon,
     ribbon_corners,
 )
 from vcam_talker.face.rig.pose import Pose
+from vcam_talker.face.rig.splines import Splines
 from vcam_talker.face.rig.style import Part, RigStyle
 
 _COLUMNS: Final = 14
@@ -39,10 +40,10 @@ _LOCK: Final = 200.0
 
 @dataclass(frozen=True, slots=True)
 class Stroke:
-    """One drawing step: a shape, its paint, and the shape it is clipped to."""
+    """One drawing step: a shape, its colour 0xAARRGGBB, and the shape it is clipped to."""
 
     shape: int
-    paint: skia.Paint
+    colour: int
     clip: int | None
 
 
@@ -62,6 +63,10 @@ class Skeleton:
         self._rows: list[npt.NDArray[np.float64]] = []
         self._fixed = 0
         self._local = np.zeros((0, 3))
+        self.free = np.zeros((0, 2))
+        """float64[N, 2] in figure units: the points of all free shapes, set by their owners before `project`."""
+        self._ribbons = Ribbons()
+        self._strokes: dict[int, slice] = {}
 
     @property
     def scale(self) -> float:
@@ -71,7 +76,11 @@ class Skeleton:
     def add_part(self, part: Part, twin: bool, line: float = 0.0) -> int:
         """Add a drawn part (or its mirrored twin) grown by `line` figure units; returns its shape number."""
         outline = parse_outline(part.shape)
-        centre = outline.points * ((-1.0, 1.0) if twin else (1.0, 1.0))
+        if twin:
+            # Turned around as well, so that both twins wind the same way and may share a path.
+            back = np.roll(np.arange(len(outline.points))[::-1], 1)
+            outline = Outline(outline.points[back] * (-1.0, 1.0), outline.corners[back])
+        centre = outline.points
         points, corners = centre, outline.corners
         if part.ribbon:
             points, corners = ribbon(centre, part.ribbon), ribbon_corners(len(centre))
@@ -124,18 +133,26 @@ class Skeleton:
             self._basis = np.concatenate(self._rows)
             self._rows = []
         shape = self.splines.add(corners)
-        self._local = np.zeros((self.splines.count - self._fixed, 3))
+        count = self.splines.count - self._fixed
+        self._local, self.free = np.zeros((count, 3)), np.zeros((count, 2))
         return shape
 
-    def free_span(self, shape: int) -> slice:
-        """Return where a free shape's points lie in the array given to `project`."""
-        span = self.splines.span(shape)
-        return slice(span.start - self._fixed, span.stop - self._fixed)
+    def add_stroke(self, count: int) -> int:
+        """Add a stroke of the face along `count` points that are set anew for every pose."""
+        shape = self.add_free(ribbon_corners(count))
+        self._strokes[shape] = self._ribbons.add(len(self.free) - 2 * count, count)
+        return shape
 
-    @property
-    def free_count(self) -> int:
-        """Points of all free shapes."""
-        return len(self._local)
+    def put(self, shape: int, points: npt.ArrayLike) -> None:
+        """Set a free shape's points, [N, 2] in figure units."""
+        span = self.splines.span(shape)
+        self.free[span.start - self._fixed : span.stop - self._fixed] = points
+
+    def put_stroke(self, shape: int, centre: npt.ArrayLike, widths: npt.ArrayLike) -> None:
+        """Set the centre line [N, 2] and widths [N] of a stroke."""
+        span = self._strokes[shape]
+        self._ribbons.centre[span] = centre
+        self._ribbons.widths[span] = widths
 
     def face_depth(self, points: Points) -> npt.NDArray[np.float64]:
         """Return how far the face lies before the axis at `points` float64[N, 2]: float64[N]."""
@@ -144,13 +161,14 @@ class Skeleton:
         depth: npt.NDArray[np.float64] = self._style.head.depth * np.sqrt(np.clip(inside, 0.02, 1.0))
         return depth
 
-    def project(self, pose: Pose, free: Points) -> Points:
-        """Return every point in pixels float64[N, 2]; `free` float64[free_count, 2] in figure units."""
+    def project(self, pose: Pose) -> Points:
+        """Return every point in pixels, float64[N, 2]."""
+        self._ribbons.expand(self.free)
         motion = self._motion(pose)
         out = np.empty((self.splines.count, 2))
         np.matmul(self._basis, motion, out=out[: self._fixed])
-        self._local[:, :2] = free
-        self._local[:, 2] = self.face_depth(free)
+        self._local[:, :2] = self.free
+        self._local[:, 2] = self.face_depth(self.free)
         out[self._fixed :] = self._local @ motion[:3] + motion[3]
         return out
 

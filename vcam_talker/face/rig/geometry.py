@@ -12,7 +12,6 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-import skia
 
 Points = npt.NDArray[np.float64]
 """float64[N, 2]: x to the viewer's right, y down."""
@@ -80,18 +79,47 @@ def ribbon(centre: Points, widths: npt.ArrayLike) -> Points:
 
     Its corners are those of `ribbon_corners(N)`.
     """
-    along = np.empty_like(centre)
-    along[1:-1] = centre[2:] - centre[:-2]
-    along[0] = centre[1] - centre[0]
-    along[-1] = centre[-1] - centre[-2]
-    length = np.sqrt(along[:, 0] ** 2 + along[:, 1] ** 2) + 1e-9
-    half = np.asarray(widths, np.float64) * 0.5 / length
+    one = Ribbons()
+    one.add(0, len(centre))
+    one.centre[:] = centre
+    one.widths[:] = widths
     out = np.empty((2 * len(centre), 2))
-    out[: len(centre), 0] = centre[:, 0] + along[:, 1] * half
-    out[: len(centre), 1] = centre[:, 1] - along[:, 0] * half
-    out[len(centre) :, 0] = (centre[:, 0] - along[:, 1] * half)[::-1]
-    out[len(centre) :, 1] = (centre[:, 1] + along[:, 0] * half)[::-1]
+    one.expand(out)
     return out
+
+
+class Ribbons:
+    """Strokes of varying width whose centre lines are set anew; one pass expands them all to outlines."""
+
+    def __init__(self) -> None:
+        self.centre = np.zeros((0, 2))
+        """float64[N, 2]: the centre lines of all strokes."""
+        self.widths = np.zeros(0)
+        """float64[N]"""
+        self._ahead = np.zeros(0, np.intp)
+        self._back = np.zeros(0, np.intp)
+        self._left = np.zeros(0, np.intp)
+        self._right = np.zeros(0, np.intp)
+
+    def add(self, first: int, count: int) -> slice:
+        """Add a stroke of `count` points whose outline is to start at row `first`; returns its place in `centre`."""
+        start = len(self.centre)
+        index = np.arange(count)
+        self._ahead = np.append(self._ahead, start + np.minimum(index + 1, count - 1))
+        self._back = np.append(self._back, start + np.maximum(index - 1, 0))
+        self._left = np.append(self._left, first + index)
+        self._right = np.append(self._right, first + 2 * count - 1 - index)
+        self.centre = np.zeros((start + count, 2))
+        self.widths = np.zeros(start + count)
+        return slice(start, start + count)
+
+    def expand(self, out: Points) -> None:
+        """Write all outlines into `out`."""
+        along = self.centre[self._ahead] - self.centre[self._back]
+        half = 0.5 * self.widths / (np.sqrt((along * along).sum(1)) + 1e-9)
+        side = np.stack([along[:, 1] * half, -along[:, 0] * half], 1)
+        out[self._left] = self.centre + side
+        out[self._right] = self.centre - side
 
 
 def ribbon_corners(count: int) -> Flags:
@@ -117,68 +145,3 @@ def ellipse(x: float, y: float, rx: float, ry: float) -> Points:
 
 
 _CIRCLE: Final[Points] = np.array([(np.cos(a), np.sin(a)) for a in np.arange(8) * (np.pi / 4)], np.float64)
-
-
-class Splines:
-    """All shapes of a figure in one array, so that one pass computes every Bézier handle."""
-
-    def __init__(self) -> None:
-        self._next: list[npt.NDArray[np.intp]] = []
-        self._prev: list[npt.NDArray[np.intp]] = []
-        self._corners: list[Flags] = []
-        self._ranges: list[tuple[int, int]] = []
-        self._paths: list[skia.Path] = []
-        self._count = 0
-        self._index: tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], Flags] | None = None
-
-    @property
-    def count(self) -> int:
-        """Points of all shapes added so far."""
-        return self._count
-
-    def add(self, corners: Flags) -> int:
-        """Append a closed shape with one point per flag; returns its number."""
-        n = len(corners)
-        index = np.arange(n, dtype=np.intp)
-        self._next.append(self._count + (index + 1) % n)
-        self._prev.append(self._count + (index - 1) % n)
-        self._corners.append(np.asarray(corners, np.bool_))
-        self._ranges.append((self._count, self._count + n))
-        self._paths.append(skia.Path())
-        self._count += n
-        self._index = None
-        return len(self._ranges) - 1
-
-    def span(self, shape: int) -> slice:
-        """Return where the shape's points lie in the array."""
-        return slice(*self._ranges[shape])
-
-    def paths(self, points: Points) -> list[skia.Path]:
-        """Return one path per shape through `points` float64[count, 2]; reused by the next call."""
-        if self._index is None:
-            self._index = (
-                np.concatenate(self._next),
-                np.concatenate(self._prev),
-                np.concatenate(self._corners)[:, None],
-            )
-        after, before, corner = self._index
-        nxt = points[after]
-        chord = nxt - points
-        direction = nxt - points[before]
-        direction /= np.sqrt((direction * direction).sum(1, keepdims=True)) + 1e-9
-        length = np.sqrt((chord * chord).sum(1, keepdims=True)) * _HANDLE
-        straight = chord * _HANDLE
-        rows = np.empty((len(points), 6))
-        rows[:, 0:2] = points + np.where(corner, straight, direction * length)
-        rows[:, 2:4] = nxt - np.where(corner[after], straight, direction[after] * length)
-        rows[:, 4:6] = nxt
-        curves = rows.tolist()
-        starts = points.tolist()
-        for path, (first, end) in zip(self._paths, self._ranges, strict=True):
-            path.rewind()
-            path.moveTo(*starts[first])
-            cubic = path.cubicTo
-            for a, b, c, d, e, f in curves[first:end]:
-                cubic(a, b, c, d, e, f)
-            path.close()
-        return self._paths

@@ -9,7 +9,7 @@ import skia
 
 from vcam_talker.core.types import MouthPose
 from vcam_talker.face.rig.figure import Skeleton, fill_paint
-from vcam_talker.face.rig.geometry import Points, between, ribbon, ribbon_corners
+from vcam_talker.face.rig.geometry import Points, between
 from vcam_talker.face.rig.pose import Pose
 from vcam_talker.face.rig.style import MouthSection, RigStyle
 
@@ -53,19 +53,19 @@ class Mouth:
         self._skeleton = skeleton
         closed = np.zeros(2 * _N - 2, np.bool_)
         closed[[0, _N - 1]] = True
-        add = skeleton.add_free
+        add, stroke = skeleton.add_free, skeleton.add_stroke
         self._upper = add(closed)
         self._lower = add(closed)
         self._cavity = add(closed)
         self._teeth = add(closed)
         self._teeth_low = add(closed)
         self._tongue = add(np.zeros(8, np.bool_))
-        self._tongue_line = add(ribbon_corners(4))
-        self._line = add(ribbon_corners(_N))
-        self._line_low = add(ribbon_corners(5))
-        self._shine = add(ribbon_corners(4))
-        self._under = add(ribbon_corners(4))
-        self._corner = (add(ribbon_corners(3)), add(ribbon_corners(3)))
+        self._tongue_line = stroke(4)
+        self._line = stroke(_N)
+        self._line_low = stroke(5)
+        self._shine = stroke(4)
+        self._under = stroke(4)
+        self._corner = (stroke(3), stroke(3))
         c = style.colour
         m = self._m
         self._p_upper, self._p_lower = fill_paint(c(m.lip_upper)), fill_paint(c(m.lip))
@@ -78,9 +78,9 @@ class Mouth:
         self._open = False
         self._low_teeth_shown = False
 
-    def place(self, pose: Pose, free: Points) -> None:
-        """Set the points of every shape of the mouth in `free`."""
-        m, span = self._m, self._skeleton.free_span
+    def place(self, pose: Pose) -> None:
+        """Set the points of every shape of the mouth."""
+        m, put, stroke = self._m, self._skeleton.put, self._skeleton.put_stroke
         jaw, width, rounding, protrusion, teeth, tongue, press = (float(v) for v in pose.mouth)
         parted = aperture_px(pose.mouth, m, self._scale) / self._scale
         self._open = parted > 0.0
@@ -97,27 +97,32 @@ class Mouth:
         seam += 0.9 * smile * _BELLY - 0.8 * (1.0 - _BELLY) * press
         seam -= 1.2 * np.exp(-((_U / 0.3) ** 2)) * (1.0 - rounding)
         arch = (1.0 - rounding) * _ARCH + rounding * np.sqrt(np.clip(1.0 - _U**2, 0.0, 1.0))
-        upper = seam - parted * 0.30 * arch
-        lower = seam + parted * 0.70 * arch
+        rise = 0.30 + 0.14 * rounding
+        upper = seam - parted * rise * arch
+        lower = seam + parted * (1.0 - rise) * arch
         full = (
             (1.0 + 0.45 * protrusion + 0.35 * rounding) * (1.0 - 0.6 * press) * (1.0 - 0.12 * max(spread, 0))
         )
         stretched = 1.0 - 0.22 * min(parted / m.open, 1.0)
         high = m.upper * full * stretched * _BOW
         low = m.lower * full * stretched * (_BELLY + rounding * (arch - _BELLY))
-        free[span(self._upper)] = between(x, upper - high, upper + (0.0 if self._open else 0.8))
-        free[span(self._lower)] = between(x, lower - (0.0 if self._open else 0.8), lower + low)
-        free[span(self._cavity)] = between(x, upper, lower)
-        self._place_inside(free, x, upper, lower, parted, teeth, tongue, half)
+        # Rounded lips are a ring: they go on beyond the corners of the opening.
+        ring = pose.mouth_shift + (half + 3.2 * rounding + 1.5 * protrusion) * _U
+        middle = 0.5 * (upper + lower)
+        put(self._upper, between(ring, upper - high, middle + 0.6))
+        put(self._lower, between(ring, middle - 0.6, lower + low))
+        put(self._cavity, between(x, upper, lower))
+        self._place_inside(x, upper, lower, parted, teeth, tongue, half)
         thick = 2.3 + 0.9 * press - 0.4 * protrusion
         line = thick * (0.35 + 0.65 * (1.0 - np.abs(_U) ** 3))
         edge = np.stack([x * 1.0, upper], 1)
         over = 1.0 + (1.5 + 1.2 * max(smile, 0.0)) / max(half, 1.0)
         edge[[0, -1], 0] = pose.mouth_shift + (edge[[0, -1], 0] - pose.mouth_shift) * over
         edge[[0, -1], 1] -= (0.8 * smile_l, 0.8 * smile_r)
-        free[span(self._line)] = ribbon(edge, line)
+        stroke(self._line, edge, line)
         inner = slice(2, 7)
-        free[span(self._line_low)] = ribbon(
+        stroke(
+            self._line_low,
             np.stack([x[inner], lower[inner]], 1),
             np.array([0.2, 1.2, 1.5, 1.2, 0.2]) * (1.0 if self._open else 0.0),
         )
@@ -126,48 +131,46 @@ class Mouth:
         shine_w = np.array([-0.30, -0.12, 0.06, 0.20]) * half - 0.06 * half
         shine_y = lower[_N // 2] + 0.42 * (base - lower[_N // 2]) + np.array([-0.6, 0.1, 0.2, -0.2])
         size = (0.9 + 0.9 * protrusion) * max(full * m.lower / 7.0, 0.15)
-        free[span(self._shine)] = ribbon(
-            np.stack([mid + shine_w, shine_y], 1), np.array([0.3, 2.0, 2.0, 0.3]) * size
-        )
+        stroke(self._shine, np.stack([mid + shine_w, shine_y], 1), np.array([0.3, 2.0, 2.0, 0.3]) * size)
         under_x = mid + np.array([-0.42, -0.15, 0.15, 0.42]) * half
         under_y = base + 3.2 + np.array([-0.9, 0.3, 0.3, -0.9])
         depth = 1.8 + 2.2 * protrusion + 1.6 * press
-        free[span(self._under)] = ribbon(
-            np.stack([under_x, under_y], 1), np.array([0.0, 1.0, 1.0, 0.0]) * depth
-        )
+        stroke(self._under, np.stack([under_x, under_y], 1), np.array([0.0, 1.0, 1.0, 0.0]) * depth)
         for side, corner, up in ((-1.0, self._corner[0], smile_l), (1.0, self._corner[1], smile_r)):
             end = 0 if side < 0 else -1
             cx, cyy = edge[end]
             deep = max(up - 0.3, 0.0) * 1.8 + 1.3 * press + max(-up, 0.0) * 1.2
-            spot = np.array([[cx - side * 2.0, cyy - 2.6], [cx - side * 0.6, cyy], [cx - side * 1.8, cyy + 2.8]])
-            free[span(corner)] = ribbon(spot, (0.0, deep, 0.0))
+            spot = np.array(
+                [[cx - side * 2.0, cyy - 2.6], [cx - side * 0.6, cyy], [cx - side * 1.8, cyy + 2.8]]
+            )
+            stroke(corner, spot, (0.0, deep, 0.0))
 
     def _place_inside(
-        self, free: Points, x: Points, upper: Points, lower: Points, parted: float, teeth: float, tongue: float,
+        self, x: Points, upper: Points, lower: Points, parted: float, teeth: float, tongue: float,
         half: float,
     ) -> None:  # fmt: skip
-        span = self._skeleton.free_span
+        put, stroke = self._skeleton.put, self._skeleton.put_stroke
         # Teeth hang from the upper lip; in a narrow gap bared teeth fill it (f, v), in a wide one they are a band.
         band = min((0.22 + 0.78 * teeth) * 0.42 * parted, 3.0 + 7.5 * teeth)
         bite = teeth * max(1.0 - parted / 12.0, 0.0)
         band += (parted - band) * min(bite * 1.8, 1.0)
         share = band / parted if parted else 0.0
         bottom = upper + (lower - upper) * share * (0.86 + 0.14 * _BELLY)
-        free[span(self._teeth)] = between(x, upper - 0.5, bottom)
-        low = max(min((parted - 17.0) * 0.28, 5.0), 0.0)
+        put(self._teeth, between(x, upper - 0.5, bottom))
+        low = max(min((parted - 24.0) * 0.3, 3.6), 0.0)
         self._low_teeth_shown = low > 0.3
         top = lower - (lower - upper) * (low / parted if parted else 0.0)
-        free[span(self._teeth_low)] = between(x, top, lower + 0.5)
+        put(self._teeth_low, between(x, top, lower + 0.5))
         mid = x[_N // 2]
         floor = lower[_N // 2]
         tall = parted * (0.42 + 0.50 * tongue)
         ry = max(tall, 0.01)
         rx = half * (0.62 - 0.12 * tongue)
         points = _TONGUE * (rx, ry) + (mid, floor + 0.08 * parted)
-        free[span(self._tongue)] = points
+        put(self._tongue, points)
         groove = np.array([[mid - 0.3, floor - tall * 0.80], [mid, floor - tall * 0.5], [mid + 0.2, floor - tall * 0.2],
                            [mid, floor]])  # fmt: skip
-        free[span(self._tongue_line)] = ribbon(groove, (0.0, 1.6, 1.4, 0.0))
+        stroke(self._tongue_line, groove, (0.0, 1.6, 1.4, 0.0))
 
     def paint(self, canvas: skia.Canvas, paths: list[skia.Path]) -> None:
         """Draw the mouth; nothing of the cavity when the lips touch."""
@@ -180,10 +183,10 @@ class Mouth:
             canvas.save()
             canvas.clipPath(paths[self._cavity], skia.ClipOp.kIntersect, True)
             draw(paths[self._cavity], self._p_cavity)
-            draw(paths[self._tongue], self._p_tongue)
-            draw(paths[self._tongue_line], self._p_tongue_line)
             if self._low_teeth_shown:
                 draw(paths[self._teeth_low], self._p_teeth)
+            draw(paths[self._tongue], self._p_tongue)
+            draw(paths[self._tongue_line], self._p_tongue_line)
             draw(paths[self._teeth], self._p_teeth)
             canvas.restore()
             draw(paths[self._line_low], self._p_soft_line)

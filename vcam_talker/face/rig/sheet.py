@@ -14,7 +14,7 @@ import av
 import numpy as np
 import skia
 
-from vcam_talker.core.types import NS_PER_S, Activity, Emotion, FaceInput, MouthPose, Pixels, Pts, rest_mouth
+from vcam_talker.core.types import NS_PER_S, Activity, Emotion, FaceInput, MouthPose, Pixels, Pts
 from vcam_talker.face.rig.scene import RigScene
 from vcam_talker.persona import Persona, load_persona
 

@@ -58,10 +58,20 @@ class SoundServer:
             script = self.root / "test.pa"
             script.write_text(_PULSE_SCRIPT.format(socket=self.socket))
             self._spawn(
-                ["pulseaudio", "-n", "-F", str(script), "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no"]
+                [
+                    "pulseaudio",
+                    "-n",
+                    "-F",
+                    str(script),
+                    "--daemonize=no",
+                    "--exit-idle-time=-1",
+                    "--use-pid-file=no",
+                ]
             )
         else:
-            self._spawn(["dbus-run-session", "--", "sh", "-c", "pipewire & wireplumber & exec pipewire-pulse"])
+            self._spawn(
+                ["dbus-run-session", "--", "sh", "-c", "pipewire & wireplumber & exec pipewire-pulse"]
+            )
         deadline = time.monotonic() + _START_TIMEOUT_S
         while not self._answers():
             if time.monotonic() > deadline:
@@ -77,7 +87,9 @@ class SoundServer:
             )
 
     def _answers(self) -> bool:
-        return subprocess.run(["pactl", "info"], env=self.env, capture_output=True, timeout=10).returncode == 0
+        return (
+            subprocess.run(["pactl", "info"], env=self.env, capture_output=True, timeout=10).returncode == 0
+        )
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the server's processes (SIGSTOP, SIGCONT)."""
@@ -118,7 +130,10 @@ def recording(server: SoundServer, source: str, latency_ms: int = 10) -> Iterato
     """Run `parec` on `source`: raw float32le mono at 48 kHz on its stdout."""
     command = ["parec", f"--device={source}", "--raw", "--format=float32le", f"--rate={RATE}", "--channels=1"]
     process = subprocess.Popen(
-        [*command, f"--latency-msec={latency_ms}"], env=server.env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        [*command, f"--latency-msec={latency_ms}"],
+        env=server.env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
     )
     try:
         yield process
@@ -130,7 +145,9 @@ def recording(server: SoundServer, source: str, latency_ms: int = 10) -> Iterato
 
 
 @contextmanager
-def sound_server(flavour: Literal["pulseaudio", "pipewire"], patch: pytest.MonkeyPatch) -> Iterator[SoundServer]:
+def sound_server(
+    flavour: Literal["pulseaudio", "pipewire"], patch: pytest.MonkeyPatch
+) -> Iterator[SoundServer]:
     """Run a server, point this process at it, and clean up."""
     # Socket paths are limited to 108 bytes; pytest's tmp_path can be longer.
     root = Path(tempfile.mkdtemp(prefix="vct-"))

@@ -31,7 +31,7 @@ _PyAudio: TypeAlias = Any
 WRITE_TIMEOUT_S: Final = 1.0
 _CLOSE_TIMEOUT_S: Final = 1.0
 
-# Best first: WASAPI and Core Audio run at the device's rate with little latency; MME cuts names at 31 characters.
+# Best first: WASAPI and Core Audio have little latency; MME cuts names at 31 characters.
 _HOST_APIS: Final = (
     "Windows WASAPI",
     "Core Audio",
@@ -139,7 +139,7 @@ def list_outputs() -> list[OutputDevice]:
 
 
 def pick_output(devices: list[OutputDevice], name: str) -> OutputDevice | None:
-    """Return the output called `name`, else one whose name contains it (case ignored); best host API first."""
+    """Return the output called `name`, else one that contains it, case ignored; best host API first."""
 
     def preference(device: OutputDevice) -> int:
         return _HOST_APIS.index(device.host_api) if device.host_api in _HOST_APIS else len(_HOST_APIS)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.support.chromium import Chromium, Page
@@ -67,10 +69,57 @@ def test_picture_and_sound_are_live_and_together(page: Page) -> None:
     page.wait(f"JSON.stringify({PIXELS}) !== '{first}'.replaceAll(' ', '')")
     figures = page.evaluate("({...document.querySelector('#picture').dataset})")
     assert float(figures["level"]) > 0.05, "no sound: a tone of 0.25 has an RMS of 0.18"
-    # A picture is drawn at the first refresh after its sound is heard; headless refreshes at 60 Hz.
+    # A picture is seen at the first refresh after its sound is heard; headless refreshes at 60 Hz.
     assert -5 < float(figures["skewMs"]) < 40, figures
     assert int(figures["fps"]) >= 20, figures
     assert page.complaints == []
+
+
+FLASH_AND_BEEP = """new Promise((done) => {
+  const c = document.querySelector('#picture'), g = c.getContext('2d'), wave = new Float32Array(256);
+  const flashes = [], beeps = [], start = performance.now();
+  let bright = true, loud = true;
+  analyser.fftSize = wave.length;
+  (function tick() {
+    const now = performance.now();
+    const isBright = g.getImageData(c.width / 2, c.height / 2, 1, 1).data[0] > 128;
+    analyser.getFloatTimeDomainData(wave);
+    const isLoud = wave.some((value) => Math.abs(value) > 0.05);
+    if (isBright && !bright) flashes.push(now);
+    // The sine passes through zero: only the first loud moment of a second is a beep.
+    if (isLoud && !loud && now - (beeps.at(-1) ?? -1e9) > 500) beeps.push(now);
+    [bright, loud] = [isBright, isLoud];
+    if (now - start < 4500) requestAnimationFrame(tick);
+    else done({ flashes, beeps, latency_ms: analyser.context.outputLatency * 1000 });
+  })();
+})"""
+TAP_ANALYSER = """const create = BaseAudioContext.prototype.createAnalyser;
+BaseAudioContext.prototype.createAnalyser = function () {
+  return (globalThis.analyser = create.call(this));
+};"""
+
+
+def test_flash_and_beep_meet_on_the_page(chromium: Chromium) -> None:
+    station = FakeStation()
+    white, black = np.full((1080, 1280), 235, np.uint8), np.full((1080, 1280), 16, np.uint8)
+    white[720:] = black[720:] = 128
+    feed = LiveFeed(
+        station.preview,
+        picture=lambda index: white if index % 30 < 3 else black,
+        loudness=lambda second: 0.25 if second % 1 < 0.0999 else 0.0,
+    )
+    page = chromium.page
+    tap = page.call("Page.addScriptToEvaluateOnNewDocument", source=TAP_ANALYSER)
+    with feed, RunningServer(station, ControlConfig(port=0)) as server:
+        page.open(f"{server.url}/")
+        page.wait("Number(document.querySelector('#picture').dataset.frames) > 4")
+        seen = page.evaluate(FLASH_AND_BEEP)
+    page.call("Page.removeScriptToEvaluateOnNewDocument", identifier=tap["identifier"])
+    # The analyser hears what leaves the graph; the listener hears it after the output's latency.
+    beeps = [at + seen["latency_ms"] for at in seen["beeps"]]
+    offsets_ms = [min((flash - beep for beep in beeps), key=abs) for flash in seen["flashes"]]
+    assert len(offsets_ms) >= 3, seen
+    assert abs(statistics.median(offsets_ms)) < 45, offsets_ms
 
 
 def test_typing_and_enter_asks(page: Page, station: FakeStation) -> None:

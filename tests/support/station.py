@@ -148,7 +148,8 @@ class FakeStation:
 class LiveFeed:
     """Feeds a hub in real time, as the pacer and playout threads do: a moving picture and a 440 Hz tone.
 
-    Sound is `audio_lead_ms` ahead of the picture, as a microphone with that latency makes it.
+    `picture` draws the frame of an index, `loudness` gives the tone's amplitude at a second of the media
+    clock. Sound is `audio_lead_ms` ahead of the picture, as a microphone with that latency makes it.
     """
 
     def __init__(
@@ -156,11 +157,13 @@ class LiveFeed:
         hub: PreviewHub,
         *,
         picture: Callable[[int], Pixels] | None = None,
+        loudness: Callable[[float], float] = lambda _: 0.25,
         fps: int = 30,
         audio_lead_ms: int = 40,
     ) -> None:
         self._hub = hub
         self._picture = picture or moving_picture
+        self._loudness = loudness
         self._fps = fps
         self._lead_ns = audio_lead_ms * 1_000_000
         self._stop = threading.Event()
@@ -186,7 +189,7 @@ class LiveFeed:
             now_ns = clock.now_ns() - start_ns
             while (pts := block * block_samples * NS_PER_S // SAMPLE_RATE) <= now_ns + self._lead_ns:
                 at = np.arange(block * block_samples, (block + 1) * block_samples) / SAMPLE_RATE
-                tone = (0.25 * np.sin(2 * np.pi * 440 * at)).astype(np.float32)
+                tone = (self._loudness(pts / NS_PER_S) * np.sin(2 * np.pi * 440 * at)).astype(np.float32)
                 self._hub.audio.write(AudioChunk(Pts(pts), SAMPLE_RATE, tone))
                 block += 1
             pts = frame * NS_PER_S // self._fps

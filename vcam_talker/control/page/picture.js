@@ -3,6 +3,7 @@
 const TARGET_S = 0.15;
 const MAX_WAITING = 60; // 2 s of pictures
 const LOST_S = 1.0;
+const DISPLAY_S = 0.016; // what is drawn now is seen at the next refresh
 
 /** Moment of the media clock by the wall clock; used while the browser plays no sound. */
 class WallClock {
@@ -47,7 +48,7 @@ export class Picture {
     return this.#drawn.length;
   }
 
-  /** Median of how long after its sound a picture was drawn, in ms; null without sound. */
+  /** Median of how long after its sound a picture is seen, in ms; null without sound. */
   get skew_ms() {
     if (!this.#skews.length) return null;
     return [...this.#skews].sort((a, b) => a - b)[this.#skews.length >> 1];
@@ -75,8 +76,9 @@ export class Picture {
 
   #tick() {
     const heard_s = this.#sound.heard_s();
-    const now_s = heard_s ?? this.#wall.now_s();
-    if (now_s === null) return;
+    const clock_s = heard_s ?? this.#wall.now_s();
+    if (clock_s === null) return;
+    const now_s = clock_s + DISPLAY_S;
     let next = null;
     while (this.#waiting.length && this.#waiting[0].pts_s <= now_s) {
       next?.bitmap.close();
@@ -94,7 +96,7 @@ export class Picture {
     this.frames += 1;
     this.#drawn.push(performance.now());
     if (heard_s === null) this.#skews = [];
-    else this.#skews.push((heard_s - pts_s) * 1000);
+    else this.#skews.push((now_s - pts_s) * 1000);
     if (this.#skews.length > 60) this.#skews.shift();
   }
 }

@@ -40,7 +40,7 @@ def check_exposure(config: ControlConfig) -> None:
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Return a bound, not yet listening, socket; port 0 takes a free one. Does not block.
+    """Return a bound and listening socket; port 0 takes a free one. Does not block.
 
     Raises AlreadyRunningError when our own daemon has the port, DeviceError when another program has it or
     the system refuses it, ConfigError when `host` is no address of this machine.

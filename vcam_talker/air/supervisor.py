@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import queue
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
-from multiprocessing.context import SpawnProcess
+from multiprocessing.context import ForkServerContext, SpawnContext
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 from vcam_talker.air.feed import SpeechFeed
@@ -45,7 +47,7 @@ class Limits:
 class _Engine:
     """One incarnation of the child."""
 
-    process: SpawnProcess
+    process: BaseProcess
     connection: Connection
     started_ns: int
     last_sign_ns: int
@@ -80,6 +82,7 @@ class Supervisor:
         self._persona = persona
         self._voice_engine = voice_engine
         self._log_level = log_level
+        self._context = _context(main.__module__)
         self._outbox: queue.Queue[dict[str, Any]] = queue.Queue(_OUTBOX)
         self._stop = threading.Event()
         self._replace = threading.Event()
@@ -150,10 +153,9 @@ class Supervisor:
         self._replace.clear()
         while not self._outbox.empty():
             self._outbox.get_nowait()
-        context = get_context("spawn")
-        ours, theirs = context.Pipe()
+        ours, theirs = self._context.Pipe()
         ring = Ring.create(ring_bytes(self._limits.ahead_ms))
-        process = context.Process(
+        process = self._context.Process(
             target=self._main,
             args=(theirs, ring.name, self._persona, self._voice_engine, self._log_level),
             name="vcam_talker engine",
@@ -210,6 +212,19 @@ class Supervisor:
         engine.connection.close()
         self._engine = None
         self._feed.detach()
+
+
+def _context(module: str) -> ForkServerContext | SpawnContext:
+    """Return how engines are started: forked from a small server of ours, where the system can.
+
+    Starting a program stops the starting process's interpreter until the new one runs (vfork), which on a
+    busy machine is several frame periods; the server takes that wait, and keeps the modules loaded.
+    """
+    if sys.platform == "win32":
+        return get_context("spawn")
+    context = get_context("forkserver")
+    context.set_forkserver_preload([module])
+    return context
 
 
 def _describe(exit_code: int | None, error: Exception) -> str:

@@ -125,13 +125,9 @@ class _Daemon:
             await server.stop()
 
     def _on_thread_died(self, loop: asyncio.AbstractEventLoop, failure: threading.ExceptHookArgs) -> None:
-        """End the daemon: on air without a pacer or a voice is worse than a restart by the service manager."""
+        """End the daemon: a restart by the service manager beats being on air without a pacer."""
         name = failure.thread.name if failure.thread else "?"
-        log.critical(
-            "the thread '%s' died",
-            name,
-            exc_info=(failure.exc_type, failure.exc_value, failure.exc_traceback),
-        )
+        log.critical("the thread '%s' died", name, exc_info=failure.exc_value)
         self._died = name
         loop.call_soon_threadsafe(self._stop.set)
 

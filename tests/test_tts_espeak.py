@@ -106,6 +106,10 @@ class TestPinyin:
             ("4:00", "si4 dian3 zheng3"),
             ("50%", "bai3 fen1 zhi1 wu3 shi2"),
             ("-3度", "fu4 san1 du4"),
+            ("是-3度", "shi4 fu4 san1 du4"),
+            ("3-5天", "san1 dao4 wu3 tian1"),
+            ("2件2", "liang3 jian4 er4"),
+            ("嗯,好", "en4, hao3"),
         ],
     )
     def test_phrases_tones_and_numbers(self, text: str, pinyin: str) -> None:

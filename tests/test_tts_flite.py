@@ -11,6 +11,7 @@ from vcam_talker.core.errors import EngineError
 from vcam_talker.core.types import Phone, Sentence, TurnId, VoiceSpec
 from vcam_talker.tts.align import align_words
 from vcam_talker.tts.edges import CLAUSE_PAUSE_S, LEAD_S, SENTENCE_PAUSE_S, pause_after, trim
+from vcam_talker.tts.english import to_ascii
 from vcam_talker.tts.flite import FliteSynthesizer, parse_output, parse_phones
 from vcam_talker.tts.plain import to_plain
 from vcam_talker.tts.program import Program
@@ -136,6 +137,24 @@ class TestPlain:
     )
     def test_markup_and_controls_go(self, text: str, plain: str) -> None:
         assert to_plain(text) == plain
+
+
+class TestEnglish:
+    @pytest.mark.parametrize(
+        ("text", "ascii_text"),
+        [
+            ("I don’t know…", "I don't know..."),
+            ("café naïve", "cafe naive"),
+            ("well — yes", "well, yes"),
+            ("5 °C or 3°", "5 degrees Celsius or 3 degrees"),
+            ("£5.20 and €3", "5.20 pounds and 3 euros"),
+            ("“Quoted”", '"Quoted"'),
+            ("你好", ""),
+            ("plain text, kept as it is!", "plain text, kept as it is!"),
+        ],
+    )
+    def test_signs_are_spelt_out(self, text: str, ascii_text: str) -> None:
+        assert to_ascii(text) == ascii_text
 
 
 class TestMisbehaviour:

@@ -22,6 +22,7 @@ from vcam_talker.dsp.resample import resample
 from vcam_talker.dsp.wav import parse_wav
 from vcam_talker.tts.align import align_words
 from vcam_talker.tts.edges import CLAUSE_PAUSE_S, pause_after, trim
+from vcam_talker.tts.english import to_ascii
 from vcam_talker.tts.plain import SILENCE_S, to_plain
 from vcam_talker.tts.program import Program
 from vcam_talker.tts.sentences import split_overlong
@@ -72,7 +73,7 @@ class FliteSynthesizer:
         """
         # An unknown voice would silently become flite's default one.
         voice = spec.voice if spec.voice in _VOICES else "slt"
-        pieces = [p for p in split_overlong(to_plain(sentence.text)) if any(c.isalnum() for c in p)]
+        pieces = [p for p in split_overlong(to_plain(sentence.text)) if any(c.isalnum() for c in to_ascii(p))]
         for index, piece in enumerate(pieces):
             speech = self._speak(piece, voice, spec, cancelled)
             if speech is None or cancelled():
@@ -105,9 +106,9 @@ class FliteSynthesizer:
         options = pitch if own else ["-voice", voice, *pitch]
         if stretch != 1.0:
             options += ["--setf", f"duration_stretch={stretch:.4f}"]
-        arguments = [*options, "-psdur", "-t", text, "-o", "/dev/stdout"]
+        arguments = [*options, "-psdur", "-t", to_ascii(text), "-o", "/dev/stdout"]
         output = self._program.run(arguments, cancelled, path=own)
-        if output is None:
+        if output is None or cancelled():
             return None
         samples, rate, phones = parse_output(output)
         if resampled != 1.0:

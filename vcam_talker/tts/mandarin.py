@@ -19,14 +19,19 @@ _UNITS: Final = ("", "十", "百", "千")
 _GROUPS: Final = ("", "万", "亿", "万亿")
 _NUMBER: Final = re.compile(
     r"(?P<time>(?<![\d.:])\d{1,2}[:：]\d{2}(?![\d:]))"
+    r"|(?P<low>(?<![\d.-])\d{1,4})[-~～–](?P<high>\d{1,4})(?![\d.-])"
     r"|(?P<year>(?<![\d.])\d{4}(?=\s?年))"
-    r"|(?:(?P<currency>[$¥￥€£])\s?)?(?P<minus>(?<![\w.])-)?(?P<whole>\d{1,3}(?:,\d{3})+(?!\d)|\d+)"
+    r"|(?:(?P<currency>[$¥￥€£])\s?)?(?P<minus>(?<![A-Za-z0-9.])-)?(?P<whole>\d{1,3}(?:,\d{3})+(?!\d)|\d+)"
     r"(?:\.(?P<decimals>\d+))?(?P<percent>\s?[%％])?"
 )
+_COUNTED: Final = tuple("个位次天年块岁件只条张杯本点种款分秒人")
+"""Before these 2 is 两, not 二."""
 _CURRENCY: Final = {"$": "美元", "¥": "元", "￥": "元", "€": "欧元", "£": "英镑"}
 _LONGEST: Final = 12
 """Digits; longer ones are telephone numbers and the like, read digit by digit."""
 _PINYIN: Final = re.compile(r"^[a-zü]+[1-5]$")
+_HUM: Final = re.compile(r"^(?:n|ng|m|hm|hng)[1-5]$")
+"""嗯 and 呣 without a vowel are hardly audible from espeak-ng."""
 _PUNCTUATION: Final = str.maketrans("，。！？；：、…", ",.!?;:,.")
 
 
@@ -100,6 +105,8 @@ def _read_match(match: re.Match[str]) -> str:
         return spoken + ("零" if minutes[0] == "0" else "") + read_number(minutes.lstrip("0") or "0") + "分"
     if match["year"]:
         return "".join(_DIGITS[int(d)] for d in match["year"])
+    if match["low"]:
+        return f"{read_number(match['low'])}到{read_number(match['high'])}"
     spoken = read_number(match["whole"].replace(",", ""))
     if match["decimals"]:
         spoken += "点" + "".join(_DIGITS[int(d)] for d in match["decimals"][:_LONGEST])
@@ -126,6 +133,8 @@ def _spoken_units(text: str) -> list[tuple[str, str]]:
             continue
         units += [(c, c) for c in text[position : match.start()]]
         spoken = _read_match(match)
+        if spoken == "二" and text[match.end() : match.end() + 1] in _COUNTED:
+            spoken = "两"
         units += [(spoken[0], match[0].strip()), *((c, "") for c in spoken[1:])]
         position = match.end()
     return units + [(c, c) for c in text[position:]]
@@ -161,7 +170,7 @@ def _pinyin_run(units: list[tuple[str, str]]) -> Run:
                 text += " "
             if word:
                 words.append((len(text), word))
-            text += syllable
+            text += _HUM.sub("en4", syllable)
         else:
             text += character.translate(_PUNCTUATION)
     return Run(False, text.strip(), tuple(words))

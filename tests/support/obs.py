@@ -6,10 +6,12 @@ The protocol: https://github.com/obsproject/obs-websocket/blob/master/docs/gener
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 import json
 import math
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -48,7 +50,8 @@ FirstLoad=false
 ServerEnabled=true
 ServerPort={port}
 AlertsEnabled=false
-AuthRequired=false
+AuthRequired=true
+ServerPassword={password}
 """
 
 _PROFILE = """\
@@ -72,14 +75,18 @@ class ObsError(Exception):
 class ObsClient:
     """A synchronous obs-websocket v5 client; used from one thread."""
 
-    def __init__(self, port: int, timeout_s: float) -> None:
+    def __init__(self, port: int, password: str, timeout_s: float) -> None:
         self._timeout_s = timeout_s
         self._events: deque[dict[str, Any]] = deque(maxlen=1000)
         with ExitStack() as stack:
             connection = connect(f"ws://127.0.0.1:{port}", open_timeout=timeout_s, max_size=None)
             self._socket: ClientConnection = stack.enter_context(connection)
-            self._receive(_HELLO)
-            identify = {"rpcVersion": 1, "eventSubscriptions": _EVENTS_ALL | _EVENTS_METERS}
+            challenge = self._receive(_HELLO)["authentication"]
+            identify = {
+                "rpcVersion": 1,
+                "eventSubscriptions": _EVENTS_ALL | _EVENTS_METERS,
+                "authentication": _hashed(_hashed(password, challenge["salt"]), challenge["challenge"]),
+            }
             self._send(_IDENTIFY, identify)
             self._receive(_IDENTIFIED)
             self._open = stack.pop_all()
@@ -166,6 +173,10 @@ class ObsClient:
         return message
 
 
+def _hashed(secret: str, salt: str) -> str:
+    return base64.b64encode(hashlib.sha256((secret + salt).encode()).digest()).decode()
+
+
 def _levels_db(event: Mapping[str, Any], source: str) -> Iterator[float]:
     """Yield the peak of one input in an InputVolumeMeters event; nothing while its meter doesn't run."""
     for meter in event["inputs"]:
@@ -183,7 +194,7 @@ def obs_studio(
     fps: int = 30,
     timeout_s: float = 30.0,
 ) -> Iterator[ObsClient]:
-    """Start OBS with an empty scene `Scene` and its own guesses at the sound devices; yield a client; clean up.
+    """Start OBS with an empty scene `Scene` and the sound inputs it guesses; yield a client; clean up.
 
     `env` decides about the sound server (PULSE_SERVER), and may add to the environment. `canvas` and `fps`
     bound the work of drawing without a graphics card. Raises TimeoutError with the end of OBS's log when it
@@ -195,13 +206,14 @@ def obs_studio(
         folder = tempfile.TemporaryDirectory(prefix="obs-", ignore_cleanup_errors=True)
         root = Path(stack.enter_context(folder))
         display = stack.enter_context(xvfb())
-        port = _free_port()
+        # OBS listens on every address, and only a password keeps others out.
+        port, password = _free_port(), secrets.token_hex(16)
         log = root / "obs.log"
         environment = {**os.environ, **(env or {}), **_private(root), "DISPLAY": display}
         environment.pop("WAYLAND_DISPLAY", None)
-        _write_settings(root, port, _PROFILE.format(width=canvas[0], height=canvas[1], fps=fps))
+        _write_settings(root, port, password, _PROFILE.format(width=canvas[0], height=canvas[1], fps=fps))
         process = stack.enter_context(_program(environment, log))
-        client = _wait_for(port, process, log, timeout_s)
+        client = _wait_for(port, password, process, log, timeout_s)
         stack.callback(client.close)
         yield client
 
@@ -215,11 +227,14 @@ def _private(root: Path) -> dict[str, str]:
         "XDG_RUNTIME_DIR": str(root / "run"),
         "LIBGL_ALWAYS_SOFTWARE": "1",
         "QT_QPA_PLATFORM": "xcb",
+        # It would look for updates; nobody listens on the discard port.
+        "https_proxy": "http://127.0.0.1:9",
+        "http_proxy": "http://127.0.0.1:9",
     }
 
 
-def _write_settings(root: Path, port: int, profile: str) -> None:
-    """Write the profile, and switch the WebSocket server on: in global.ini up to OBS 30.1, in a file of its own after."""
+def _write_settings(root: Path, port: int, password: str, profile: str) -> None:
+    """Write the profile; switch obs-websocket on, in global.ini up to OBS 30.1, in its own file after."""
     config = root / "home" / ".config" / "obs-studio"
     later = config / "plugin_config" / "obs-websocket"
     later.mkdir(parents=True)
@@ -227,9 +242,16 @@ def _write_settings(root: Path, port: int, profile: str) -> None:
     basic.parent.mkdir(parents=True)
     basic.write_text(profile)
     for name in ("global.ini", "user.ini"):
-        (config / name).write_text(_SETTINGS.format(port=port))
-    settings = {"server_enabled": True, "server_port": port, "auth_required": False, "first_load": False}
-    (later / "config.json").write_text(json.dumps(settings | {"alerts_enabled": False}))
+        (config / name).write_text(_SETTINGS.format(port=port, password=password))
+    settings = {
+        "first_load": False,
+        "server_enabled": True,
+        "server_port": port,
+        "auth_required": True,
+        "server_password": password,
+        "alerts_enabled": False,
+    }
+    (later / "config.json").write_text(json.dumps(settings))
 
 
 @contextmanager
@@ -245,13 +267,15 @@ def _program(environment: Mapping[str, str], log: Path) -> Iterator[subprocess.P
         process.wait(timeout=10)
 
 
-def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path, timeout_s: float) -> ObsClient:
+def _wait_for(
+    port: int, password: str, process: subprocess.Popen[bytes], log: Path, timeout_s: float
+) -> ObsClient:
     deadline_s = time.monotonic() + timeout_s
     why: Exception | None = None
     while time.monotonic() < deadline_s and process.poll() is None:
         client = None
         try:
-            client = ObsClient(port, timeout_s)
+            client = ObsClient(port, password, timeout_s)
             client.call("GetSceneList")
         except (OSError, WebSocketException, ObsError) as e:
             why = e

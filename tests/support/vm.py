@@ -151,14 +151,17 @@ def _script(command: Sequence[str] | str, modules: str | None, env: Mapping[str,
 
 
 def _qemu(image: VmImage, accel: str, out: Path, console: Path) -> list[str]:
-    speed = {"kvm": ["-accel", "kvm", "-cpu", "host"], "tcg": ["-accel", "tcg,thread=multi", "-cpu", "max"]}
+    speed = {
+        "kvm": ["-accel", "kvm", "-cpu", "host"],
+        "tcg": ["-accel", "tcg,thread=multi,tb-size=1024", "-cpu", "max"],
+    }
     shared = f"local,id=shared,path={_escape(out)},security_model=none,multidevs=remap"
     return [
         "qemu-system-x86_64",
         *speed[accel],
         *["-smp", "2", "-m", "4096", "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"],
         *["-kernel", str(image.kernel), "-initrd", str(image.initrd)],
-        *["-append", "console=ttyS0 quiet panic=-1 mitigations=off"],
+        *["-append", "console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable clocksource=tsc"],
         *["-serial", f"file:{console}"],
         *["-fsdev", "local,id=machine,path=/,security_model=none,readonly=on,multidevs=remap"],
         *["-device", "virtio-9p-pci,fsdev=machine,mount_tag=machine"],

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import json
 import platform
 import re
 import shutil
@@ -42,6 +43,7 @@ EXTRA_MODULES = ("v4l2loopback",)
 _KERNEL_PACKAGES = {"debian": ("linux-image-amd64", "linux-headers-amd64")}
 _KERNEL_PACKAGES_ELSEWHERE = ("linux-image-generic", "linux-headers-generic")
 _PART_OF_KERNEL = re.compile(r"linux-(image|headers|modules|kbuild)")
+_APT_LISTS = Path("/var/lib/apt/lists")
 _SOURCE_PACKAGE = "v4l2loopback-dkms"
 
 
@@ -65,18 +67,23 @@ def ensure_image() -> VmImage:
     Blocks while another process builds. Raises VmError naming what is missing.
     """
     check_tools()
+    recipe = hashlib.sha256(INIT.read_bytes() + Path(__file__).read_bytes()).hexdigest()
     with file_lock(CACHE / "build.lock", timeout_s=600):
-        packages = _packages()
-        wanted = "\n".join(f"{name}={version}" for name, version in sorted(packages.items()))
-        recipe = INIT.read_bytes() + Path(__file__).read_bytes() + wanted.encode()
-        home = CACHE / hashlib.sha256(recipe).hexdigest()[:16]
-        release_file = home / "release"
-        if not release_file.is_file():
-            for old in CACHE.glob("*/release"):
-                shutil.rmtree(old.parent)
-            shutil.rmtree(home, ignore_errors=True)
-            _build(home, packages)
-        return VmImage(home / "vmlinuz", home / "initrd.gz", release_file.read_text().strip())
+        home = CACHE / "image"
+        made = home / "made.json"
+        # Asking apt takes seconds, so it is asked only after its lists have changed.
+        inputs = {"recipe": recipe, "lists": _APT_LISTS.stat().st_mtime_ns}
+        known = json.loads(made.read_text()) if made.is_file() else {}
+        if inputs != {key: known.get(key) for key in inputs}:
+            packages = _packages()
+            if (recipe, packages) == (known.get("recipe"), known.get("packages")):
+                release = known["release"]
+            else:
+                shutil.rmtree(home, ignore_errors=True)
+                release = _build(home, packages)
+            known = {**inputs, "packages": packages, "release": release}
+            made.write_text(json.dumps(known, indent=1))
+        return VmImage(home / "vmlinuz", home / "initrd.gz", known["release"])
 
 
 def check_tools() -> None:
@@ -118,7 +125,8 @@ def _packages() -> dict[str, str]:
     return versions
 
 
-def _build(home: Path, packages: dict[str, str]) -> None:
+def _build(home: Path, packages: dict[str, str]) -> str:
+    """Make the image in the new folder `home` and return the kernel's release."""
     debs, root = home / "debs", home / "root"
     debs.mkdir(parents=True)
     _run(["apt-get", "download", *(f"{n}={v}" for n, v in packages.items())], cwd=debs)
@@ -132,7 +140,7 @@ def _build(home: Path, packages: dict[str, str]) -> None:
     _make_initrd(root, release, home)
     shutil.rmtree(debs)
     shutil.rmtree(root)
-    (home / "release").write_text(release)
+    return release
 
 
 def _lib_modules(root: Path) -> Path:

@@ -1,4 +1,4 @@
-"""Let OBS open the camera, and print what its source shows as one line of JSON: `obs_camera DEVICE OUT.png`."""
+"""Let OBS open the camera, and print what its source shows as one line of JSON."""
 
 from __future__ import annotations
 

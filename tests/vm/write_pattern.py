@@ -1,16 +1,19 @@
 """Write a test pattern to a camera: eight colour bars over a counter in black and white.
 
-The counter says which frame a reader sees; the bars say whether its colours are right. Only for tests of the
-VM and of the programs that read; the daemon's own sink has tests of its own.
+It goes through the daemon's own sink. The counter makes every frame differ from the one before; the bars tell
+whether a program that reads them gets the colours right.
 """
 
 from __future__ import annotations
 
 import argparse
-import time
 
 import numpy as np
 import numpy.typing as npt
+
+from vcam_talker.air.sinks.camera import CameraSink
+from vcam_talker.core.clock import SystemClock, frame_pts
+from vcam_talker.core.types import VideoFrame
 
 WIDTH, HEIGHT = 1280, 720
 BARS = (
@@ -38,8 +41,8 @@ def to_yuv(rgb: tuple[int, int, int]) -> tuple[int, int, int]:
     return round(y), round(u), round(v)
 
 
-def pattern() -> npt.NDArray[np.uint8]:
-    """Return the bars as yuv420p uint8[H * 3 // 2, W], counter at zero."""
+def pattern(n: int) -> npt.NDArray[np.uint8]:
+    """Return frame `n` as yuv420p uint8[H * 3 // 2, W]."""
     picture = np.empty((HEIGHT * 3 // 2, WIDTH), np.uint8)
     luma = picture[:HEIGHT]
     chroma_u, chroma_v = picture[HEIGHT:].reshape(2, HEIGHT // 2, WIDTH // 2)
@@ -51,24 +54,11 @@ def pattern() -> npt.NDArray[np.uint8]:
         chroma_v[:, i * wide // 2 : (i + 1) * wide // 2] = v
     chroma_u[-COUNTER_ROWS // 2 :] = 128
     chroma_v[-COUNTER_ROWS // 2 :] = 128
-    set_counter(picture, 0)
-    return picture
-
-
-def set_counter(picture: npt.NDArray[np.uint8], n: int) -> None:
-    """Write `n` into the picture's counter."""
     wide = WIDTH // COUNTER_BITS
     for bit in range(COUNTER_BITS):
         lit = n >> (COUNTER_BITS - 1 - bit) & 1
-        picture[HEIGHT - COUNTER_ROWS : HEIGHT, bit * wide : (bit + 1) * wide] = 235 if lit else 16
-
-
-def get_counter(luma: npt.NDArray[np.uint8]) -> int:
-    """Return the counter seen in a Y plane uint8[H, W]."""
-    row = luma[HEIGHT - COUNTER_ROWS // 2]
-    wide = WIDTH // COUNTER_BITS
-    bits = row[wide // 2 :: wide] > 128
-    return sum(1 << (COUNTER_BITS - 1 - i) for i, lit in enumerate(bits) if lit)
+        luma[-COUNTER_ROWS:, bit * wide : (bit + 1) * wide] = 235 if lit else 16
+    return picture
 
 
 def main() -> None:
@@ -78,23 +68,16 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--fps", type=int, default=30)
     arguments = parser.parse_args()
-    fps = arguments.fps
-    import pyvirtualcam
-
-    picture = pattern()
-    with pyvirtualcam.Camera(
-        WIDTH,
-        HEIGHT,
-        fps,
-        fmt=pyvirtualcam.PixelFormat.I420,
-        device=arguments.device,
-        backend="v4l2loopback",
-    ) as camera:
-        start_s = time.monotonic()
-        for n in range(round(arguments.seconds * fps)):
-            set_counter(picture, n)
-            camera.send(picture)
-            time.sleep(max(0.0, start_s + (n + 1) / fps - time.monotonic()))
+    sink, clock = CameraSink(arguments.device), SystemClock()
+    sink.open(WIDTH, HEIGHT, arguments.fps)
+    try:
+        start_ns = clock.now_ns()
+        for n in range(round(arguments.seconds * arguments.fps)):
+            pts = frame_pts(n, arguments.fps)
+            clock.sleep_until_ns(start_ns + pts)
+            sink.write(VideoFrame(pts, pattern(n)))
+    finally:
+        sink.close()
 
 
 if __name__ == "__main__":

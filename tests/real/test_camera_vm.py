@@ -1,0 +1,129 @@
+"""The camera on a real v4l2loopback, in a VM: what ffmpeg, a reader of ours, Chromium and OBS get from it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shlex
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.support import vm
+from tests.vm.camera_checks import FPS, FRAMES, HEIGHT, SECOND_LIFE_FRAMES, WIDTH
+from tests.vm.write_pattern import BARS
+from vcam_talker.air.sinks import camera
+
+pytestmark = pytest.mark.real
+
+PYTHON = "python -m tests.vm."
+
+
+def read_pace(path: Path) -> list[tuple[int, int, int]]:
+    """Return (monotonic ns, driver's sequence number, CRC) per frame."""
+    with path.open() as file:
+        return [(int(r["t_ns"]), int(r["sequence"]), int(r["crc32"])) for r in csv.DictReader(file)]
+
+
+@pytest.fixture(scope="module")
+def checks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Run tests/vm/camera_checks.py in the VM once; return the folder with its findings."""
+    out = tmp_path_factory.mktemp("checks")
+    command = ["python", "-m", "tests.vm.camera_checks", vm.CAMERA, str(out), *shlex.split(vm.CAMERA_MODULE)]
+    vm.run(command, timeout_s=240, out_dir=out).check()
+    return out
+
+
+@pytest.fixture(scope="module")
+def answers(checks: Path) -> dict[str, str]:
+    """What the sink said at each step of the checks."""
+    found: dict[str, str] = json.loads((checks / "checks.json").read_text())
+    return found
+
+
+def test_ffmpeg_captures_every_pixel_in_order(checks: Path) -> None:
+    frames = np.fromfile(checks / "frames.yuv", np.uint8).reshape(-1, HEIGHT * 3 // 2, WIDTH)
+    assert len(frames) == FRAMES
+    # The bar of the test pattern is back where it was after two seconds: that many different pictures.
+    loop = 2 * FPS
+    known = {zlib.crc32(camera.pattern_frame(n, WIDTH, HEIGHT, FPS).pixels): n for n in range(loop)}
+    numbers = [known.get(zlib.crc32(frame)) for frame in frames]
+    whole = [n for n in numbers if n is not None]
+    # The driver hands out its two buffers without a copy: a reader that is held up may see one overwritten.
+    assert len(whole) > 0.8 * FRAMES, f"ffmpeg saw frames {numbers}"
+    steps = np.diff(whole) % loop
+    assert steps.max() < loop / 2, f"ffmpeg saw frames {numbers}"
+
+
+def test_a_reader_sees_the_rate_and_no_frame_twice(checks: Path, answers: dict[str, str]) -> None:
+    killed_ns = int(answers["killed at"])
+    frames = [frame for frame in read_pace(checks / "pace.csv") if frame[0] < killed_ns]
+    assert len(frames) > 2 * FPS
+    times_ns, sequence, pictures = (np.array(column) for column in zip(*frames, strict=True))
+    # Medians: a busy host holds an emulated machine up for a tenth of a second now and then.
+    assert np.median(np.diff(times_ns)) / 1e6 == pytest.approx(1000 / FPS, rel=0.1)
+    assert np.diff(sequence).min() > 0
+    assert np.median(np.diff(sequence)) == 1
+    assert np.mean(np.diff(pictures) == 0) < 0.1
+
+
+def test_a_reader_keeps_its_camera_when_the_writer_is_killed(checks: Path, answers: dict[str, str]) -> None:
+    killed_ns = int(answers["killed at"])
+    assert answers["beside a reader that stayed"] == "ok"
+    second_life = [frame for frame in read_pace(checks / "pace.csv") if frame[0] > killed_ns]
+    assert len(second_life) > SECOND_LIFE_FRAMES // 2
+
+
+def test_a_second_writer_is_told_who_holds_the_camera(answers: dict[str, str]) -> None:
+    assert "another program writes to it: python" in answers["second writer"]
+
+
+def test_a_careless_writer_before_us_does_no_harm(answers: dict[str, str]) -> None:
+    assert answers["after pyvirtualcam's own writer"] == "ok"
+
+
+def test_a_missing_device_names_the_remedy_and_comes_back(answers: dict[str, str]) -> None:
+    assert answers["without the module"].startswith(f"{vm.CAMERA}: there is no such device")
+    assert "vcam-talker setup camera" in answers["without the module"]
+    assert answers["with the module back"] == "ok"
+
+
+@pytest.fixture(scope="module")
+def viewers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Let Chromium and OBS open the camera, one after the other; return the folder with what they saw."""
+    out = tmp_path_factory.mktemp("viewers")
+    # Ten frames a second leave an emulated machine time for the programs that matter here.
+    vm.run(
+        f"""
+        {PYTHON}write_pattern {vm.CAMERA} --fps 10 --seconds 600 &
+        {PYTHON}chromium_camera --seconds 1 --timeout 150 >$VM_OUT/chromium.json 2>$VM_OUT/chromium.log
+        {PYTHON}obs_camera {vm.CAMERA} $VM_OUT/obs.png >$VM_OUT/obs.json
+        """,
+        timeout_s=400,
+        out_dir=out,
+    ).check()
+    return out
+
+
+def assert_bars(row: list[list[int]], tolerance: int) -> None:
+    off = np.abs(np.array(row) - np.array(BARS)).max()
+    assert off <= tolerance, f"colours are off by {off}: {row}"
+
+
+def test_chromium_offers_the_camera_by_name_and_shows_it(viewers: Path) -> None:
+    seen: dict[str, Any] = json.loads((viewers / "chromium.json").read_text())
+    assert "error" not in seen, seen
+    assert seen["cameras"] == [vm.CAMERA_LABEL]
+    assert seen["label"] == vm.CAMERA_LABEL
+    assert seen["size"] == [WIDTH, HEIGHT]
+    assert seen["frames"] > 2
+    assert_bars(seen["row"], 4)
+
+
+def test_obs_offers_the_camera_by_name_and_shows_it(viewers: Path) -> None:
+    seen: dict[str, Any] = json.loads((viewers / "obs.json").read_text())
+    assert vm.CAMERA_LABEL in seen["cameras"][vm.CAMERA]
+    assert_bars(seen["row"], 12)

@@ -13,8 +13,6 @@ from vcam_talker.tts.espeak_client import EspeakClient
 from vcam_talker.tts.espeak_ng import EspeakNgSynthesizer
 from vcam_talker.tts.mandarin import read_number, to_runs
 
-pytestmark = pytest.mark.unit
-
 
 @pytest.fixture
 def client() -> Iterator[EspeakClient]:
@@ -27,6 +25,7 @@ def speak(engine: EspeakNgSynthesizer, text: str, voice: str = "en-us") -> list[
     return list(engine.synthesize(Sentence(TurnId(1), 0, text), VoiceSpec("espeak-ng", voice), lambda: False))
 
 
+@pytest.mark.real
 class TestProgram:
     def test_it_stays_warm(self, client: EspeakClient) -> None:
         engine = EspeakNgSynthesizer(client)
@@ -80,6 +79,7 @@ class TestProgram:
         engine.close()
 
 
+@pytest.mark.real
 class TestMandarinSpeech:
     def test_characters_are_read_in_chinese(self, client: EspeakClient) -> None:
         (part,) = speak(EspeakNgSynthesizer(client), "你好。", "cmn")
@@ -91,6 +91,7 @@ class TestMandarinSpeech:
         assert "".join(w.text for w in part.words).replace("，", "") == "我有3个apple价格是25.5元"
 
 
+@pytest.mark.unit
 class TestPinyin:
     @pytest.mark.parametrize(
         ("text", "pinyin"),

@@ -16,8 +16,6 @@ from vcam_talker.tts.flite import FliteSynthesizer, parse_output, parse_phones
 from vcam_talker.tts.plain import to_plain
 from vcam_talker.tts.program import Program
 
-pytestmark = pytest.mark.unit
-
 SLT = VoiceSpec("flite", "slt")
 
 
@@ -39,6 +37,7 @@ def script(path: Path, body: str) -> str:
     return str(path)
 
 
+@pytest.mark.unit
 class TestOutput:
     LINE = b"pau:0.164 hh:0.255 ay:0.304 pau:0.500 \n"
 
@@ -58,6 +57,7 @@ class TestOutput:
             parse_phones(b"pau:0.1 hh")
 
 
+@pytest.mark.unit
 class TestAlignment:
     PHONES = phones_of(
         "pau:0.164 hh:0.255 ax:0.304 l:0.412 ow:0.523 dh:0.572 eh:0.664 r:0.817 pau:0.925 w:1.032 er:1.244 "
@@ -92,6 +92,7 @@ class TestAlignment:
         assert align_words("hello", (Phone("pau", 0, 1),)) == ()
 
 
+@pytest.mark.unit
 class TestEdges:
     def test_silence_is_cut_to_size_and_times_move_along(self) -> None:
         rate = 16_000
@@ -124,6 +125,7 @@ class TestEdges:
         assert pause_after("好。") == SENTENCE_PAUSE_S
 
 
+@pytest.mark.unit
 class TestPlain:
     @pytest.mark.parametrize(
         ("text", "plain"),
@@ -139,6 +141,7 @@ class TestPlain:
         assert to_plain(text) == plain
 
 
+@pytest.mark.unit
 class TestEnglish:
     @pytest.mark.parametrize(
         ("text", "ascii_text"),
@@ -157,6 +160,7 @@ class TestEnglish:
         assert to_ascii(text) == ascii_text
 
 
+@pytest.mark.real
 class TestMisbehaviour:
     def test_a_missing_program_is_named_with_its_remedy(self) -> None:
         flite = FliteSynthesizer("no-such-flite")

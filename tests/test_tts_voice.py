@@ -126,6 +126,18 @@ class TestCasting:
         assert [s.voice for _, s in espeak.asked] == ["en"]
         assert flite.asked == []
 
+    def test_an_engine_chosen_for_all_leaves_other_languages_to_others_quietly(self) -> None:
+        flite, espeak = Fake("flite", "en"), Fake("espeak-ng", "en", "cmn")
+        voice = cast(flite, espeak, choice="flite")
+        say(voice, "你好", "cmn")
+        assert len(espeak.asked) == 1
+        assert voice.warnings == ()
+
+    def test_a_persona_that_asks_too_much_of_an_engine_is_told(self) -> None:
+        section = VoiceSection(engine="flite", name="slt")
+        voice = cast(Fake("flite", "en"), Fake("espeak-ng", "cmn"), language="cmn", voice=section, voices={})
+        assert any("flite does not speak 'cmn'; espeak-ng speaks" in w for w in voice.warnings)
+
     def test_one_that_breaks_is_replaced_in_the_middle_of_the_show(self) -> None:
         flite, espeak = Fake("flite", "en", fails=True), Fake("espeak-ng", "en", "cmn")
         assert say(cast(flite, espeak), "Hello")

@@ -8,6 +8,7 @@ from dataclasses import replace
 from itertools import chain
 from typing import Final
 
+from vcam_talker.core.language import language_script
 from vcam_talker.core.stages import Synthesizer
 from vcam_talker.core.types import VoiceInfo, VoiceSpec
 from vcam_talker.persona import Persona
@@ -45,7 +46,6 @@ class Casting:
         wanted = self._persona.voice_for(language)
         first = wanted.engine if self._choice == "auto" else self._choice
         specs: list[VoiceSpec] = []
-        missing = ""
         for name in dict.fromkeys((first, *_LADDER)):
             if name not in self._engines:
                 continue
@@ -53,13 +53,10 @@ class Casting:
             spec = self._voice(name, voices, wanted, language)
             if spec is not None:
                 specs.append(spec)
-            elif name == first:
-                missing = self._why_not(name, voices, language)
-        if missing and specs:
-            speaker = specs[0]
-            self._warn(f"{missing}; {speaker.engine} speaks '{language}' instead", _REMEDIES.get(first, ""))
-        elif not specs:
+        if not specs:
             self._warn(f"no voice speaks '{language}'", "apt install flite espeak-ng")
+        elif specs[0].engine != first:
+            self._warn_replaced(first, specs[0].engine, language)
         return tuple(specs)
 
     def _voices_of(self, name: str) -> Sequence[VoiceInfo]:
@@ -73,9 +70,10 @@ class Casting:
         """Return the voice of engine `name` for `language`, the persona's own where it is there."""
         base = wanted.voice.partition("+")[0]
         if wanted.engine == name:
-            if any(v.name == base for v in voices):
+            own = next((v for v in voices if v.name == base), None)
+            if own is not None and _can_read(own, language):
                 return wanted
-            if voices and base != language:
+            if voices and own is None and base != language:
                 self._warn(f"{name} has no voice '{wanted.voice}'", "vcam-talker doctor lists what there is")
         fitting = _fitting(voices, language)
         if fitting is None:
@@ -83,16 +81,27 @@ class Casting:
         # Pitch was tuned for another voice; speed and loudness carry over.
         return replace(wanted, engine=name, voice=fitting.name, language=language, pitch_semitones=0.0)
 
-    def _why_not(self, name: str, voices: Sequence[VoiceInfo], language: str) -> str:
-        if not voices:
-            return f"{name} is not installed"
-        return f"{name} does not speak '{language}'"
+    def _warn_replaced(self, first: str, speaker: str, language: str) -> None:
+        instead = f"{speaker} speaks '{language}' instead"
+        if first in self._engines and self._voices_of(first):
+            # Who chooses one engine for all knows that it can't speak every language.
+            if self._choice == "auto":
+                self._warn(
+                    f"{first} does not speak '{language}'; {instead}", "Choose another in persona.toml"
+                )
+        else:
+            self._warn(f"{first} is not installed; {instead}", _REMEDIES.get(first, ""))
 
     def _warn(self, what: str, remedy: str) -> None:
         line = f"{what}. {remedy}" if remedy else what
         if line not in self._warnings:
             self._warnings[line] = None
             log.warning("%s", line)
+
+
+def _can_read(voice: VoiceInfo, language: str) -> bool:
+    """Tell whether a voice knows the script; an accent is the persona's choice."""
+    return voice.language == _ANY or language_script(voice.language) == language_script(language)
 
 
 def _fitting(voices: Sequence[VoiceInfo], language: str) -> VoiceInfo | None:

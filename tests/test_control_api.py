@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -33,9 +32,8 @@ def station() -> FakeStation:
 
 
 @pytest.fixture
-def client(station: FakeStation) -> Iterator[TestClient]:
-    with TestClient(create_app(station, ControlConfig(), 8470), base_url=URL) as client:
-        yield client
+def client(station: FakeStation) -> TestClient:
+    return TestClient(create_app(station, ControlConfig(), 8470), base_url=URL)
 
 
 def client_with(station: FakeStation, **settings: Any) -> TestClient:

@@ -200,6 +200,22 @@ async def test_a_preview_viewer_that_reads_nothing_delays_no_other_call(station:
             assert (await asyncio.to_thread(client.say, "hello")).turn == 1
 
 
+async def test_a_message_of_1_mb_ends_that_socket_only(station: FakeStation) -> None:
+    from websockets.asyncio.client import connect
+    from websockets.exceptions import ConnectionClosed
+
+    with RunningServer(station, ControlConfig(port=0)) as server:
+        async with connect(server.url.replace("http", "ws") + "/api/events") as socket:
+            await socket.send("x" * 1_000_000)
+            await socket.recv()  # the status, sent before
+            with pytest.raises(ConnectionClosed) as closed:
+                await socket.recv()
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1009
+        assert ControlClient(Address(1, server.url)).status()["version"] == "0.1.0"
+    assert station.calls == []
+
+
 def test_the_client_imports_nothing_heavy() -> None:
     code = "import sys, vcam_talker.control.client; print({'fastapi', 'pydantic', 'av'} & set(sys.modules))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -33,9 +32,8 @@ def station() -> FakeStation:
 
 
 @pytest.fixture
-def client(station: FakeStation) -> Iterator[TestClient]:
-    with TestClient(create_app(station, ControlConfig(), 8470), base_url=URL) as client:
-        yield client
+def client(station: FakeStation) -> TestClient:
+    return TestClient(create_app(station, ControlConfig(), 8470), base_url=URL)
 
 
 def ack(socket: Any) -> dict[str, Any]:

@@ -265,6 +265,7 @@ def test_it_fits(
         warnings=("No virtual camera: the picture is on this page only. Run 'vcam-talker setup camera'",),
     )
     page.wait("document.querySelector('#heard').textContent.length > 0")
+    assert page.evaluate("document.querySelector('#subtitle').textContent") == answer
     page.wait("Number(document.querySelector('#picture').dataset.frames) > 40")
     page.screenshot(OUT / f"page-{name}.png", whole=name == "phone")
     assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -3,7 +3,7 @@
 import { adoptToken, keepSocket, request, setToken } from "./api.js";
 import { Preview } from "./preview.js";
 import { $, make, replaceIf, setText, toast } from "./ui.js";
-import { render } from "./view.js";
+import { render, renderLost } from "./view.js";
 
 adoptToken();
 const preview = new Preview($("picture"));
@@ -30,7 +30,7 @@ keepSocket("/api/events", {
   },
   close() {
     showLink("wait", "Reconnecting");
-    $("interrupt").disabled = true;
+    renderLost();
     askForToken();
   },
 });
@@ -95,7 +95,8 @@ $("text").addEventListener("keydown", (event) => {
   else ask();
 });
 addEventListener("keydown", (event) => {
-  if (event.key !== "Escape" || event.isComposing || $("key-dialog").open) return;
+  if (event.key !== "Escape" || event.repeat || event.isComposing || $("key-dialog").open) return;
+  if (event.target instanceof HTMLSelectElement) return; // it closes the list
   interrupt(false);
 });
 

@@ -16,6 +16,13 @@ export function render(status) {
   document.title = `${status.on_air?.state === "speaking" ? "● " : ""}${status.persona.title} on vcam_talker`;
 }
 
+/** The daemon is out of reach: what it last said about the turn on air no longer holds. */
+export function renderLost() {
+  $("activity").dataset.tone = "idle";
+  setText($("activity-text"), "Not connected");
+  $("interrupt").disabled = true;
+}
+
 function renderWarnings(warnings) {
   replaceIf($("warnings"), JSON.stringify(warnings), () => warnings.map((text) => make("li", "", text)));
 }
@@ -64,9 +71,10 @@ function renderRecent(recent) {
   replaceIf($("recent"), JSON.stringify(recent), () =>
     recent.map((turn) => {
       const item = make("li");
-      item.append(turnHead(turn, turn.state), make("div", "line", turn.text));
       const said = turn.state === "interrupted" ? turn.heard_text : turn.answer;
-      if (said && said !== turn.text) item.append(make("div", "line answer", said));
+      // What was to be said may hold tags such as [happy]; what was said does not.
+      item.append(turnHead(turn, turn.state), make("div", "line", turn.kind === "ask" ? turn.text : said || turn.text));
+      if (turn.kind === "ask" && said) item.append(make("div", "line answer", said));
       const trace = traceOf(turn);
       if (trace) item.append(make("div", "trace", trace));
       if (turn.error) item.append(make("div", "fault", turn.error));
@@ -93,7 +101,7 @@ function renderHealth(status) {
     ["Picture", `${status.width}×${status.height}, ${pacing.fps} fps`, RUNG[pacing.rung], pacing.rung === "still" ? "warn" : "good"],
     ["Pacing", `±${pacing.deviation_p99_ms.toFixed(1)} ms p99`, `longest gap ${ms(pacing.longest_gap_ms)}, ${lost} late or skipped`, ""],
     ["Engine", engine.state, [restarts(engine.restarts), engine.last_error].filter(Boolean).join(": "), engine.state === "ready" ? "good" : "warn"],
-    ...status.sinks.map((sink) => [
+    ...status.sinks.filter((sink) => sink.kind !== "null").map((sink) => [
       sink.kind[0].toUpperCase() + sink.kind.slice(1),
       sink.state === "open" ? sink.name : `${sink.name} is ${sink.state}`,
       [sink.detail, sink.latency_ms === null ? "" : `${ms(sink.latency_ms)} latency`, sink.reopened ? `reopened ${sink.reopened}×` : ""].filter(Boolean).join(", "),

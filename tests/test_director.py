@@ -64,7 +64,7 @@ class Show:
             )
             self.director.on_engine({"op": "words", "turn": take, "index": index, "words": words})
             at_s += 0.5 * len(words)
-        self.director.on_started(TurnId(take), Pts(0))
+        self.director.on_started(TurnId(take), Pts(0), self.clock.now_ns())
 
     def end(self, take: int, played_s: float, *, interrupted: bool = False) -> None:
         self.director.on_ended(Playout(TurnId(take), played_s, played_s, interrupted, ""))
@@ -176,7 +176,7 @@ def test_events_of_an_old_attempt_are_ignored() -> None:
     show = Show()
     show.director.submit("say", "now")
     show.director.on_engine({"op": "failed", "turn": 99, "error": "old"})
-    show.director.on_started(TurnId(99), Pts(0))
+    show.director.on_started(TurnId(99), Pts(0), 0)
     floor = show.director.floor_view()
     assert floor is not None
     assert floor.state == "thinking"
@@ -189,7 +189,7 @@ def test_the_face_follows_the_sentence_that_is_heard() -> None:
         show.director.on_engine(
             {"op": "sentence", "turn": 1, "index": index, "text": "x", "emotion": emotion, "start_s": start_s}
         )
-    show.director.on_started(TurnId(1), Pts(0))
+    show.director.on_started(TurnId(1), Pts(0), 0)
     show.director.follow(1.0)
     assert show.stage.moods[-1][0] == Emotion.HAPPY
     show.director.follow(2.5)

@@ -26,8 +26,10 @@ log = logging.getLogger(__name__)
 # Drawing starts this long before the deadline: a few times what it takes, and less than the microphone's
 # latency, so that the sound of the frame is already committed.
 _PAINT_AHEAD_NS = 16_000_000
-# A stall beyond this many periods skips frames instead of sending them in a burst.
-_STALL_PERIODS = 3
+# When the clock was laid anew and the next frame would be this many periods late or early, the count of
+# frames starts from the clock again: neither a burst nor a frozen picture.
+_LATE_PERIODS = 3
+_EARLY_PERIODS = 2
 
 SentListener = Callable[[VideoFrame, int], None]
 
@@ -120,10 +122,10 @@ class Pacer:
 
     def _next_index(self, index: int, now_ns: int) -> int:
         behind_ns = now_ns - self._playout_clock.time_of(frame_pts(index + 1, self._fps))
-        if behind_ns <= _STALL_PERIODS * self._period_ns:
+        if -_EARLY_PERIODS * self._period_ns <= behind_ns <= _LATE_PERIODS * self._period_ns:
             return index + 1
-        target = max(index + 1, self._first_index())
-        self._meter.skipped(target - index - 1)
+        target = int((self._playout_clock.at(now_ns) * self._fps) // NS_PER_S) + 1
+        self._meter.skipped(abs(target - index - 1))
         return target
 
     def _order(self, pts: Pts) -> None:

@@ -19,8 +19,9 @@ from vcam_talker.core.wire import QUANTUM
 
 log = logging.getLogger(__name__)
 
-# A stall longer than this (suspend, a stopped process) is not caught up with: no burst afterwards.
-_STALL_NS = 100_000_000
+# Without a device, lateness up to this (a write that blocked before it failed) is caught up with, so that the
+# picture does not wait; more (suspend, a stopped process) is not: no burst afterwards.
+_CATCH_UP_NS = 1_000_000_000
 
 
 class Playout:
@@ -84,8 +85,9 @@ class Playout:
             current = self._microphone.current()
             if current is not device:
                 device = current
-                latency_ns = device.latency_ns() if device and device.paced else self._idle_latency_ns
-                self._playout_clock.restart(self.written, latency_ns + self._offset_ns)
+                # A lost device leaves the line as it is; a new one has a rhythm and a latency of its own.
+                if device is not None and device.paced:
+                    self._playout_clock.restart(self.written, device.latency_ns() + self._offset_ns)
             if device is not None:
                 self._write(device, chunk)
             if device is not None and device.paced and self._microphone.state == "open":
@@ -109,7 +111,7 @@ class Playout:
 
     def _keep_time(self) -> None:
         due_ns = self._playout_clock.write_time_of(self.written)
-        if self._clock.now_ns() - due_ns > _STALL_NS:
+        if self._clock.now_ns() - due_ns > _CATCH_UP_NS:
             self._playout_clock.restart(self.written, self._idle_latency_ns + self._offset_ns)
             return
         self._clock.sleep_until_ns(due_ns)

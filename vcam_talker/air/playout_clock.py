@@ -88,11 +88,17 @@ class PlayoutClock:
 
     def now(self) -> Pts:
         """Return what the audience hears now; never steps back."""
+        now_ns = self._clock.now_ns()
+        position = self.at(now_ns)
         with self._lock:
-            now_ns = self._clock.now_ns() - self._latency_ns
-            position = self._n0 + (now_ns - self._t0_ns) / self._period_ns
-            self._floor = Pts(max(self._floor, int(position * self._nominal_ns)))
+            self._floor = Pts(max(self._floor, position))
             return self._floor
+
+    def at(self, time_ns: int) -> Pts:
+        """Return what the audience hears at a monotonic time, by the present line."""
+        with self._lock:
+            samples = self._n0 + (time_ns - self._latency_ns - self._t0_ns) / self._period_ns
+            return Pts(int(samples * self._nominal_ns))
 
     def time_of(self, pts: Pts) -> int:
         """Return the monotonic time, ns, at which the audience reaches `pts`."""

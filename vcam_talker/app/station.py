@@ -54,10 +54,11 @@ class LiveStation:
 
     def on_timeline(self, event: TimelineEvent) -> None:
         """Take a timeline event; at once on the control loop, else posted to it."""
+        at_ns = self._clock.now_ns()
         if threading.get_ident() == self._thread:
-            self._take_timeline(event)
+            self._take_timeline(event, at_ns)
         else:
-            self._post(lambda: self._take_timeline(event))
+            self._post(lambda: self._take_timeline(event, at_ns))
 
     def on_engine(self, event: dict[str, Any]) -> None:
         """Take an engine event on the supervisor's thread."""
@@ -184,9 +185,9 @@ class LiveStation:
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(call)
 
-    def _take_timeline(self, event: TimelineEvent) -> None:
+    def _take_timeline(self, event: TimelineEvent, at_ns: int) -> None:
         if event.kind == "started":
-            self._director.on_started(event.turn, event.pts)
+            self._director.on_started(event.turn, event.pts, at_ns)
         elif event.playout is not None:
             self._director.on_ended(event.playout)
 

@@ -169,18 +169,18 @@ class Director:
                     if self._floor is turn:
                         self._end(turn, "failed")
 
-    def on_started(self, take: TurnId, pts: Pts) -> None:
-        """The turn's first sample has left the timeline."""
+    def on_started(self, take: TurnId, pts: Pts, at_ns: int) -> None:
+        """Take that a turn's first sample, of PTS `pts`, left the timeline at monotonic `at_ns`."""
         turn = self._floor
         if turn is None or turn.take != take:
             return
         turn.state = "speaking"
-        turn.first_audio_ns = self._clock.now_ns()
+        turn.first_audio_ns = at_ns
         turn.on_air_ns = self._stage.reader_ns(pts)
         self._emit("turn_speaking", turn.view())
 
     def on_ended(self, playout: Playout) -> None:
-        """The turn's last sample has left the timeline, or it was cut."""
+        """Take that a turn's last sample has left the timeline, or that it was cut."""
         turn = self._floor
         if turn is None or turn.take != playout.turn:
             return

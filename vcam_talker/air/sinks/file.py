@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import logging
 import queue
 import threading
@@ -24,6 +25,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_MUXER: Final = {
+    # delay_moov: the header waits for the first fragment, so that the encoder's priming samples end up in an
+    # edit list and both streams start at 0.
+    "movflags": "frag_keyframe+delay_moov+default_base_moof",
+    "flush_packets": "1",
+    # Picture waits this long (microseconds) for sound that may never come, not FFmpeg's ten seconds.
+    "max_interleave_delta": "500000",
+}
 _QUEUE_S: Final = 0.5
 """How much picture may wait for the encoder while live."""
 _AUDIO_QUEUE_ITEMS: Final = 1000
@@ -204,18 +213,17 @@ class _Encoder:
         self._next_sample = 0
         self._pending: Samples = np.zeros(0, np.float32)
         try:
-            # Opened by us first: FFmpeg's message for a bad path says less.
-            path.open("wb").close()
-            self._container: OutputContainer = av.open(
-                str(path),
-                "w",
-                format="mp4",
-                # delay_moov: the header waits for the first fragment, so that the encoder's priming samples
-                # end up in an edit list and both streams start at 0.
-                options={"movflags": "frag_keyframe+delay_moov+default_base_moof", "flush_packets": "1"},
-            )
+            # Opened by us: FFmpeg says less of a bad path, and keeps the error of a last write to itself.
+            self._file = path.open("wb", buffering=0)
         except OSError as error:
             raise _file_error(DeviceError, path, error) from error
+        self._output = _Checked(self._file)
+        self._container: OutputContainer = av.open(
+            self._output,
+            "w",
+            format="mp4",
+            options=_MUXER,
+        )
         self._video = self._add_video(width, height, fps, preset, threads)
         self._audio = self._add_audio()
 
@@ -309,10 +317,42 @@ class _Encoder:
                     self._mux(lambda: self._audio.encode(None))
                     self._mux(lambda: self._video.encode(None))
             finally:
-                try:
-                    self._container.close()
-                except OSError as error:
-                    raise _file_error(DeviceLostError, self._path, error) from error
+                self._finish_file()
+
+    def _finish_file(self) -> None:
+        try:
+            self._container.close()
+            if self._output.error is not None:
+                raise self._output.error
+        except OSError as error:
+            raise _file_error(DeviceLostError, self._path, error) from error
+        finally:
+            self._file.close()
+
+
+class _Checked:
+    """A file that remembers its first failed write: FFmpeg does not pass on what fails while it finishes."""
+
+    def __init__(self, file: io.FileIO) -> None:
+        self._file = file
+        self.error: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        """Write all of it. Raises OSError."""
+        view = memoryview(data)
+        try:
+            while view:
+                view = view[self._file.write(view) :]
+        except OSError as error:
+            self.error = self.error or error
+            raise
+        return len(data)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
 
 
 class WavSink:
@@ -324,6 +364,7 @@ class WavSink:
         self.path = Path(path)
         self.name = str(path)
         self._wave: wave.Wave_write | None = None
+        self._file: io.BufferedWriter | None = None
         self._bytes = 0
         self._patch_at = 0
         self._rate = SAMPLE_RATE
@@ -333,9 +374,11 @@ class WavSink:
         if self.path.suffix.lower() != ".wav":
             raise DeviceError(self.name, "only .wav files can be written", f"Use {self.path.stem}.wav")
         try:
-            self._wave = wave.open(str(self.path), "wb")  # noqa: SIM115 - held open until close
+            # Opened by us: a Wave_write that can't open its file complains again when it is collected.
+            self._file = self.path.open("wb")  # noqa: SIM115 - held open until close
         except OSError as error:
             raise _file_error(DeviceError, self.path, error) from error
+        self._wave = wave.open(self._file, "wb")
         self._wave.setnchannels(1)
         self._wave.setsampwidth(2)
         self._wave.setframerate(rate)
@@ -367,9 +410,11 @@ class WavSink:
     def close(self) -> None:
         """Finish the file. Idempotent, never raises."""
         opened, self._wave = self._wave, None
-        if opened is not None:
+        file, self._file = self._file, None
+        if opened is not None and file is not None:
             try:
                 opened.close()
+                file.close()
             except OSError as error:
                 log.error("%s", _file_error(DeviceLostError, self.path, error))
 

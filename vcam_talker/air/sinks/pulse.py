@@ -9,12 +9,14 @@ Every function blocks and takes a connected `pulsectl.Pulse`; use one connection
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shutil
 import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from vcam_talker.core.errors import DeviceError
@@ -66,6 +68,7 @@ def start_server() -> None:
 
     It leaves by itself 20 s after its last client, so nothing outlives the daemon.
     """
+    _forget_dead_server()
     command = ["pulseaudio", "--start", f"--exit-idle-time={_IDLE_EXIT_S}", "--log-target=null"]
     try:
         done = subprocess.run(
@@ -84,6 +87,21 @@ def start_server() -> None:
         reason = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
         raise DeviceError("sound server", f"pulseaudio can't be started ({reason[0]})", _NO_SERVER_REMEDY)
     log.info("started a PulseAudio server for this user")
+
+
+def _forget_dead_server() -> None:
+    """Remove the pid file of a killed server that nobody has reaped, as happens in containers without an init.
+
+    `pulseaudio --start` takes such a process for a running server and does nothing.
+    """
+    if runtime := os.environ.get("PULSE_RUNTIME_PATH"):
+        pid_file = Path(runtime) / "pid"
+    else:
+        pid_file = Path(os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}")) / "pulse" / "pid"
+    with contextlib.suppress(OSError, ValueError):
+        status = Path(f"/proc/{int(pid_file.read_text())}/stat").read_text(errors="replace")
+        if status.rpartition(")")[2].split()[0] == "Z":
+            pid_file.unlink()
 
 
 def ensure_microphone(pulse: Connection, name: str, label: str) -> bool:

@@ -283,11 +283,8 @@ def _open_error(path: str, error: OSError) -> DeviceError:
     if error.errno == errno.ENOENT:
         return DeviceError(path, "there is no such device", SETUP_REMEDY)
     if error.errno in {errno.EACCES, errno.EPERM}:
-        return DeviceError(
-            path,
-            "no permission to write to it",
-            "Join its group and log in again: sudo usermod -aG video $USER",
-        )
+        remedy = "Join the group 'video' and log in again: sudo usermod -aG video $USER"
+        return DeviceError(path, "no permission to write to it", remedy)
     if error.errno == errno.EBUSY:
         return _busy(path, _holders(path))
     return DeviceError(path, f"it can't be opened ({error.strerror})", SETUP_REMEDY)

@@ -45,19 +45,20 @@ class YuvCanvas:
         return self._bgra
 
     def begin(self, region: Region) -> skia.Canvas:
-        """Put the backdrop back where the last picture was drawn; returns the canvas, clipped to `region`."""
-        x0, y0, x1, y1 = self._dirty
+        """Put the backdrop back into `region`; returns the canvas, clipped to it, to draw what belongs there."""
+        x0, y0, x1, y1 = region
         self._bgra[y0:y1, x0:x1] = self._backdrop[y0:y1, x0:x1]
+        self._dirty = _union(self._dirty, region)
         canvas: skia.Canvas = self._surface.getCanvas()
         canvas.restoreToCount(1)
         canvas.save()
         canvas.clipRect(skia.Rect.MakeLTRB(*region))
         return canvas
 
-    def finish(self, region: Region) -> Pixels:
-        """Convert what changed since the last picture; returns a new read-only uint8[H * 3 // 2, W]."""
-        self.convert(_union(self._dirty, region))
-        self._dirty = region
+    def finish(self) -> Pixels:
+        """Convert what was drawn since the last picture; returns a new read-only uint8[H * 3 // 2, W]."""
+        self.convert(self._dirty)
+        self._dirty = (0, 0, 0, 0)
         picture = self._yuv.copy()
         picture.flags.writeable = False
         return picture

@@ -131,6 +131,10 @@ class Eye:
     def _stroke(self, shape: int, centre: Points, widths: npt.ArrayLike) -> None:
         self._skeleton.put_stroke(shape, centre * (self._side, 1.0), widths)
 
+    def state(self) -> bool:
+        """Return whether the eye is drawn shut."""
+        return self._shut
+
     def paint(self, canvas: skia.Canvas, paths: list[skia.Path]) -> None:
         """Draw the eye without its brow."""
         draw = canvas.drawPath

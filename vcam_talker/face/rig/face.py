@@ -44,7 +44,7 @@ class Face:
         self._p_nose_shade = fill_paint(c(h.shade))
         self._blush = skia.Paint(
             Shader=skia.GradientShader.MakeRadial(
-                skia.Point(0, 0), 1.0, [c(h.blush), c(h.blush, 0.55), c(h.blush, 0.0)], [0.0, 0.45, 1.0]
+                skia.Point(0.5, 0.5), 0.5, [c(h.blush), c(h.blush, 0.55), c(h.blush, 0.0)], [0.0, 0.45, 1.0]
             )
         )
         self._blush_alpha = 0.0
@@ -86,8 +86,12 @@ class Face:
         lift = 5.0 * max(pose.lid_lower, 0.0)
         for side, cheek in ((-1.0, self._cheeks[0]), (1.0, self._cheeks[1])):
             bx, by = side * h.blush_x, h.blush_y - lift
-            put(cheek, [[bx, by], [bx + 34.0, by], [bx, by + 19.0]])
+            put(cheek, [[bx - 34.0, by - 19.0], [bx + 34.0, by - 19.0], [bx - 34.0, by + 19.0]])
         self._blush_alpha = min(max(pose.blush, 0.0), 1.0)
+
+    def state(self) -> int:
+        """Return the strength of the blush in steps that can just be seen."""
+        return round(self._blush_alpha * 64)
 
     def paint_skin(self, canvas: skia.Canvas, paths: list[skia.Path]) -> None:
         """Draw contour and shaded skin."""
@@ -98,7 +102,7 @@ class Face:
     def paint_blush(self, canvas: skia.Canvas, paths: list[skia.Path], points: Points) -> None:
         """Draw blush and nose."""
         self._blush.setAlphaf(0.75 * self._blush_alpha)
-        unit = skia.Rect.MakeLTRB(-1, -1, 1, 1)
+        unit = skia.Rect.MakeWH(1, 1)
         for cheek in self._cheeks:
             (cx, cy), (ax, ay), (bx, by) = points[self._skeleton.splines.span(cheek)].tolist()
             canvas.save()

@@ -172,6 +172,10 @@ class Mouth:
                            [mid, floor]])  # fmt: skip
         stroke(self._tongue_line, groove, (0.0, 1.6, 1.4, 0.0))
 
+    def state(self) -> tuple[bool, bool]:
+        """Return whether the mouth is open and whether the lower teeth show."""
+        return self._open, self._low_teeth_shown
+
     def paint(self, canvas: skia.Canvas, paths: list[skia.Path]) -> None:
         """Draw the mouth; nothing of the cavity when the lips touch."""
         draw = canvas.drawPath

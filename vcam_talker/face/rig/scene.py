@@ -7,10 +7,10 @@ from typing import Final
 import numpy as np
 
 from vcam_talker.core.errors import ConfigError
-from vcam_talker.core.types import NS_PER_S, FaceInput, MouthPose, Pixels, Pts, VideoFrame
+from vcam_talker.core.types import NS_PER_S, Activity, FaceInput, MouthPose, Pixels, Pts, VideoFrame
 from vcam_talker.face.rig import mouth as mouth_shapes
 from vcam_talker.face.rig.backdrop import render_backdrop
-from vcam_talker.face.rig.canvas import Region, YuvCanvas
+from vcam_talker.face.rig.canvas import YuvCanvas
 from vcam_talker.face.rig.geometry import Points
 from vcam_talker.face.rig.painter import Painter
 from vcam_talker.face.rig.pose import Poser
@@ -19,11 +19,10 @@ from vcam_talker.persona import Persona
 
 _MIN_PX: Final = 160
 _MAX_PX: Final = 3840
-_STILL_PX: Final = 0.12
-"""A frame in which no point moved further than this since the last one drawn is not drawn again."""
-_BLUSH_STEP: Final = 1 / 96
-_MARGIN_PX: Final = 6
-"""Around the points: half a contour and the bulge of a curve beyond them."""
+_STILL_PX: Final = 0.25
+"""While no point moved further than this since the last picture, it is not drawn again: the idle sway then takes
+about fifteen steps a second, each too small to be seen."""
+_STILL_TALKING_PX: Final = 0.12
 
 
 class RigScene:
@@ -47,14 +46,15 @@ class RigScene:
         figure = style.figure
         # A narrow picture shrinks the figure until its shoulders fit.
         unit = min(height / 720, width / 640)
-        self._painter = Painter(style, figure.scale * unit, (figure.x * width, figure.y * height))
+        self._painter = Painter(
+            style, (width, height), figure.scale * unit, (figure.x * width, figure.y * height)
+        )
         seed = persona.face.seed if seed is None else seed
         self._poser = Poser(persona, style, seed)
         self._canvas = YuvCanvas(render_backdrop(style, width, height))
-        self._still_px = _STILL_PX
         self._drawn: Points | None = None
+        self._state: tuple[object, ...] = ()
         self._pixels: Pixels | None = None
-        self._blush = 0.0
         self._still = self.posed(figure.yaw, figure.pitch, figure.roll)
 
     @property
@@ -66,15 +66,14 @@ class RigScene:
         """Return the picture for `pts` in yuv420p; the same pixels object while nothing visibly moves."""
         pose = self._poser.at(pts / NS_PER_S, face)
         points = self._painter.points(pose)
+        still_px = _STILL_TALKING_PX if face.activity is Activity.SPEAKING else _STILL_PX
         if (
             self._drawn is None
             or self._pixels is None
-            or abs(pose.blush - self._blush) > _BLUSH_STEP
-            or np.abs(points - self._drawn).max() > self._still_px
+            or self._painter.state() != self._state
+            or np.abs(points - self._drawn).max() > still_px
         ):
             self._pixels = self._render(points)
-            self._drawn = points
-            self._blush = pose.blush
         return VideoFrame(pts, self._pixels)
 
     def still(self) -> VideoFrame:
@@ -87,7 +86,6 @@ class RigScene:
         pose.yaw, pose.pitch, pose.roll = yaw, pitch, roll
         pose.lids = (1.0 - blink, 1.0 - blink)
         pose.gaze_x = pose.gaze_y = 0.0
-        self._drawn = None
         return VideoFrame(Pts(0), self._render(self._painter.points(pose)))
 
     def aperture_px(self, mouth: MouthPose) -> float:
@@ -95,11 +93,9 @@ class RigScene:
         return mouth_shapes.aperture_px(mouth, self._style.mouth, self._painter.scale)
 
     def _render(self, points: Points) -> Pixels:
-        region = self._region(points)
-        self._painter.paint(self._canvas.begin(region), points)
-        return self._canvas.finish(region)
-
-    def _region(self, points: Points) -> Region:
-        margin = _MARGIN_PX * max(self._painter.scale, 1.0)
-        (left, top), (right, bottom) = points.min(0) - margin, points.max(0) + margin
-        return self._canvas.region(left, top, right, bottom)
+        box = self._painter.changed(self._drawn if self._painter.state() == self._state else None, points)
+        if box is not None:
+            canvas = self._canvas.begin(self._canvas.region(*box))
+            self._painter.paint(canvas, points)
+        self._drawn, self._state = points, self._painter.state()
+        return self._canvas.finish()

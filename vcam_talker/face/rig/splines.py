@@ -47,6 +47,18 @@ class Splines:
         self._compiled = None
         return len(self._ranges) - 1
 
+    @property
+    def shapes(self) -> int:
+        """Shapes added so far."""
+        return len(self._ranges)
+
+    def range_of(self, shapes: Flags) -> slice:
+        """Return where the points of the flagged shapes lie, which must have been added one after the other."""
+        chosen = np.flatnonzero(shapes)
+        if not len(chosen):
+            return slice(0, 0)
+        return slice(self._ranges[chosen[0]][0], self._ranges[chosen[-1]][1])
+
     def join(self, shape: int, other: int) -> None:
         """Make `other` a further contour of the path of `shape`, so that both are drawn in one go."""
         self._path_of[other] = self._path_of[shape]
@@ -55,6 +67,22 @@ class Splines:
     def span(self, shape: int) -> slice:
         """Return where the shape's points lie in the array."""
         return slice(*self._ranges[shape])
+
+    def bounds(self, points: Points, shapes: Flags) -> tuple[float, float, float, float] | None:
+        """Return left, top, right, bottom of the points of the flagged shapes; None when there are none."""
+        starts = [first for first, _ in self._ranges]
+        low = np.minimum.reduceat(points, starts)[shapes]
+        if not len(low):
+            return None
+        high = np.maximum.reduceat(points, starts)[shapes]
+        (left, top), (right, bottom) = low.min(0).tolist(), high.max(0).tolist()
+        return left, top, right, bottom
+
+    def moved(self, before: Points, after: Points, by_px: float) -> Flags:
+        """Return per shape whether any of its points moved by more than `by_px`."""
+        far = np.abs(after - before).max(1)
+        flags: Flags = np.maximum.reduceat(far, [first for first, _ in self._ranges]) > by_px
+        return flags
 
     def paths(self, points: Points) -> list[skia.Path]:
         """Return a path per shape through `points` float64[count, 2]; reused by the next call.

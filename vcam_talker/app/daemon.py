@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from vcam_talker.air.priority import prefer_this_process
 from vcam_talker.app.air import Air, make_scene
 from vcam_talker.app.frame_log import FrameLog
 from vcam_talker.app.lock import DaemonLock
@@ -64,6 +65,7 @@ class _Daemon:
     async def run(self) -> None:
         """Go on air; return when told to stop."""
         sys.setswitchinterval(_SWITCH_INTERVAL_S)
+        prefer_this_process()
         self._catch_signals()
         loop = asyncio.get_running_loop()
         threading.excepthook = lambda failure: self._on_thread_died(loop, failure)

@@ -44,8 +44,8 @@ def engine_main(
     # Ctrl+C in a terminal reaches the whole group; air decides when the engine ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s engine: %(message)s")
-    if hasattr(os, "nice"):
-        os.nice(_NICE)
+    if hasattr(os, "setpriority"):
+        os.setpriority(os.PRIO_PROCESS, 0, _NICE)
     if sys.platform == "linux":
         with contextlib.suppress(OSError):
             Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE, encoding="ascii")
@@ -122,6 +122,7 @@ class _Engine:
             self._send({"op": "persona_failed", "name": name, "error": str(e)})
             return
         voice = self._worker.voice
+        voice.warm_up()
         names = [f"{v.engine}:{v.name}" for s in self._synthesizers.values() for v in s.voices()]
         self._send(
             {"op": "ready", "persona": persona.name, "voices": names[:200], "warnings": list(voice.warnings)}

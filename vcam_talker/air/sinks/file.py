@@ -2,46 +2,28 @@
 
 from __future__ import annotations
 
-import errno
 import io
 import logging
 import queue
 import threading
 import wave
 from collections.abc import Callable
-from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 
+from vcam_talker.air.sinks.mp4_encoder import Mp4Encoder, file_error
 from vcam_talker.core.errors import DeviceError, DeviceLostError
-from vcam_talker.core.types import NS_PER_S, SAMPLE_RATE, AudioChunk, Pts, Samples, VideoFrame
-
-if TYPE_CHECKING:
-    from av.audio.stream import AudioStream
-    from av.container import OutputContainer
-    from av.video.stream import VideoStream
+from vcam_talker.core.types import SAMPLE_RATE, AudioChunk, VideoFrame
 
 log = logging.getLogger(__name__)
 
-_MUXER: Final = {
-    # delay_moov: the header waits for the first fragment, so that the encoder's priming samples end up in an
-    # edit list and both streams start at 0.
-    "movflags": "frag_keyframe+delay_moov+default_base_moof",
-    "flush_packets": "1",
-    # Picture waits this long (microseconds) for sound that may never come, not FFmpeg's ten seconds.
-    "max_interleave_delta": "500000",
-}
 _QUEUE_S: Final = 0.5
 """How much picture may wait for the encoder while live."""
 _AUDIO_QUEUE_ITEMS: Final = 1000
 """Ten seconds of sound in 10 ms blocks; an encoder that stands still for so long has failed."""
 _FINISH_TIMEOUT_S: Final = 30.0
-_COLORSPACE_SMPTE170M: Final = 6
-"""FFmpeg's AVCOL_SPC_SMPTE170M: the BT.601 matrix of yuv420p throughout the house."""
-_AAC_FRAME: Final = 1024
-_AAC_BITRATE: Final = 128_000
 _WAV_PATCH_S: Final = 1.0
 _WAV_MAX_BYTES: Final = 0xFFFF_FFFF - 44
 
@@ -62,7 +44,7 @@ class Mp4Sink:
         path: str | Path,
         *,
         live: bool = False,
-        preset: str = "veryfast",
+        preset: str = "superfast",
         threads: int = 0,
     ) -> None:
         """`preset` is x264's; `threads` 0 lets x264 choose."""
@@ -73,14 +55,14 @@ class Mp4Sink:
         self._preset = preset
         self._threads = threads
         self.audio = Mp4AudioSink(self)
-        self._encoder: _Encoder | None = None
+        self._encoder: Mp4Encoder | None = None
         self._worker: _Worker | None = None
 
     def open(self, width: int, height: int, fps: int) -> None:
         """Create the file, replacing one of this name. Raises DeviceError."""
         if self.path.suffix.lower() != ".mp4":
             raise DeviceError(self.name, "only .mp4 files can be written", f"Use {self.path.stem}.mp4")
-        self._encoder = _Encoder(self.path, width, height, fps, self._preset, self._threads)
+        self._encoder = Mp4Encoder(self.path, width, height, fps, self._live, self._preset, self._threads)
         if self._live:
             self._worker = _Worker(max(2, round(fps * _QUEUE_S)))
 
@@ -119,7 +101,7 @@ class Mp4Sink:
         except DeviceLostError as error:
             log.error("%s", error)
 
-    def _require(self) -> _Encoder:
+    def _require(self) -> Mp4Encoder:
         if self._encoder is None:
             raise DeviceLostError(self.name, "the file is closed")
         return self._encoder
@@ -198,163 +180,6 @@ class _Worker:
                     self._error = error
 
 
-class _Encoder:
-    """Encodes and muxes; used from one thread at a time (`_lock` covers picture and sound offline)."""
-
-    def __init__(self, path: Path, width: int, height: int, fps: int, preset: str, threads: int) -> None:
-        import av
-
-        self._path = path
-        self._fps = fps
-        self._lock = threading.Lock()
-        self._origin: Pts | None = None
-        self._early: list[AudioChunk] = []
-        self._next_frame = 0
-        self._next_sample = 0
-        self._pending: Samples = np.zeros(0, np.float32)
-        try:
-            # Opened by us: FFmpeg says less of a bad path, and keeps the error of a last write to itself.
-            self._file = path.open("wb", buffering=0)
-        except OSError as error:
-            raise _file_error(DeviceError, path, error) from error
-        self._output = _Checked(self._file)
-        self._container: OutputContainer = av.open(
-            self._output,
-            "w",
-            format="mp4",
-            options=_MUXER,
-        )
-        self._video = self._add_video(width, height, fps, preset, threads)
-        self._audio = self._add_audio()
-
-    def _add_video(self, width: int, height: int, fps: int, preset: str, threads: int) -> VideoStream:
-        from av.video.reformatter import ColorPrimaries, ColorRange, ColorTrc
-
-        stream = self._container.add_stream("libx264", rate=fps)
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        stream.time_base = Fraction(1, fps)
-        context = stream.codec_context
-        context.time_base = Fraction(1, fps)
-        context.gop_size = fps
-        context.max_b_frames = 0
-        context.thread_count = threads
-        context.colorspace = _COLORSPACE_SMPTE170M
-        context.color_range = ColorRange.MPEG
-        context.color_primaries = ColorPrimaries.SMPTE170M
-        context.color_trc = ColorTrc.SMPTE170M
-        context.options = {"preset": preset, "crf": "20"}
-        return stream
-
-    def _add_audio(self) -> AudioStream:
-        stream = self._container.add_stream("aac", rate=SAMPLE_RATE)
-        stream.layout, stream.bit_rate = "mono", _AAC_BITRATE
-        stream.time_base = Fraction(1, SAMPLE_RATE)
-        return stream
-
-    def video(self, frame: VideoFrame) -> None:
-        import av
-
-        with self._lock:
-            if self._origin is None:
-                self._origin = frame.pts
-                for chunk in self._early:
-                    self._encode_audio(chunk, frame.pts)
-                self._early.clear()
-            index = _counter(frame.pts - self._origin, self._fps)
-            if index < self._next_frame:
-                return  # a repeat of what is in the file already
-            picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame.pixels), format="yuv420p")
-            picture.pts, picture.time_base = index, Fraction(1, self._fps)
-            self._next_frame = index + 1
-            self._mux(lambda: self._video.encode(picture))
-
-    def audio(self, chunk: AudioChunk) -> None:
-        with self._lock:
-            if self._origin is None:
-                # Half a second is more than sound can be ahead of its first picture.
-                self._early = [*self._early, chunk][-round(_QUEUE_S * 100) :]
-                return
-            self._encode_audio(chunk, self._origin)
-
-    def _encode_audio(self, chunk: AudioChunk, origin: Pts) -> None:
-        start = _counter(chunk.pts - origin, SAMPLE_RATE)
-        end = self._next_sample + len(self._pending)
-        samples = chunk.samples
-        if start > end:
-            samples = np.concatenate([np.zeros(start - end, np.float32), samples])
-        elif start < end:
-            samples = samples[end - start :]
-        self._pending = np.concatenate([self._pending, samples])
-        while len(self._pending) >= _AAC_FRAME:
-            block, self._pending = self._pending[:_AAC_FRAME], self._pending[_AAC_FRAME:]
-            self._encode_block(block)
-
-    def _encode_block(self, block: Samples) -> None:
-        import av
-
-        frame = av.AudioFrame.from_ndarray(block[None, :].astype(np.float32), format="fltp", layout="mono")
-        frame.sample_rate, frame.pts, frame.time_base = (
-            SAMPLE_RATE,
-            self._next_sample,
-            Fraction(1, SAMPLE_RATE),
-        )
-        self._next_sample += len(block)
-        self._mux(lambda: self._audio.encode(frame))
-
-    def _mux(self, encode: Callable[[], list]) -> None:  # type: ignore[type-arg]
-        try:
-            self._container.mux(encode())
-        except OSError as error:
-            raise _file_error(DeviceLostError, self._path, error) from error
-
-    def close(self) -> None:
-        """Flush both encoders and finish the file. Raises DeviceLostError."""
-        with self._lock:
-            try:
-                if self._origin is not None:
-                    if len(self._pending):
-                        self._encode_block(self._pending)
-                    self._mux(lambda: self._audio.encode(None))
-                    self._mux(lambda: self._video.encode(None))
-            finally:
-                self._finish_file()
-
-    def _finish_file(self) -> None:
-        try:
-            self._container.close()
-            if self._output.error is not None:
-                raise self._output.error
-        except OSError as error:
-            raise _file_error(DeviceLostError, self._path, error) from error
-        finally:
-            self._file.close()
-
-
-class _Checked:
-    """A file that remembers its first failed write: FFmpeg does not pass on what fails while it finishes."""
-
-    def __init__(self, file: io.FileIO) -> None:
-        self._file = file
-        self.error: OSError | None = None
-
-    def write(self, data: bytes) -> int:
-        """Write all of it. Raises OSError."""
-        view = memoryview(data)
-        try:
-            while view:
-                view = view[self._file.write(view) :]
-        except OSError as error:
-            self.error = self.error or error
-            raise
-        return len(data)
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        return self._file.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._file.tell()
-
-
 class WavSink:
     """A WAV file, 16 bit mono. Its header is put right every second: a killed writer's file plays."""
 
@@ -375,10 +200,10 @@ class WavSink:
             raise DeviceError(self.name, "only .wav files can be written", f"Use {self.path.stem}.wav")
         try:
             # Opened by us: a Wave_write that can't open its file complains again when it is collected.
-            self._file = self.path.open("wb")  # noqa: SIM115 - held open until close
+            self._file = self.path.open("wb")
         except OSError as error:
-            raise _file_error(DeviceError, self.path, error) from error
-        self._wave = wave.open(self._file, "wb")
+            raise file_error(DeviceError, self.path, error) from error
+        self._wave = wave.Wave_write(self._file)
         self._wave.setnchannels(1)
         self._wave.setsampwidth(2)
         self._wave.setframerate(rate)
@@ -401,7 +226,7 @@ class WavSink:
             else:
                 self._wave.writeframesraw(data)
         except OSError as error:
-            raise _file_error(DeviceLostError, self.path, error) from error
+            raise file_error(DeviceLostError, self.path, error) from error
 
     def latency_ns(self) -> int:
         """Return 0: nobody hears it."""
@@ -416,18 +241,4 @@ class WavSink:
                 opened.close()
                 file.close()
             except OSError as error:
-                log.error("%s", _file_error(DeviceLostError, self.path, error))
-
-
-def _counter(elapsed_ns: int, rate: int) -> int:
-    """Return the nearest frame or sample number; PTS are floored divisions of exactly these."""
-    return (elapsed_ns * rate + NS_PER_S // 2) // NS_PER_S
-
-
-def _file_error(kind: type[DeviceError], path: Path, error: OSError) -> DeviceError:
-    remedies = {
-        errno.ENOSPC: "Free some space or choose another disk",
-        errno.EACCES: "Choose a folder that you may write to",
-        errno.ENOENT: "Create the folder first",
-    }
-    return kind(str(path), error.strerror or str(error), remedies.get(error.errno or 0, ""))
+                log.error("%s", file_error(DeviceLostError, self.path, error))

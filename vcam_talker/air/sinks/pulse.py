@@ -90,7 +90,7 @@ def start_server() -> None:
 
 
 def _forget_dead_server() -> None:
-    """Remove the pid file of a killed server that nobody has reaped, as happens in containers without an init.
+    """Remove the pid file of a killed server that nobody reaped, as in containers without an init.
 
     `pulseaudio --start` takes such a process for a running server and does nothing.
     """

@@ -16,7 +16,7 @@ from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoRef
 from vcam_talker.core.types import Pixels
 
 _PAD: Final = 8
-"""Pixels converted around a region and thrown away: chroma filters look past its edge."""
+"""Pixels converted around a region and thrown away: filters may look past its edge."""
 
 Region = tuple[int, int, int, int]
 """x0, y0, x1, y1 in pixels, all even, the end excluded."""
@@ -45,7 +45,7 @@ class YuvCanvas:
         return self._bgra
 
     def begin(self, region: Region) -> skia.Canvas:
-        """Put the backdrop back into `region`; returns the canvas, clipped to it, to draw what belongs there."""
+        """Put the backdrop back into `region`; returns the canvas, clipped to it, for what belongs there."""
         x0, y0, x1, y1 = region
         self._bgra[y0:y1, x0:x1] = self._backdrop[y0:y1, x0:x1]
         self._dirty = _union(self._dirty, region)
@@ -87,14 +87,15 @@ class YuvCanvas:
             dst_colorspace=Colorspace.ITU601,
             src_color_range=ColorRange.JPEG,
             dst_color_range=ColorRange.MPEG,
-            interpolation=Interpolation.BILINEAR,
+            # Chroma of every second pixel as it is: averaged, flat colours look the same and take longer.
+            interpolation=Interpolation.POINT,
             threads=1,
         )
         height, width = self._height, self._width
         luma = self._yuv[:height]
         chroma = self._yuv[height:].reshape(2, height // 2, width // 2)
         for plane, target, step in zip(frame.planes, (luma, chroma[0], chroma[1]), (1, 2, 2), strict=True):
-            rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+            rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
             a, b = (y0 - top) // step, (x0 - left) // step
             target[y0 // step : y1 // step, x0 // step : x1 // step] = rows[
                 a : a + (y1 - y0) // step, b : b + (x1 - x0) // step

@@ -13,14 +13,16 @@ from vcam_talker.face.rig.geometry import Points, between, ellipse
 from vcam_talker.face.rig.pose import Pose
 from vcam_talker.face.rig.style import RigStyle
 
-# Of the right eye as the viewer sees it, in halves of its width and height: x from the inner corner at -1 to the
-# outer one at 1.
+# Of the right eye as the viewer sees it, in halves of its width and height: x from the inner corner at -1
+# to the outer one at 1.
 _X: Final = np.array([-1.0, -0.74, -0.36, 0.08, 0.50, 0.83, 1.0])
 _UPPER: Final = np.array([0.16, -0.42, -0.86, -1.0, -0.88, -0.54, -0.14])
 _LOWER: Final = np.array([0.16, 0.56, 0.86, 0.94, 0.86, 0.52, -0.14])
 _SAG: Final = 1.0 - _X**2
 _N: Final = len(_X)
 _LASH: Final = np.array([0.06, 0.36, 0.74, 0.96, 1.04, 0.98, 0.66])
+_SHADE: Final = np.array([1.0, 5.0, 10.0, 13.0, 13.0, 10.0, 3.0])
+"""Width of the shadow that the lid throws on the eye."""
 _SPIKES: Final = ((0.80, 13.0, -9.0), (0.58, 8.5, -9.5), (0.36, 5.0, -9.0))
 """Place along the lid, and how far the tip lies outwards and down of it when the eye is open."""
 
@@ -76,7 +78,7 @@ class Eye:
         self._put(self._white, between(x, y0 + upper, y0 + np.maximum(lower, upper)))
         self._place_iris(pose, near)
         top = np.stack([x, y0 + upper], 1)
-        self._stroke(self._shade, top + (0.0, 4.0), np.full(_N, 13.0) * min(lid, 1.0))
+        self._stroke(self._shade, top + np.array([0.0, 4.0]), _SHADE * min(lid, 1.0))
         wing_y = upper[-1] + (-4.5 if lid > 0.3 else -4.5 + 11.0 * (1.0 - lid / 0.3))
         wing = np.array([[x[-1] + 9.0, y0 + wing_y]])
         thick = e.lash * (0.78 + 0.22 * min(lid, 1.0))

@@ -64,7 +64,7 @@ class Skeleton:
         self._fixed = 0
         self._local = np.zeros((0, 3))
         self.free = np.zeros((0, 2))
-        """float64[N, 2] in figure units: the points of all free shapes, set by their owners before `project`."""
+        """float64[N, 2] in figure units: the points of all free shapes, to be set before `project`."""
         self._ribbons = Ribbons()
         self._strokes: dict[int, slice] = {}
 

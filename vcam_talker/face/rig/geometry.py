@@ -75,7 +75,7 @@ def grow(outline: Outline, widths: npt.NDArray[np.float64]) -> Points:
 
 
 def ribbon(centre: Points, widths: npt.ArrayLike) -> Points:
-    """Return the outline float64[2N, 2] of a stroke along `centre` float64[N, 2], N >= 2, as wide as `widths`[N].
+    """Return the outline float64[2N, 2] of a stroke along `centre` float64[N, 2], `widths`[N] wide; N >= 2.
 
     Its corners are those of `ribbon_corners(N)`.
     """
@@ -102,7 +102,7 @@ class Ribbons:
         self._right = np.zeros(0, np.intp)
 
     def add(self, first: int, count: int) -> slice:
-        """Add a stroke of `count` points whose outline is to start at row `first`; returns its place in `centre`."""
+        """Add a stroke of `count` points whose outline starts at row `first`; returns its place in `centre`."""
         start = len(self.centre)
         index = np.arange(count)
         self._ahead = np.append(self._ahead, start + np.minimum(index + 1, count - 1))
@@ -132,7 +132,7 @@ def ribbon_corners(count: int) -> Flags:
 def between(
     x: npt.NDArray[np.float64], top: npt.NDArray[np.float64], bottom: npt.NDArray[np.float64]
 ) -> Points:
-    """Return the outline float64[2N - 2, 2] of what lies between two curves over `x`[N] that share their ends."""
+    """Return the outline float64[2N - 2, 2] between two curves over `x`[N] that share their ends."""
     out = np.empty((2 * len(x) - 2, 2))
     out[: len(x), 0], out[: len(x), 1] = x, top
     out[len(x) :, 0], out[len(x) :, 1] = x[-2:0:-1], bottom[-2:0:-1]

@@ -90,10 +90,10 @@ class IdleLife:
         """Return the idle life at `t` seconds."""
         s, sway = self._seed, self._idle.sway
         return Idle(
-            yaw=sway * (4.2 * noise(s, 1, t / 3.7) + 1.3 * noise(s, 2, t / 1.3)),
-            pitch=sway * (2.2 * noise(s, 3, t / 3.1) + 0.7 * noise(s, 4, t / 1.1)),
-            roll=sway * (2.6 * noise(s, 5, t / 4.1) + 0.6 * noise(s, 6, t / 1.6)),
-            shift_x=sway * 4.0 * noise(s, 7, t / 4.7),
+            yaw=sway * (3.4 * noise(s, 1, t / 4.9) + 0.5 * noise(s, 2, t / 2.3)),
+            pitch=sway * (1.7 * noise(s, 3, t / 4.3) + 0.3 * noise(s, 4, t / 2.1)),
+            roll=sway * (1.9 * noise(s, 5, t / 5.3) + 0.2 * noise(s, 6, t / 2.6)),
+            shift_x=sway * 3.5 * noise(s, 7, t / 5.1),
             breath=self.breath(t),
             blink=self.blink(t),
             gaze_x=self._gaze(t, 0, activity),
@@ -105,10 +105,9 @@ class IdleLife:
     def breath(self, t: float) -> float:
         """Return the breath at `t`: about 15 a minute, each of its own length and depth."""
         s = self._seed
-        # The phase wanders by up to a third of a breath within one, so that breaths are no metronome;
-        # its slope stays below 1/4.1 Hz, so that time never runs backwards.
-        phase = t / 4.1 + 0.42 * noise(s, 10, t / 4.9)
-        depth = 0.8 + 0.35 * noise(s, 11, t / 5.3)
+        # The phase wanders, so that breaths are no metronome: a slow one next to a quick one, now and then a pause.
+        phase = t / 4.1 + 0.34 * noise(s, 10, t / 4.9) + 0.36 * noise(s, 21, t / 11.3)
+        depth = 0.8 + 0.4 * noise(s, 11, t / 5.3)
         wave = math.sin(2 * math.pi * phase)
         # Breathing in is quicker than breathing out.
         return self._idle.breath * depth * (wave - 0.18 * math.sin(4 * math.pi * phase))

@@ -34,7 +34,8 @@ def gap(mouth: MouthPose, style: MouthSection) -> float:
     jaw, _, rounding, _, teeth, _, press = (float(v) for v in mouth)
     parted = style.open * max(jaw, 0.0) ** 0.85 * (1.0 - 0.18 * rounding)
     parted += _BITE * max(teeth, 0.0) * max(1.0 - 4.0 * jaw, 0.0)
-    return parted * max(1.0 - max(press, 0.0) / _PRESS_SHUT, 0.0) ** 0.7
+    touching = max(1.0 - max(press, 0.0) / _PRESS_SHUT, 0.0)
+    return float(parted * touching**0.7)
 
 
 def aperture_px(mouth: MouthPose, style: MouthSection, scale: float) -> float:
@@ -150,7 +151,7 @@ class Mouth:
         half: float,
     ) -> None:  # fmt: skip
         put, stroke = self._skeleton.put, self._skeleton.put_stroke
-        # Teeth hang from the upper lip; in a narrow gap bared teeth fill it (f, v), in a wide one they are a band.
+        # Teeth hang from the upper lip: they fill a narrow gap when bared (f, v), and are a band in a wide one.
         band = min((0.22 + 0.78 * teeth) * 0.42 * parted, 3.0 + 7.5 * teeth)
         bite = teeth * max(1.0 - parted / 12.0, 0.0)
         band += (parted - band) * min(bite * 1.8, 1.0)

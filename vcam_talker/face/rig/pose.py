@@ -95,7 +95,7 @@ class Poser:
         pose = self._combine(t, face, fields, acts, slow, quick)
         if fresh:
             self._swing.snap(pose)
-        pose.swing = self._swing.step(pose, dt, self._style.hair.swing, noise(self._seed, 30, t / 3.3))
+        pose.swing = self._swing.step(pose, dt, self._style.hair.swing, noise(self._seed, 30, t / 5.2))
         return pose
 
     def _combine(

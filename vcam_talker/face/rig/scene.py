@@ -19,9 +19,9 @@ from vcam_talker.persona import Persona
 
 _MIN_PX: Final = 160
 _MAX_PX: Final = 3840
-_STILL_PX: Final = 0.25
-"""While no point moved further than this since the last picture, it is not drawn again: the idle sway then takes
-about fifteen steps a second, each too small to be seen."""
+_STILL_PX: Final = 0.35
+"""While no point moved further than this since the last picture, it is not drawn again: the idle sway then
+takes ten to fifteen steps a second, each too small to be seen."""
 _STILL_TALKING_PX: Final = 0.12
 
 
@@ -81,7 +81,7 @@ class RigScene:
         return self._still
 
     def posed(self, yaw: float, pitch: float, roll: float, blink: float = 0.0) -> VideoFrame:
-        """Return the resting portrait with the head turned (degrees) and the lids shut by `blink`; for sheets."""
+        """Return the portrait with the head turned (degrees) and the lids shut by `blink` 0 .. 1; for sheets."""
         pose = Poser(self._persona, self._style, 0).at(0.0, FaceInput())
         pose.yaw, pose.pitch, pose.roll = yaw, pitch, roll
         pose.lids = (1.0 - blink, 1.0 - blink)

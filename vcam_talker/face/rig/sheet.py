@@ -51,10 +51,10 @@ def picture(scene: RigScene, faces: Iterable[FaceInput], start_s: float = 20.0, 
 
 def to_rgb(pixels: Pixels) -> Pixels:
     """Return a yuv420p picture as uint8[H, W, 3]."""
-    rgb: Pixels = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="yuv420p").to_ndarray(
+    rgb = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="yuv420p").to_ndarray(
         format="rgb24"
     )
-    return rgb
+    return rgb.astype(np.uint8, copy=False)
 
 
 def contact_sheet(cells: Sequence[tuple[str, Pixels]], columns: int) -> Pixels:

@@ -1,7 +1,7 @@
-"""All curves of a figure at once: from points on the outlines to Skia paths, several hundred times faster than one by one.
+"""All curves of a figure at once: from points on the outlines to Skia paths.
 
-One pass of numpy computes the Bézier handles of every shape. Building the paths point by point would then cost more
-than filling them, so that the points are written straight into Skia's own serialised form of the paths.
+One pass of numpy computes the Bézier handles of every shape. Building the paths call by call would then cost
+a fifth of a frame, so the points are written straight into Skia's own serialised form of the paths.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _Index = npt.NDArray[np.intp]
 
 
 class Splines:
-    """Closed shapes that share one array of points. Add all of them, then ask for `paths` any number of times."""
+    """Closed shapes that share one array of points. Add them all, then ask for `paths` at any time."""
 
     def __init__(self) -> None:
         self._next: list[_Index] = []
@@ -53,7 +53,7 @@ class Splines:
         return len(self._ranges)
 
     def range_of(self, shapes: Flags) -> slice:
-        """Return where the points of the flagged shapes lie, which must have been added one after the other."""
+        """Return where the points of the flagged shapes lie; they were added one after the other."""
         chosen = np.flatnonzero(shapes)
         if not len(chosen):
             return slice(0, 0)
@@ -160,10 +160,10 @@ class _Compiled:
 
 
 def _template(counts: list[int]) -> tuple[bytes, int]:
-    """Return a serialised path of closed contours of `counts` cubics each, and the offset of its points in bytes.
+    """Return a serialised path of closed contours of `counts` cubics each, and its points' offset in bytes.
 
-    The layout is Skia's own business; all that is assumed here is that the points lie in one piece, and where they
-    lie is looked up.
+    The layout is Skia's own business; all that is assumed here is that the points lie in one piece, and where
+    they lie is looked up.
     """
     path = skia.Path()
     # Whole numbers that occur nowhere else in the blob.

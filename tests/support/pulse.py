@@ -1,7 +1,8 @@
 """Private sound servers for tests: no hardware, own directories, killed by pid.
 
-`pulse_server` is a fresh PulseAudio, `pipewire_server` a fresh PipeWire with WirePlumber and its Pulse server.
-While a server is current, `PULSE_SERVER` and the XDG directories of this process point at it.
+`pulse_server` is a fresh PulseAudio, `pipewire_server` a fresh PipeWire with WirePlumber and pipewire-pulse
+(Debian packages of these names, and dbus). While a server is current, `PULSE_SERVER` and the XDG directories
+of this process point at it.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ load-module module-null-sink sink_name=speakers rate=48000
 
 
 class SoundServer:
-    """A sound server of our own, speaking PulseAudio's protocol on `socket`; a sink `speakers` is the default."""
+    """A sound server of our own that speaks PulseAudio's protocol; its default sink is `speakers`."""
 
     def __init__(self, flavour: Literal["pulseaudio", "pipewire"], root: Path) -> None:
         self.flavour = flavour
@@ -50,7 +51,7 @@ class SoundServer:
         self._processes: list[subprocess.Popen[bytes]] = []
         for folder in ("home", "run/pulse"):
             (root / folder).mkdir(parents=True, mode=0o700)
-        os.chmod(root / "run", 0o700)
+        (root / "run").chmod(0o700)
 
     def start(self) -> None:
         """Start it and wait until it answers and has its `speakers`."""
@@ -87,9 +88,8 @@ class SoundServer:
             )
 
     def _answers(self) -> bool:
-        return (
-            subprocess.run(["pactl", "info"], env=self.env, capture_output=True, timeout=10).returncode == 0
-        )
+        done = subprocess.run(["pactl", "info"], env=self.env, capture_output=True, timeout=10, check=False)
+        return done.returncode == 0
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the server's processes (SIGSTOP, SIGCONT)."""
@@ -117,7 +117,7 @@ class SoundServer:
 
 
 def record(server: SoundServer, source: str, seconds: float, latency_ms: int = 10) -> npt.NDArray[np.float32]:
-    """Return float32[seconds * 48000] mono, as an application that picks `source` as its microphone hears it."""
+    """Return float32[seconds * 48000] mono, as an application hears it that picks `source`."""
     wanted = int(seconds * RATE) * 4
     with recording(server, source, latency_ms) as process:
         assert process.stdout is not None

@@ -1,0 +1,228 @@
+"""MP4 and WAV: exact times, both streams in step, and files that survive their writer."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import wave
+from collections import deque
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from vcam_talker.air.sinks import file as module
+from vcam_talker.air.sinks.camera import pattern_frame
+from vcam_talker.air.sinks.file import Mp4Sink, WavSink
+from vcam_talker.air.sinks.mp4_encoder import Mp4Encoder
+from vcam_talker.core.clock import frame_pts, sample_pts
+from vcam_talker.core.errors import DeviceError, DeviceLostError
+from vcam_talker.core.types import AudioChunk, Pts, VideoFrame
+
+pytestmark = pytest.mark.unit
+
+RATE = 48_000
+SIZE = (64, 36)
+
+
+def picture(index: int, fps: int, offset: int = 0) -> VideoFrame:
+    return VideoFrame(Pts(frame_pts(index, fps) + offset), pattern_frame(index, *SIZE, fps).pixels)
+
+
+def block(index: int, level: float = 0.0, offset: int = 0) -> AudioChunk:
+    return AudioChunk(Pts(sample_pts(index * 480, RATE) + offset), RATE, np.full(480, level, np.float32))
+
+
+def write_seconds(sink: Mp4Sink, seconds: int) -> None:
+    for index in range(30 * seconds):
+        sink.write(picture(index, 30))
+        for part in range(index * 10 // 3, (index + 1) * 10 // 3):
+            sink.audio.write(block(part))
+
+
+def read_video(path: Path) -> list[Fraction]:
+    with av.open(str(path)) as container:
+        return [frame.pts * frame.time_base for frame in container.decode(video=0)]
+
+
+def read_audio(path: Path) -> np.ndarray:
+    with av.open(str(path)) as container:
+        return np.concatenate([frame.to_ndarray()[0] for frame in container.decode(audio=0)])
+
+
+@pytest.mark.parametrize("fps", [25, 30, 60])
+def test_pts_and_frame_count_are_exact(tmp_path: Path, fps: int) -> None:
+    sink = Mp4Sink(tmp_path / "show.mp4")
+    sink.open(*SIZE, fps)
+    for index in range(2 * fps):
+        sink.write(picture(index, fps, offset=7_000_000_123))
+    sink.finish()
+    assert read_video(sink.path) == [Fraction(index, fps) for index in range(2 * fps)]
+
+
+def test_colours_are_flagged_bt601_limited(tmp_path: Path) -> None:
+    sink = Mp4Sink(tmp_path / "show.mp4")
+    sink.open(*SIZE, 30)
+    sink.write(picture(0, 30))
+    sink.finish()
+    with av.open(str(sink.path)) as container:
+        context = container.streams.video[0].codec_context
+        assert (int(context.colorspace), int(context.color_range)) == (6, 1)
+
+
+def test_sound_and_picture_are_in_step(tmp_path: Path) -> None:
+    sink = Mp4Sink(tmp_path / "show.mp4")
+    sink.open(*SIZE, 30)
+    sink.audio.open(RATE)
+    offset = 5_000_000_000
+    for index in range(30):
+        sink.write(picture(index, 30, offset))
+    for index in range(100):
+        sink.audio.write(block(index, 0.5 if index == 50 else 0.0, offset))
+    sink.finish()
+    loud = np.flatnonzero(np.abs(read_audio(sink.path)) > 0.25)
+    assert abs(loud[0] - 24_000) < 48
+    assert abs(loud[-1] - 24_479) < 48
+
+
+def test_sound_before_the_first_picture_is_cut_and_gaps_are_silence(tmp_path: Path) -> None:
+    sink = Mp4Sink(tmp_path / "show.mp4")
+    sink.open(*SIZE, 30)
+    for index in range(10):
+        sink.audio.write(block(index, 0.9))
+    sink.write(picture(3, 30))  # at 100 ms: just after those ten blocks
+    sink.audio.write(block(60, 0.5))  # at 600 ms
+    sink.finish()
+    sound = read_audio(sink.path)
+    loud = np.flatnonzero(np.abs(sound) > 0.25)
+    assert abs(loud[0] - 24_000) < 48
+
+
+def test_frames_left_out_leave_a_gap_and_repeats_are_ignored(tmp_path: Path) -> None:
+    sink = Mp4Sink(tmp_path / "show.mp4")
+    sink.open(*SIZE, 30)
+    for index in (0, 1, 1, 5):
+        sink.write(picture(index, 30))
+    sink.finish()
+    assert read_video(sink.path) == [Fraction(index, 30) for index in (0, 1, 5)]
+
+
+def test_live_never_blocks_and_counts_what_it_dropped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = threading.Event()
+    encode = Mp4Encoder.video
+    monkeypatch.setattr(Mp4Encoder, "video", lambda self, frame: (gate.wait(5), encode(self, frame))[1])
+    sink = Mp4Sink(tmp_path / "show.mp4", live=True)
+    sink.open(*SIZE, 30)
+    for index in range(60):
+        sink.write(picture(index, 30))
+    assert sink.dropped >= 60 - 15 - 1
+    gate.set()
+    sink.finish()
+    assert len(read_video(sink.path)) == 60 - sink.dropped
+
+
+def test_a_killed_writers_file_plays(tmp_path: Path) -> None:
+    path = tmp_path / "show.mp4"
+    script = (
+        "import sys, time; from tests.test_sinks_file import *\n"
+        f"sink = Mp4Sink({str(path)!r}, live=True); sink.open(*SIZE, 30)\n"
+        "for i in range(90):\n"
+        "    sink.write(picture(i, 30)); [sink.audio.write(block(3 * i + j)) for j in range(3)]\n"
+        "    time.sleep(0.002)\n"
+        "time.sleep(0.3); print('written', flush=True); time.sleep(60)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"written\n"
+        os.kill(process.pid, signal.SIGKILL)
+    frames = read_video(path)
+    assert len(frames) >= 30
+    assert frames == [Fraction(index, 30) for index in range(len(frames))]
+
+
+def test_a_live_recording_without_sound_is_written_too(tmp_path: Path) -> None:
+    sink = Mp4Sink(tmp_path / "show.mp4", live=True)
+    sink.open(*SIZE, 30)
+    for index in range(300):
+        while sink.write(picture(index, 30)) or sink.dropped:  # the encoder is slower than this loop
+            sink.dropped = 0
+            sink.write(picture(index, 30))
+    assert sink.path.stat().st_size > 0, "the picture waits for sound that never comes"
+    sink.finish()
+
+
+@pytest.mark.parametrize("kind", [Mp4Sink, WavSink])
+def test_unusable_paths_are_refused(tmp_path: Path, kind: type) -> None:
+    suffix = ".mp4" if kind is Mp4Sink else ".wav"
+
+    def opened(path: Path) -> None:
+        sink = kind(path)
+        sink.open(*SIZE, 30) if kind is Mp4Sink else sink.open(RATE)
+
+    with pytest.raises(DeviceError, match=f"only {suffix}"):
+        opened(tmp_path / "show.avi")
+    with pytest.raises(DeviceError, match=r"No such file or directory.*Create the folder"):
+        opened(tmp_path / "missing" / f"show{suffix}")
+    (tmp_path / f"folder{suffix}").mkdir()
+    with pytest.raises(DeviceError, match="directory"):
+        opened(tmp_path / f"folder{suffix}")
+
+
+def test_a_full_disk_is_told(tmp_path: Path) -> None:
+    (tmp_path / "full.mp4").symlink_to("/dev/full")
+    (tmp_path / "full.wav").symlink_to("/dev/full")
+    video = Mp4Sink(tmp_path / "full.mp4")
+    video.open(*SIZE, 30)
+    with pytest.raises(DeviceLostError, match="No space left"):
+        write_seconds(video, 4)
+    video.close()
+    audio = WavSink(tmp_path / "full.wav")
+    audio.open(RATE)
+    with pytest.raises(DeviceLostError, match="No space left"):
+        deque(map(audio.write, map(block, range(1000))), maxlen=0)
+    audio.close()
+
+
+def test_an_incomplete_file_is_told_by_finish_and_not_by_close(tmp_path: Path) -> None:
+    (tmp_path / "full.mp4").symlink_to("/dev/full")
+    for end, raises in ((Mp4Sink.close, False), (Mp4Sink.finish, True)):
+        sink = Mp4Sink(tmp_path / "full.mp4")
+        sink.open(*SIZE, 30)
+        sink.write(picture(0, 30))
+        if raises:
+            with pytest.raises(DeviceLostError, match="No space left"):
+                end(sink)
+        else:
+            end(sink)
+
+
+def test_wav_holds_the_samples_and_is_readable_while_it_grows(tmp_path: Path) -> None:
+    sink = WavSink(tmp_path / "sound.wav")
+    sink.open(RATE)
+    for index in range(250):
+        sink.write(block(index, 0.5))
+    with wave.open(str(sink.path)) as reader:
+        assert reader.getnframes() >= RATE
+    sink.close()
+    with wave.open(str(sink.path)) as reader:
+        assert (reader.getframerate(), reader.getnchannels(), reader.getnframes()) == (RATE, 1, 250 * 480)
+        samples = np.frombuffer(reader.readframes(480), "<i2")
+    assert np.all(samples == round(0.5 * 32767))
+
+
+def test_wav_stops_at_four_gigabytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_WAV_MAX_BYTES", 2000)
+    sink = WavSink(tmp_path / "sound.wav")
+    sink.open(RATE)
+    sink.write(block(0))
+    sink.write(block(1))
+    with pytest.raises(DeviceLostError, match="4 GiB"):
+        sink.write(block(2))
+    sink.close()

@@ -15,10 +15,9 @@ import numpy.typing as npt
 
 Points = npt.NDArray[np.float64]
 """float64[N, 2]: x to the viewer's right, y down."""
+Vector = npt.NDArray[np.float64]
+"""float64[N]"""
 Flags = npt.NDArray[np.bool_]
-
-_HANDLE: Final = 0.36
-"""Handle length per chord: 0.347 is exact for a circle through 8 points, 0.39 through 4."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +101,7 @@ class Ribbons:
         self._right = np.zeros(0, np.intp)
 
     def add(self, first: int, count: int) -> slice:
-        """Add a stroke of `count` points whose outline starts at row `first`; returns its place in `centre`."""
+        """Add a stroke of `count` points with its outline from row `first` on; returns its place in `centre`."""
         start = len(self.centre)
         index = np.arange(count)
         self._ahead = np.append(self._ahead, start + np.minimum(index + 1, count - 1))
@@ -129,9 +128,7 @@ def ribbon_corners(count: int) -> Flags:
     return corners
 
 
-def between(
-    x: npt.NDArray[np.float64], top: npt.NDArray[np.float64], bottom: npt.NDArray[np.float64]
-) -> Points:
+def between(x: Vector, top: Vector, bottom: Vector) -> Points:
     """Return the outline float64[2N - 2, 2] between two curves over `x`[N] that share their ends."""
     out = np.empty((2 * len(x) - 2, 2))
     out[: len(x), 0], out[: len(x), 1] = x, top

@@ -105,7 +105,7 @@ class IdleLife:
     def breath(self, t: float) -> float:
         """Return the breath at `t`: about 15 a minute, each of its own length and depth."""
         s = self._seed
-        # The phase wanders, so that breaths are no metronome: a slow one next to a quick one, now and then a pause.
+        # The phase wanders, so that breaths are no metronome: slow ones, quick ones, now and then a pause.
         phase = t / 4.1 + 0.34 * noise(s, 10, t / 4.9) + 0.36 * noise(s, 21, t / 11.3)
         depth = 0.8 + 0.4 * noise(s, 11, t / 5.3)
         wave = math.sin(2 * math.pi * phase)

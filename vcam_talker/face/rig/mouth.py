@@ -9,7 +9,7 @@ import skia
 
 from vcam_talker.core.types import MouthPose
 from vcam_talker.face.rig.figure import Skeleton, fill_paint
-from vcam_talker.face.rig.geometry import Points, between
+from vcam_talker.face.rig.geometry import Points, Vector, between
 from vcam_talker.face.rig.pose import Pose
 from vcam_talker.face.rig.style import MouthSection, RigStyle
 
@@ -82,7 +82,7 @@ class Mouth:
     def place(self, pose: Pose) -> None:
         """Set the points of every shape of the mouth."""
         m, put, stroke = self._m, self._skeleton.put, self._skeleton.put_stroke
-        jaw, width, rounding, protrusion, teeth, tongue, press = (float(v) for v in pose.mouth)
+        jaw, width, rounding, protrusion, _, _, press = (float(v) for v in pose.mouth)
         parted = aperture_px(pose.mouth, m, self._scale) / self._scale
         self._open = parted > 0.0
         smile_l, smile_r = pose.smile
@@ -113,7 +113,7 @@ class Mouth:
         put(self._upper, between(ring, upper - high, middle + 0.6))
         put(self._lower, between(ring, middle - 0.6, lower + low))
         put(self._cavity, between(x, upper, lower))
-        self._place_inside(x, upper, lower, parted, teeth, tongue, half)
+        self._place_inside(x, upper, lower, parted, pose.mouth, half)
         thick = 2.3 + 0.9 * press - 0.4 * protrusion
         line = thick * (0.35 + 0.65 * (1.0 - np.abs(_U) ** 3))
         edge = np.stack([x * 1.0, upper], 1)
@@ -147,11 +147,11 @@ class Mouth:
             stroke(corner, spot, (0.0, deep, 0.0))
 
     def _place_inside(
-        self, x: Points, upper: Points, lower: Points, parted: float, teeth: float, tongue: float,
-        half: float,
-    ) -> None:  # fmt: skip
+        self, x: Vector, upper: Vector, lower: Vector, parted: float, mouth: MouthPose, half: float
+    ) -> None:
+        teeth, tongue = float(mouth[4]), float(mouth[5])
         put, stroke = self._skeleton.put, self._skeleton.put_stroke
-        # Teeth hang from the upper lip: they fill a narrow gap when bared (f, v), and are a band in a wide one.
+        # Teeth hang from the upper lip: bared, they fill a narrow gap (f, v); in a wide one they are a band.
         band = min((0.22 + 0.78 * teeth) * 0.42 * parted, 3.0 + 7.5 * teeth)
         bite = teeth * max(1.0 - parted / 12.0, 0.0)
         band += (parted - band) * min(bite * 1.8, 1.0)
@@ -169,8 +169,7 @@ class Mouth:
         rx = half * (0.62 - 0.12 * tongue)
         points = _TONGUE * (rx, ry) + (mid, floor + 0.08 * parted)
         put(self._tongue, points)
-        groove = np.array([[mid - 0.3, floor - tall * 0.80], [mid, floor - tall * 0.5], [mid + 0.2, floor - tall * 0.2],
-                           [mid, floor]])  # fmt: skip
+        groove = _GROOVE * (1.0, tall) + (mid, floor)
         stroke(self._tongue_line, groove, (0.0, 1.6, 1.4, 0.0))
 
     def state(self) -> tuple[bool, bool]:
@@ -200,6 +199,7 @@ class Mouth:
             draw(paths[corner], self._p_line)
 
 
+_GROOVE: Final[Points] = np.array([[-0.3, -0.8], [0.0, -0.5], [0.2, -0.2], [0.0, 0.0]])
 _TONGUE: Final[Points] = np.array(
     [
         [-1.0, -0.25],

@@ -89,7 +89,7 @@ class Painter:
         return points
 
     def state(self) -> tuple[object, ...]:
-        """Return what shows besides the points: two frames with near points and equal states look the same."""
+        """Return what shows besides the points: frames with near points and equal states look alike."""
         return self._face.state(), self._mouth.state(), self._eyes[0].state(), self._eyes[1].state()
 
     def changed(self, before: Points | None, after: Points) -> Box | None:

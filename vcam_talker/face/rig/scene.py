@@ -14,7 +14,7 @@ from vcam_talker.face.rig.canvas import YuvCanvas
 from vcam_talker.face.rig.geometry import Points
 from vcam_talker.face.rig.painter import Painter
 from vcam_talker.face.rig.pose import Poser
-from vcam_talker.face.rig.style import load_style
+from vcam_talker.face.rig.style import RigStyle, load_style
 from vcam_talker.persona import Persona
 
 _MIN_PX: Final = 160
@@ -62,6 +62,15 @@ class RigScene:
         """Width and height in pixels, both even."""
         return self._size
 
+    @property
+    def style(self) -> RigStyle:
+        """The rig file."""
+        return self._style
+
+    def forget(self) -> None:
+        """Draw the next picture as a whole."""
+        self._drawn = None
+
     def draw(self, pts: Pts, face: FaceInput) -> VideoFrame:
         """Return the picture for `pts` in yuv420p; the same pixels object while nothing visibly moves."""
         pose = self._poser.at(pts / NS_PER_S, face)
@@ -81,7 +90,7 @@ class RigScene:
         return self._still
 
     def posed(self, yaw: float, pitch: float, roll: float, blink: float = 0.0) -> VideoFrame:
-        """Return the portrait with the head turned (degrees) and the lids shut by `blink` 0 .. 1; for sheets."""
+        """Return the portrait with the head turned (degrees) and the lids shut by `blink` 0 .. 1."""
         pose = Poser(self._persona, self._style, 0).at(0.0, FaceInput())
         pose.yaw, pose.pitch, pose.roll = yaw, pitch, roll
         pose.lids = (1.0 - blink, 1.0 - blink)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 
@@ -20,8 +20,10 @@ from vcam_talker.tomlfile import find_line, load_model
 
 Hex = Annotated[str, StringConstraints(pattern=r"^#[0-9a-fA-F]{6}$")]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
-Swatch = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
-"""Name of a colour in `[palette]`."""
+_PALETTE: Final = "palette"
+"""Marks a field that names colours of `[palette]`."""
+Swatch = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$"), _PALETTE]
+Swatches = Annotated[tuple[str, ...], _PALETTE]
 
 
 def _check_outline(text: str) -> str:
@@ -158,7 +160,8 @@ class Part(Section):
     """Widths: the shape is then a stroke along the points, one width each."""
     line: float = Field(0, ge=0, le=20)
     """Width of the contour around it."""
-    line_colour: Swatch | None = None
+    line_colour: Annotated[str, _PALETTE] = ""
+    """Empty: that of `fill`."""
     taper: float = Field(0, ge=0, le=1000)
     """The contour grows from nothing at the first point to its full width at this distance from it."""
     rides: Literal["head", "body", "hair"]
@@ -188,9 +191,9 @@ class SetSection(Section):
     lamp_size: float = Field(0.55, ge=0, le=2)
     shelf: Swatch = "shelf"
     shelves: int = Field(3, ge=0, le=6)
-    things: tuple[Swatch, ...] = ()
+    things: Swatches = ()
     """Colours of what stands on the shelves."""
-    lights: tuple[Swatch, ...] = ()
+    lights: Swatches = ()
     """Colours of the fairy lights."""
     light_count: int = Field(22, ge=0, le=80)
     strips: Share = 0.35
@@ -257,22 +260,10 @@ def _swatches(model: BaseModel, at: list[str]) -> Iterator[tuple[list[str], str]
         here = [*at, name]
         if isinstance(value, BaseModel):
             yield from _swatches(value, here)
+        elif _PALETTE in info.metadata:
+            names = (value,) if isinstance(value, str) else value
+            yield from ((here, swatch) for swatch in names if swatch)
         elif isinstance(value, tuple):
             for index, item in enumerate(value):
                 if isinstance(item, BaseModel):
                     yield from _swatches(item, [*here, str(index)])
-                elif name in {"things", "lights"}:
-                    yield here, item
-        elif isinstance(value, str) and _is_swatch(info.metadata, name):
-            yield here, value
-
-
-def _is_swatch(_metadata: list[Any], name: str) -> bool:
-    return name in _SWATCH_FIELDS
-
-
-_SWATCH_FIELDS = frozenset({
-    "skin", "shade", "line", "blush", "light", "white", "white_shade", "lash_colour", "crease", "ring", "colour",
-    "glow", "pupil", "catch_light", "lip", "lip_upper", "lip_light", "cavity", "teeth", "tongue", "fill",
-    "line_colour", "wall", "wall_dark", "lamp", "shelf",
-})  # fmt: skip

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing import get_context
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -84,6 +84,8 @@ class Supervisor:
         self._log_level = log_level
         self._context = _context(main.__module__)
         self._outbox: queue.Queue[dict[str, Any]] = queue.Queue(_OUTBOX)
+        # One byte for every message in the outbox: the thread waits for it and for the engine at once.
+        self._woken, self._wake = self._context.Pipe(duplex=False)
         self._stop = threading.Event()
         self._replace = threading.Event()
         self._thread = threading.Thread(target=self._run, name="supervisor")
@@ -113,6 +115,7 @@ class Supervisor:
             self._outbox.put_nowait(command)
         except queue.Full:
             return False
+        self._wake.send_bytes(b"!")
         return True
 
     def use_persona(self, name: str) -> None:
@@ -151,7 +154,8 @@ class Supervisor:
 
     def _spawn(self) -> _Engine:
         self._replace.clear()
-        while not self._outbox.empty():
+        while self._woken.poll():
+            self._woken.recv_bytes()
             self._outbox.get_nowait()
         ours, theirs = self._context.Pipe()
         ring = Ring.create(ring_bytes(self._limits.ahead_ms))
@@ -172,9 +176,11 @@ class Supervisor:
         """Serve one engine until it is lost or we stop; return why."""
         while True:
             try:
-                if engine.connection.poll(_POLL_S if self._outbox.empty() else 0):
+                ready = wait([engine.connection, self._woken], _POLL_S)
+                if engine.connection in ready:
                     self._receive(engine, engine.connection.recv_bytes())
-                while not self._outbox.empty():
+                if self._woken in ready:
+                    self._woken.recv_bytes()
                     engine.connection.send_bytes(encode(self._outbox.get_nowait()))
             except (EOFError, OSError, ValueError) as e:
                 engine.process.join(timeout=1)

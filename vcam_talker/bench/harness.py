@@ -162,10 +162,15 @@ class MicRecorder:
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
 
-    def samples(self) -> Samples:
-        """Return everything heard so far, float32[N]."""
+    @property
+    def heard(self) -> int:
+        """How many samples have arrived."""
+        return len(self._blocks) * self._BLOCK
+
+    def samples(self, start: int = 0) -> Samples:
+        """Return what was heard from sample `start` (a multiple of 480) on, float32[N]."""
         with self._lock:
-            data = b"".join(self._blocks)
+            data = b"".join(self._blocks[start // self._BLOCK :])
         return np.frombuffer(data, np.int16).astype(np.float32) / np.float32(32768)
 
     def arrival_ns(self, sample: int) -> int:

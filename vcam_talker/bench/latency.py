@@ -62,7 +62,7 @@ def _speech(camera: str, length_s: float) -> tuple[list[float], list[float]]:
 def _say_once(under_test: Daemon, recorder: MicRecorder, line: str) -> float:
     under_test.wait_idle()
     time.sleep(0.25)
-    heard = len(recorder.samples())
+    heard = recorder.heard
     asked_ns = time.monotonic_ns()
     under_test.client.say(line)
     first = _first_loud(recorder, heard)
@@ -73,14 +73,14 @@ def _say_once(under_test: Daemon, recorder: MicRecorder, line: str) -> float:
 def _interrupt_once(under_test: Daemon, recorder: MicRecorder, rng: random.Random) -> float:
     under_test.wait_idle()
     time.sleep(0.25)
-    heard = len(recorder.samples())
+    heard = recorder.heard
     under_test.client.say(_LONG * 3)
     _first_loud(recorder, heard)
     time.sleep(rng.uniform(0.3, 1.2))
     asked_ns = time.monotonic_ns()
     under_test.client.interrupt(clear_queue=True)
     time.sleep(0.6)
-    samples = recorder.samples()[heard:]
+    samples = recorder.samples(heard)
     last = loud_spans(samples, _QUIET)[-1][1] + heard
     return max(0.0, ms(recorder.arrival_ns(last) - asked_ns))
 
@@ -88,7 +88,7 @@ def _interrupt_once(under_test: Daemon, recorder: MicRecorder, rng: random.Rando
 def _first_loud(recorder: MicRecorder, start: int) -> int:
     deadline_s = time.monotonic() + 10
     while time.monotonic() < deadline_s:
-        loud = np.flatnonzero(np.abs(recorder.samples()[start:]) > _QUIET)
+        loud = np.flatnonzero(np.abs(recorder.samples(start)) > _QUIET)
         if loud.size:
             return start + int(loud[0])
         time.sleep(0.01)

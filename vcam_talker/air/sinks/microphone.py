@@ -10,7 +10,12 @@ from typing import Final
 
 import numpy as np
 
-from vcam_talker.air.sinks.portaudio import BLOCK_FRAMES, PortAudioOutput, alsa_config_file
+from vcam_talker.air.sinks.portaudio import (
+    BLOCK_FRAMES,
+    NoSuchOutputError,
+    PortAudioOutput,
+    alsa_config_file,
+)
 from vcam_talker.air.sinks.pulse import sink_name
 from vcam_talker.air.sinks.pulse_keeper import STREAM_PROPERTY, MicrophoneKeeper, may_start_server
 from vcam_talker.core.errors import DeviceError, DeviceLostError
@@ -22,6 +27,8 @@ _PCM: Final = "vcam_talker"
 """Name of the ALSA device that we define."""
 _PERIODS: Final = 3
 """How many periods PortAudio's ALSA buffer has."""
+_OUTPUT_TIMEOUT_S: Final = 1.5
+_OUTPUT_RETRY_S: Final = 0.1
 _PLACE_TIMEOUT_S: Final = 3.0
 _REMEDY: Final = "It is opened again as soon as the sound server allows"
 
@@ -67,22 +74,9 @@ class MicrophoneSink:
         )
         try:
             keeper.start()
-            with TemporaryDirectory(prefix="vcam-talker-") as folder:
-                output = PortAudioOutput(
-                    _PCM,
-                    rate,
-                    1,
-                    period_frames=rate * self._latency_ms // (1000 * _PERIODS),
-                    environment=self._environment(keeper, Path(folder)),
-                )
-        except DeviceError as error:
+            output = self._open_output(keeper, rate)
+        except DeviceError:
             keeper.stop(remove=False)
-            if error.what == f"sound output '{_PCM}'":
-                raise DeviceError(
-                    f"microphone '{self.name}'",
-                    "ALSA has no way to the sound server",
-                    "Install it: apt install libasound2-plugins",
-                ) from error
             raise
         self._keeper, self._output, self._owned = keeper, output, keeper.owned
         try:
@@ -90,6 +84,28 @@ class MicrophoneSink:
         except DeviceError:
             self.close()
             raise
+
+    def _open_output(self, keeper: MicrophoneKeeper, rate: int) -> PortAudioOutput:
+        deadline_s = time.monotonic() + _OUTPUT_TIMEOUT_S
+        with TemporaryDirectory(prefix="vcam-talker-") as folder:
+            environment = self._environment(keeper, Path(folder))
+            period_frames = rate * self._latency_ms // (1000 * _PERIODS)
+            while True:
+                try:
+                    return PortAudioOutput(
+                        _PCM, rate, 1, period_frames=period_frames, environment=environment
+                    )
+                except NoSuchOutputError as error:
+                    raise DeviceError(
+                        f"microphone '{self.name}'",
+                        "ALSA has no way to the sound server",
+                        "Install it: apt install libasound2-plugins",
+                    ) from error
+                except DeviceError:
+                    # PipeWire refuses a stream whose sink it has listed but not yet linked.
+                    if keeper.lost is not None or time.monotonic() > deadline_s:
+                        raise
+                    time.sleep(_OUTPUT_RETRY_S)
 
     def write(self, chunk: AudioChunk) -> None:
         """Play one block; blocks while the buffer is full. Raises DeviceLostError."""

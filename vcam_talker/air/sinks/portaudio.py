@@ -63,6 +63,10 @@ class OutputDevice:
     """The most it takes."""
 
 
+class NoSuchOutputError(DeviceError):
+    """No sound output has this name."""
+
+
 class FeederStuckError(OSError):
     """The device took no sound for `WRITE_TIMEOUT_S`."""
 
@@ -189,7 +193,7 @@ class PortAudioOutput:
         try:
             device = pick_output(_list(self._audio), name)
             if device is None:
-                raise DeviceError(f"sound output '{name}'", "there is none of this name")
+                raise NoSuchOutputError(f"sound output '{name}'", "there is none of this name")
             self._channels = min(channels, device.channels)
             self._stream = self._audio.open(
                 rate=rate,

@@ -101,7 +101,7 @@ class Ribbons:
         self._right = np.zeros(0, np.intp)
 
     def add(self, first: int, count: int) -> slice:
-        """Add a stroke of `count` points with its outline from row `first` on; returns its place in `centre`."""
+        """Add a stroke of `count` points with its outline from row `first` on; returns where it lies."""
         start = len(self.centre)
         index = np.arange(count)
         self._ahead = np.append(self._ahead, start + np.minimum(index + 1, count - 1))

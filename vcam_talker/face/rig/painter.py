@@ -14,7 +14,7 @@ from vcam_talker.face.rig.geometry import Points
 from vcam_talker.face.rig.mouth import Mouth
 from vcam_talker.face.rig.pose import Pose
 from vcam_talker.face.rig.sprite import Sprite
-from vcam_talker.face.rig.style import Part, RigStyle
+from vcam_talker.face.rig.style import LAYERS, Part, RigStyle
 
 _SLANT: Final = 0.35
 """Sideways run of a cast shadow over its length: the light comes from the viewer's upper left."""
@@ -45,7 +45,7 @@ class Painter:
         """Shapes that throw a shadow on the face, with its length in pixels."""
         self._named: dict[str, list[int]] = {}
         bounds = [0]
-        for layer in ("back", "body", "skull", "front", "over"):
+        for layer in LAYERS[:-1]:
             strokes: list[Stroke] = []
             last_ribbon = False
             for part in style.part:

@@ -36,6 +36,10 @@ Unit = Annotated[float, Field(ge=-5000, le=5000)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
+LAYERS: Final = ("back", "body", "skull", "front", "over", "")
+"""In the order they are drawn; the empty one stands for no layer at all."""
+
+
 class FigureSection(Section):
     """Where the figure stands in the picture, and how it holds its head at rest."""
 
@@ -230,7 +234,7 @@ def load_style(path: Path) -> RigStyle:
             near = difflib.get_close_matches(swatch, style.palette, n=1)
             hint = f"Did you mean '{near[0]}'?" if near else "Add it there"
             raise _mistake(path, location, f"colour '{swatch}' is not in [palette]", hint)
-    named: set[str] = set()
+    named: dict[str, str] = {}
     for index, part in enumerate(style.part):
         count = len(parse_outline(part.shape).points)
         if part.ribbon and len(part.ribbon) != count:
@@ -238,13 +242,13 @@ def load_style(path: Path) -> RigStyle:
             raise _mistake(path, ["part", str(index), "ribbon"], reason, "Give one width per point")
         if not part.ribbon and count < 3:
             raise _mistake(path, ["part", str(index), "shape"], "needs three points", "Or give it a 'ribbon'")
-        if part.inside and part.inside not in named:
+        if part.inside and LAYERS.index(named.get(part.inside, LAYERS[-1])) > LAYERS.index(part.layer):
             near = difflib.get_close_matches(part.inside, named, n=1)
             hint = f"Did you mean '{near[0]}'?" if near else "Name a part that stands before this one"
             reason = f"'inside' names no earlier part ('{part.inside}')"
             raise _mistake(path, ["part", str(index), "inside"], reason, hint)
         if part.name:
-            named.add(part.name)
+            named[part.name] = part.layer
     return style
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -104,7 +106,7 @@ def test_every_emotion_is_eased_in_within_half_a_second() -> None:
             weights.append(blend.weight(emotion))
         assert weights[4] < 0.2, "no jump"
         assert weights[-1] > 0.97
-        assert all(a <= b + 1e-9 for a, b in zip(weights, weights[1:], strict=False))
+        assert all(a <= b + 1e-9 for a, b in itertools.pairwise(weights))
 
 
 def test_an_emotion_may_be_interrupted_without_a_jump() -> None:

@@ -36,7 +36,7 @@ def load(tmp_path: Path, text: str) -> RigStyle:
     [
         ("[eyes]\n", "[eyes]\nwidht = 3\n", r"unknown key 'eyes.widht'.*Did you mean 'width'"),
         ('skin = "#', 'skin = "', r"palette.skin"),
-        ("[figure]\n", "[figure]\nyaw = 99\n", r"figure"),
+        ("yaw = -4", "yaw = 99", r"rig.toml:\d+: 'figure.yaw' = 99"),
         ('fill = "knit"', 'fill = "knitt"', r"rig.toml:\d+: colour 'knitt' is not in \[palette\].*'knit'"),
         ('inside = "neck"', 'inside = "nekc"', r"no earlier part.*'neck'"),
         ("ribbon = [0, 2.2, 0]", "ribbon = [0, 2.2]", r"'ribbon' has 2 widths for 3 points"),
@@ -103,8 +103,8 @@ def test_moved_shapes_and_their_bounds() -> None:
 def test_a_ribbon_is_as_wide_as_told() -> None:
     line = np.array([[0.0, 0.0], [10.0, 0.0], [20.0, 0.0]])
     outline = ribbon(line, (2.0, 6.0, 0.0))
-    assert outline[1].tolist() == [10.0, -3.0]
-    assert outline[4].tolist() == [10.0, 3.0]
+    assert outline[1].tolist() == pytest.approx([10.0, -3.0])
+    assert outline[4].tolist() == pytest.approx([10.0, 3.0])
     assert outline[2].tolist() == outline[3].tolist() == [20.0, 0.0]
     assert ribbon_corners(3).tolist() == [True, False, True, True, False, True]
 

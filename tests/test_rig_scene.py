@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import re
+
 import numpy as np
 import pytest
 
@@ -38,13 +41,37 @@ def calm(persona: Persona) -> Persona:
     return persona.model_copy(update={"idle": idle})
 
 
+@pytest.fixture(scope="module")
+def marked(persona: Persona, tmp_path_factory: pytest.TempPathFactory) -> Persona:
+    """The same persona with the inside of the mouth in a colour that nothing else has."""
+    root = tmp_path_factory.mktemp("marked")
+    text = (persona.root / persona.face.file).read_text(encoding="utf-8")
+    marked, count = re.subn(r'(?m)^mouth = "#\w+"', 'mouth = "#00ff00"', text)
+    assert count == 1
+    (root / persona.face.file).write_text(marked, encoding="utf-8")
+    return persona.model_copy(update={"root": root})
+
+
 def at(seconds: float) -> Pts:
     return Pts(int(seconds * NS_PER_S))
 
 
-def settle(scene: RigScene, face: FaceInput, start_s: float = 100.0) -> VideoFrame:
-    """Jump to a new time, which shows the face at once."""
-    return scene.draw(at(start_s), face)
+_minutes = itertools.count(1)
+
+
+def settle(scene: RigScene, face: FaceInput) -> VideoFrame:
+    """Jump a minute ahead, which shows the face at once."""
+    return scene.draw(at(60.0 * next(_minutes)), face)
+
+
+@pytest.fixture(scope="module")
+def marked_scene(marked: Persona) -> RigScene:
+    return RigScene(marked, *SIZE)
+
+
+@pytest.fixture(scope="module")
+def calm_scene(calm: Persona) -> RigScene:
+    return RigScene(calm, 1280, 720)
 
 
 def mouth_box(scene: RigScene) -> tuple[slice, slice]:
@@ -53,12 +80,10 @@ def mouth_box(scene: RigScene) -> tuple[slice, slice]:
     return slice(int(height * 0.5), int(height * 0.72)), slice(int(width * 0.42), int(width * 0.58))
 
 
-def cavity_pixels(scene: RigScene, persona: Persona, frame: VideoFrame) -> int:
-    """Count the pixels of the lower face that are near the colour of the inside of the mouth."""
-    rgb = to_rgb(frame.pixels)[mouth_box(scene)].astype(int)
-    hexed = scene.style.palette[scene.style.mouth.cavity]
-    cavity = np.array([int(hexed[i : i + 2], 16) for i in (1, 3, 5)])
-    return int((np.abs(rgb - cavity).max(-1) < 28).sum())
+def cavity_pixels(frame: VideoFrame) -> int:
+    """Count the pixels that show the inside of the mouth of a `marked` persona, which is green."""
+    red, green, blue = np.moveaxis(to_rgb(frame.pixels).astype(int), -1, 0)
+    return int(((green > red + 60) & (green > blue + 60)).sum())
 
 
 def with_param(name: str, value: float, jaw: float = 0.0) -> MouthPose:
@@ -96,66 +121,62 @@ def test_sizes_that_cannot_be_drawn_are_refused(persona: Persona, size: tuple[in
 
 @pytest.mark.parametrize("emotion", list(Emotion))
 @pytest.mark.parametrize("activity", list(Activity))
-def test_the_mouth_is_shut_in_silence(persona: Persona, emotion: Emotion, activity: Activity) -> None:
-    scene = RigScene(persona, *SIZE)
-    for n in range(4):
-        frame = scene.draw(at(10 + n * 0.4), FaceInput(emotion=emotion, activity=activity))
-        assert cavity_pixels(scene, persona, frame) == 0
-    assert scene.aperture_px(rest_mouth()) == 0.0
+def test_the_mouth_is_shut_in_silence(marked_scene: RigScene, emotion: Emotion, activity: Activity) -> None:
+    face = FaceInput(emotion=emotion, activity=activity)
+    start = settle(marked_scene, FaceInput()).pts
+    for n in range(1, 5):
+        frame = marked_scene.draw(Pts(start + at(n * 0.2)), face)
+        assert cavity_pixels(frame) == 0
+    assert marked_scene.aperture_px(rest_mouth()) == 0.0
 
 
-def test_the_cavity_can_be_seen_when_the_mouth_is_open(persona: Persona) -> None:
-    scene = RigScene(persona, *SIZE)
-    frame = settle(scene, FaceInput(mouth_of(MOUTHS["aa"])))
-    assert cavity_pixels(scene, persona, frame) > 60
+def test_the_cavity_can_be_seen_when_the_mouth_is_open(marked_scene: RigScene) -> None:
+    frame = settle(marked_scene, FaceInput(mouth_of(MOUTHS["aa"])))
+    assert cavity_pixels(frame) > 60
 
 
 @pytest.mark.parametrize("press", [0.6, 0.8, 1.0])
 @pytest.mark.parametrize("emotion", [Emotion.NEUTRAL, Emotion.HAPPY, Emotion.ANGRY])
 def test_pressed_lips_are_shut_whatever_the_jaw_does(
-    persona: Persona, press: float, emotion: Emotion
+    marked_scene: RigScene, press: float, emotion: Emotion
 ) -> None:
-    scene = RigScene(persona, *SIZE)
     mouth = with_param("press", press, jaw=0.5)
-    frame = settle(scene, FaceInput(mouth, emotion, Activity.SPEAKING, 0.5))
-    assert scene.aperture_px(mouth) == 0.0
-    assert cavity_pixels(scene, persona, frame) == 0
+    frame = settle(marked_scene, FaceInput(mouth, emotion, Activity.SPEAKING, 0.5))
+    assert marked_scene.aperture_px(mouth) == 0.0
+    assert cavity_pixels(frame) == 0
 
 
 def test_the_mouth_opens_with_the_jaw(persona: Persona) -> None:
     scene = RigScene(persona, *SIZE)
     gaps = [scene.aperture_px(with_param("jaw", jaw)) for jaw in (0.0, 0.1, 0.3, 0.6, 1.0)]
     assert gaps[0] == 0.0
-    assert all(a < b for a, b in zip(gaps, gaps[1:], strict=False))
+    assert all(a < b for a, b in itertools.pairwise(gaps))
     assert scene.aperture_px(with_param("teeth", 1.0)) > 0.0
 
 
-def test_an_open_mouth_that_shuts_leaves_nothing_behind(calm: Persona) -> None:
-    scene = RigScene(calm, *SIZE)
+def test_an_open_mouth_that_shuts_leaves_nothing_behind(marked_scene: RigScene) -> None:
     for n in range(40):
         jaw = max(0.3 - n * 0.01, 0.0)
-        frame = scene.draw(at(5 + n / 60), FaceInput(with_param("jaw", jaw)))
-    assert cavity_pixels(scene, calm, frame) == 0
+        frame = marked_scene.draw(at(9e4 + n / 60), FaceInput(with_param("jaw", jaw)))
+    assert cavity_pixels(frame) == 0
 
 
 @pytest.mark.parametrize("name", MOUTH_PARAMS)
 @pytest.mark.parametrize("value", [0.5, 1.0])
-def test_every_mouth_parameter_can_be_seen(calm: Persona, name: str, value: float) -> None:
-    scene = RigScene(calm, 1280, 720)
+def test_every_mouth_parameter_can_be_seen(calm_scene: RigScene, name: str, value: float) -> None:
     jaw = 0.0 if name in {"jaw", "teeth"} else 0.25
-    box = mouth_box(scene)
-    before = to_rgb(settle(scene, FaceInput(with_param("jaw", jaw))).pixels)[box].astype(int)
-    after = to_rgb(settle(scene, FaceInput(with_param(name, value, jaw)), 50.0).pixels)[box].astype(int)
+    box = mouth_box(calm_scene)
+    before = to_rgb(settle(calm_scene, FaceInput(with_param("jaw", jaw))).pixels)[box].astype(int)
+    after = to_rgb(settle(calm_scene, FaceInput(with_param(name, value, jaw))).pixels)[box].astype(int)
     assert (np.abs(after - before).max(-1) > 40).sum() > 40
 
 
-def test_emotions_differ_from_each_other(calm: Persona) -> None:
-    scene = RigScene(calm, *SIZE)
-    frames = {e: settle(scene, FaceInput(emotion=e)).pixels.astype(int) for e in Emotion}
+def test_emotions_differ_from_each_other(calm_scene: RigScene) -> None:
+    frames = {e: settle(calm_scene, FaceInput(emotion=e)).pixels.astype(int) for e in Emotion}
     for a in Emotion:
         for b in Emotion:
             if a < b:
-                assert (np.abs(frames[a] - frames[b]) > 30).sum() > 300, (a, b)
+                assert (np.abs(frames[a] - frames[b]) > 30).sum() > 100, (a, b)
 
 
 def test_the_same_calls_draw_the_same_pictures(persona: Persona) -> None:
@@ -171,7 +192,7 @@ def test_the_same_calls_draw_the_same_pictures(persona: Persona) -> None:
 def test_a_still_presenter_is_not_drawn_again(calm: Persona) -> None:
     no_draught = RigScene(calm, 320, 180)
     pictures = [no_draught.draw(at(7 + n / 60), FaceInput()).pixels for n in range(60)]
-    kept = sum(a is b for a, b in zip(pictures, pictures[1:], strict=False))
+    kept = sum(a is b for a, b in itertools.pairwise(pictures))
     assert kept > 40
 
 
@@ -189,7 +210,7 @@ def test_partial_drawing_equals_drawing_everything(persona: Persona) -> None:
 
 
 def test_it_draws_only_while_it_must(persona: Persona) -> None:
-    """Cost of an idle minute, in pictures drawn anew: far fewer than frames, yet never frozen for a second."""
+    """Far fewer pictures than frames while idle, yet never frozen for long."""
     scene = RigScene(persona, 320, 180)
     last: Pixels | None = None
     drawn, frozen, longest = 0, 0, 0
@@ -214,9 +235,9 @@ def test_time_may_jump(persona: Persona) -> None:
         assert 40 < frame.pixels[:180].mean() < 220
 
 
-def test_still_is_a_shut_mouth_with_open_eyes(persona: Persona) -> None:
-    scene = RigScene(persona, *SIZE)
+def test_still_is_a_shut_mouth_with_open_eyes(marked: Persona) -> None:
+    scene = RigScene(marked, *SIZE)
     still = scene.still()
-    assert cavity_pixels(scene, persona, still) == 0
+    assert cavity_pixels(still) == 0
     scene.draw(at(9), FaceInput(mouth_of(MOUTHS["aa"])))
     assert scene.still() is still

@@ -69,7 +69,8 @@ def contact_sheet(cells: Sequence[tuple[str, Pixels]], columns: int) -> Pixels:
         sheet.shape[1], sheet.shape[0], skia.kRGBA_8888_ColorType, skia.kPremul_AlphaType
     )
     canvas = skia.Surface.MakeRasterDirect(info, sheet).getCanvas()
-    font = skia.Font(None, 18)
+    face = skia.FontMgr().matchFamilyStyle("sans-serif", skia.FontStyle.Normal())
+    font = skia.Font(face, 18)
     for n, (label, _) in enumerate(cells):
         y, x = n // columns * height, n % columns * width
         for dx, colour in ((1, 0xFF000000), (0, 0xFFFFFFFF)):

@@ -196,6 +196,17 @@ def test_the_face_follows_the_sentence_that_is_heard() -> None:
     assert show.stage.moods[-1][0] == Emotion.SAD
 
 
+def test_the_subtitle_grows_with_what_is_heard() -> None:
+    show = Show()
+    show.director.submit("say", "x")
+    show.speak(1, "Hello dear viewers.")
+    for played_s, heard in [(0.1, ""), (0.6, "Hello"), (1.4, "Hello dear viewers.")]:
+        show.director.follow(played_s)
+        floor = show.director.floor_view()
+        assert floor is not None
+        assert floor.heard_text == heard
+
+
 def test_the_trace_counts_from_the_question() -> None:
     show = Show()
     show.clock.advance(10_000_000)

@@ -20,7 +20,7 @@ from vcam_talker.config import Config
 from vcam_talker.core.clock import MonotonicClock
 from vcam_talker.core.stages import PreviewSource
 from vcam_talker.core.status import DaemonStatus, DeviceReport, PersonaSummary, TurnReceipt, TurnView
-from vcam_talker.core.text import clean_name, clean_text
+from vcam_talker.core.text import clean_name, clean_text, parse_emotion_tags
 from vcam_talker.core.types import NS_PER_S, Activity, Emotion, Pts, TurnId
 from vcam_talker.persona import Persona, list_personas, load_persona
 from vcam_talker.show.director import Director
@@ -209,7 +209,8 @@ class LiveStation:
         if self._greeted or not self._persona.greeting:
             return
         self._greeted = True
-        self._director.submit("greeting", random.choice(self._persona.greeting), source="start")
+        emotion, text = parse_emotion_tags(random.choice(self._persona.greeting))
+        self._director.submit("greeting", text, source="start", emotion=emotion)
 
     def _on_turn(self, event: str, view: TurnView) -> None:
         self._emit({"event": event, **asdict(view)})

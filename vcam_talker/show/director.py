@@ -193,10 +193,11 @@ class Director:
             self._end(turn, "failed" if turn.error else "done")
 
     def follow(self, played_s: float) -> None:
-        """Show the emotion of the sentence that is being heard, `played_s` into the turn on air."""
+        """Keep face and subtitle with the sentence that is being heard, `played_s` into the turn on air."""
         turn = self._floor
         if turn is None or turn.state != "speaking":
             return
+        turn.heard_text = turn.heard_until(played_s)
         current = [s for s in turn.sentences if s.start_s <= played_s]
         if current:
             self._stage.show(current[-1].emotion, Activity.SPEAKING)

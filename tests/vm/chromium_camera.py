@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import argparse
 import http.server
+import os
 import queue
 import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
+
+from tests.vm.read_frames import open_camera
 
 PAGE = Path(__file__).with_name("camera.html")
 
@@ -39,18 +43,19 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 def main() -> int:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=2.0, help="of video to watch")
+    parser.add_argument("device")
+    parser.add_argument("--seconds", type=float, default=1.0, help="of video to watch")
     parser.add_argument("--timeout", type=float, default=60.0)
     arguments = parser.parse_args()
     browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if browser is None:
         raise SystemExit("no Chromium: sudo apt-get install chromium")
+    # The camera is there once somebody writes to it.
+    os.close(open_camera(arguments.device, wait_s=60))
     with (
         http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server,
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile,
     ):
-        import threading
-
         threading.Thread(target=server.serve_forever, daemon=True).start()
         chromium = subprocess.Popen(
             [

@@ -41,6 +41,13 @@ def to_yuv(rgb: tuple[int, int, int]) -> tuple[int, int, int]:
     return round(y), round(u), round(v)
 
 
+def as_bt709(yuv: tuple[int, int, int]) -> tuple[int, ...]:
+    """Return the RGB that a program shows which takes Y, U, V for BT.709 limited range."""
+    y, u, v = (yuv[0] - 16) / 219, (yuv[1] - 128) / 224, (yuv[2] - 128) / 224
+    rgb = (y + 1.5748 * v, y - 0.1873 * u - 0.4681 * v, y + 1.8556 * u)
+    return tuple(round(255 * min(1.0, max(0.0, c))) for c in rgb)
+
+
 def pattern(n: int) -> npt.NDArray[np.uint8]:
     """Return frame `n` as yuv420p uint8[H * 3 // 2, W]."""
     picture = np.empty((HEIGHT * 3 // 2, WIDTH), np.uint8)

@@ -47,7 +47,12 @@ class Eye:
         self._lash = stroke(_N + 1)
         self._lower = stroke(4)
         self._crease = stroke(5)
-        self._spikes = [add(_SPIKE_CORNERS) for _ in range(self._e.spikes)]
+        self._spikes = [
+            add(_SPIKE_CORNERS if side > 0 else _SPIKE_CORNERS[[0, 3, 2, 1]]) for _ in range(self._e.spikes)
+        ]
+        for spike in self._spikes:
+            skeleton.splines.join(self._lash, spike)
+        skeleton.splines.join(self._catch, self._spark)
         self._brow = stroke(5)
         c, e = style.colour, self._e
         self._p_white, self._p_shade = fill_paint(c(e.white)), fill_paint(c(e.white_shade, 0.42))
@@ -96,7 +101,8 @@ class Eye:
             root = np.array(
                 [[rx[0], ry[0]], [rx[1] + 0.35 * dx, ry[1] + 0.2 * droop], tip, [rx[2], ry[2] + 2.0]]
             )
-            self._put(shape, root)
+            # Wound as the lash line is, whose path it shares.
+            self._put(shape, root if side > 0 else root[[0, 3, 2, 1]])
         self._place_brow(pose)
 
     def _place_iris(self, pose: Pose, near: float) -> None:
@@ -151,12 +157,9 @@ class Eye:
             draw(paths[self._shade], self._p_shade)
             draw(paths[self._pupil], self._p_pupil)
             draw(paths[self._catch], self._p_catch)
-            draw(paths[self._spark], self._p_catch)
             canvas.restore()
         draw(paths[self._lower], self._p_lower)
         draw(paths[self._lash], self._p_lash)
-        for spike in self._spikes:
-            draw(paths[spike], self._p_lash)
 
     def paint_brow(self, canvas: skia.Canvas, paths: list[skia.Path]) -> None:
         """Draw the brow, over hair."""

@@ -16,6 +16,8 @@ _LINE: Final = 2.2
 """Width of the contour in figure units; beyond the skin."""
 _SHADE: Final = 8.0
 """Width of the shade along the side of the face that is turned away from the light."""
+_BLUSH: Final = (34.0, 19.0)
+"""Half width and height of a blush in figure units."""
 
 
 class Face:
@@ -42,11 +44,8 @@ class Face:
         self._p_light = fill_paint(c(h.light))
         self._p_nose = fill_paint(c(h.line, 0.85))
         self._p_nose_shade = fill_paint(c(h.shade))
-        self._blush = skia.Paint(
-            Shader=skia.GradientShader.MakeRadial(
-                skia.Point(0.5, 0.5), 0.5, [c(h.blush), c(h.blush, 0.55), c(h.blush, 0.0)], [0.0, 0.45, 1.0]
-            )
-        )
+        self._blush = _render_blush(c(h.blush), _BLUSH[0] * skeleton.scale, _BLUSH[1] * skeleton.scale)
+        self._p_blush = skia.Paint()
         self._blush_alpha = 0.0
 
     def add_features(self) -> None:
@@ -55,7 +54,7 @@ class Face:
         self._nose = stroke(3)
         self._nose_shade = add(np.array([True, False, True, False]))
         self._nose_light = stroke(3)
-        self._cheeks = (add(np.ones(3, np.bool_)), add(np.ones(3, np.bool_)))
+        self._cheeks = (add(np.ones(2, np.bool_)), add(np.ones(2, np.bool_)))
 
     def place(self, pose: Pose) -> None:
         """Set the points of nose and cheeks."""
@@ -86,7 +85,7 @@ class Face:
         lift = 5.0 * max(pose.lid_lower, 0.0)
         for side, cheek in ((-1.0, self._cheeks[0]), (1.0, self._cheeks[1])):
             bx, by = side * h.blush_x, h.blush_y - lift
-            put(cheek, [[bx - 34.0, by - 19.0], [bx + 34.0, by - 19.0], [bx - 34.0, by + 19.0]])
+            put(cheek, [[bx - _BLUSH[0], by - _BLUSH[1]], [bx + _BLUSH[0], by + _BLUSH[1]]])
         self._blush_alpha = min(max(pose.blush, 0.0), 1.0)
 
     def state(self) -> int:
@@ -101,14 +100,26 @@ class Face:
 
     def paint_blush(self, canvas: skia.Canvas, paths: list[skia.Path], points: Points) -> None:
         """Draw blush and nose."""
-        self._blush.setAlphaf(0.75 * self._blush_alpha)
-        unit = skia.Rect.MakeWH(1, 1)
+        self._p_blush.setAlphaf(0.75 * self._blush_alpha)
         for cheek in self._cheeks:
-            (cx, cy), (ax, ay), (bx, by) = points[self._skeleton.splines.span(cheek)].tolist()
-            canvas.save()
-            canvas.concat(skia.Matrix.MakeAll(ax - cx, bx - cx, cx, ay - cy, by - cy, cy, 0, 0, 1))
-            canvas.drawRect(unit, self._blush)
-            canvas.restore()
+            x, y = points[self._skeleton.splines.span(cheek)].mean(0).tolist()
+            # Whole pixels: the quickest, and nobody sees the steps of anything so soft.
+            left, top = round(x) - self._blush.width() // 2, round(y) - self._blush.height() // 2
+            canvas.drawImage(self._blush, left, top, skia.SamplingOptions(), self._p_blush)
         canvas.drawPath(paths[self._nose_shade], self._p_nose_shade)
         canvas.drawPath(paths[self._nose], self._p_nose)
         canvas.drawPath(paths[self._nose_light], self._p_light)
+
+
+def _render_blush(colour: int, rx: float, ry: float) -> skia.Image:
+    """Return a soft spot of `rx` x `ry` pixels around the middle of its picture."""
+    width, height = 2 * round(rx) + 1, 2 * round(ry) + 1
+    info = skia.ImageInfo.Make(width, height, skia.kBGRA_8888_ColorType, skia.kPremul_AlphaType)
+    surface = skia.Surface.MakeRaster(info)
+    canvas = surface.getCanvas()
+    canvas.translate(width / 2, height / 2)
+    canvas.scale(rx, ry)
+    fade = [(round(255 * a) << 24) | (colour & 0xFFFFFF) for a in (1.0, 0.55, 0.0)]
+    shader = skia.GradientShader.MakeRadial(skia.Point(0, 0), 1.0, fade, [0.0, 0.45, 1.0])
+    canvas.drawRect(skia.Rect.MakeLTRB(-1, -1, 1, 1), skia.Paint(Shader=shader))
+    return surface.makeImageSnapshot()

@@ -176,9 +176,7 @@ class _Room:
             radius = rng.uniform(7, 22)
             swatch = rng.choice(s.lights)
             alpha = rng.uniform(0.4, 0.95)
-            disc = skia.Paint(
-                Color=colour(swatch, alpha * 0.8), AntiAlias=True, BlendMode=skia.BlendMode.kScreen
-            )
+            disc = skia.Paint(Color=colour(swatch, alpha * 0.8), AntiAlias=True)
             canvas.drawCircle(x, y, radius, disc)
             disc.setStyle(skia.Paint.kStroke_Style)
             disc.setStrokeWidth(2.0)

@@ -40,7 +40,9 @@ FIELDS: Final = (
 )
 
 PRESETS: Final[dict[Emotion, dict[str, float]]] = {
-    Emotion.NEUTRAL: {"smile": 0.58, "lid_upper": -0.06, "brow_inner": 0.18, "blush": 0.35},
+    Emotion.NEUTRAL: {
+        "smile": 0.7, "lid_upper": -0.06, "brow_raise": 0.1, "brow_inner": 0.25, "brow_outer": 0.05, "blush": 0.4,
+    },
     Emotion.HAPPY: {
         "brow_raise": 0.45, "brow_inner": 0.1, "brow_outer": 0.05, "lid_upper": -0.1, "lid_lower": 0.75,
         "pupil": 0.1, "smile": 1.0, "mouth_width": 0.25, "blush": 0.8, "pitch": 2.0, "roll": 3.5,

@@ -93,9 +93,9 @@ class Mouth:
         x = pose.mouth_shift + half * _U
         # Corners follow the smile, less so when lips are rounded; an open jaw drags them down a little.
         free_corner = (1.0 - 0.6 * rounding) * (1.0 + 0.35 * max(spread, 0.0))
-        lift = np.where(_U < 0, smile_l, smile_r) * 8.5 * free_corner
+        lift = np.where(_U < 0, smile_l, smile_r) * 10.0 * free_corner
         seam = m.y + 1.5 - lift * np.abs(_U) ** 1.7 + 2.2 * jaw
-        seam += 0.9 * smile * _BELLY - 0.8 * (1.0 - _BELLY) * press
+        seam += 1.3 * smile * _BELLY - 0.8 * (1.0 - _BELLY) * press
         seam -= 1.2 * np.exp(-((_U / 0.3) ** 2)) * (1.0 - rounding)
         arch = (1.0 - rounding) * _ARCH + rounding * np.sqrt(np.clip(1.0 - _U**2, 0.0, 1.0))
         rise = 0.30 + 0.14 * rounding

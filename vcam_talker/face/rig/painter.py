@@ -24,7 +24,7 @@ _MARGIN: Final = 6.0
 """Figure units around the points of a shape: the bulge of its curves between them."""
 _MOVED_PX: Final = 0.02
 """What moved less since it was drawn is left as it is."""
-_BODY_PX: Final = 0.2
+_BODY_PX: Final = 0.3
 """The body, which only breathes, is drawn anew when one of its points is off by more."""
 
 Box = tuple[float, float, float, float]

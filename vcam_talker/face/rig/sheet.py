@@ -18,8 +18,6 @@ from vcam_talker.core.types import NS_PER_S, Activity, Emotion, FaceInput, Mouth
 from vcam_talker.face.rig.scene import RigScene
 from vcam_talker.persona import Persona, load_persona
 
-_CELL: Final = (360, 360)
-
 MOUTHS: Final[dict[str, Sequence[float]]] = {
     # jaw, width, rounding, protrusion, teeth, tongue, press
     "rest": (0, 0, 0, 0, 0, 0, 0),
@@ -39,6 +37,12 @@ MOUTHS: Final[dict[str, Sequence[float]]] = {
     "wide": (1, 0.2, 0, 0, 0.4, 0.2, 0),
 }
 """Typical poses of the sounds of speech."""
+
+_BLINKS: Final = (0.0, 0.3, 0.6, 0.8, 0.9, 1.0)
+_TURNS: Final = (
+    (-14, 0, 0), (0, 0, 0), (14, 0, 0), (0, 9, 0), (0, -9, 0), (0, 0, 9), (0, 0, -9), (12, 6, 5),
+)  # fmt: skip
+"""Degrees of yaw, pitch and roll."""
 
 
 def picture(scene: RigScene, faces: Iterable[FaceInput], start_s: float = 20.0, fps: int = 30) -> Pixels:
@@ -147,6 +151,8 @@ def render_sheets(persona: Persona, out: Path) -> list[Path]:
             4,
         ),
     )
+    blinks = [(f"lids {1 - b:.2f}", close(to_rgb(still.posed(0, 0, 0, b).pixels))) for b in _BLINKS]
+    save("blink", contact_sheet(blinks, 4))
     save("turns", contact_sheet([(n, close(p)) for n, p in _turns(calm)], 4))
     save(
         "activities",
@@ -160,20 +166,8 @@ def render_sheets(persona: Persona, out: Path) -> list[Path]:
 
 
 def _turns(persona: Persona) -> list[tuple[str, Pixels]]:
-    cells = []
-    for yaw, pitch, roll in (
-        (-14, 0, 0),
-        (0, 0, 0),
-        (14, 0, 0),
-        (0, 9, 0),
-        (0, -9, 0),
-        (0, 0, 9),
-        (0, 0, -9),
-        (12, 6, 5),
-    ):
-        scene = RigScene(persona, 1280, 720)
-        cells.append((f"{yaw} {pitch} {roll}", to_rgb(scene.posed(yaw, pitch, roll).pixels)))
-    return cells
+    scene = RigScene(persona, 1280, 720)
+    return [(f"yaw {y} pitch {p} roll {r}", to_rgb(scene.posed(y, p, r).pixels)) for y, p, r in _TURNS]
 
 
 def main() -> None:

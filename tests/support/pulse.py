@@ -29,6 +29,13 @@ load-module module-native-protocol-unix auth-anonymous=1 socket={socket}
 load-module module-stream-restore
 load-module module-null-sink sink_name=speakers rate=48000
 """
+# WirePlumber gives up when it finds no PipeWire; without it nothing is ever linked.
+_PIPEWIRE_SCRIPT = """\
+pipewire &
+while ! test -S "$XDG_RUNTIME_DIR/pipewire-0"; do sleep 0.02; done
+wireplumber &
+exec pipewire-pulse
+"""
 
 
 class SoundServer:
@@ -70,9 +77,7 @@ class SoundServer:
                 ]
             )
         else:
-            self._spawn(
-                ["dbus-run-session", "--", "sh", "-c", "pipewire & wireplumber & exec pipewire-pulse"]
-            )
+            self._spawn(["dbus-run-session", "--", "sh", "-c", _PIPEWIRE_SCRIPT])
         deadline = time.monotonic() + _START_TIMEOUT_S
         while not self._answers():
             if time.monotonic() > deadline:
@@ -103,6 +108,7 @@ class SoundServer:
             process.wait(timeout=10)
         self._processes.clear()
         self.socket.unlink(missing_ok=True)
+        (self.root / "run" / "pipewire-0").unlink(missing_ok=True)
 
     def pactl(self, *arguments: str) -> str:
         """Run pactl against this server and return what it prints."""

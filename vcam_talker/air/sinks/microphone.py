@@ -102,7 +102,7 @@ class MicrophoneSink:
                         "Install it: apt install libasound2-plugins",
                     ) from error
                 except DeviceError:
-                    # PipeWire refuses a stream whose sink it has listed but not yet linked.
+                    # PipeWire refuses streams until its session manager is up, which comes after its Pulse server.
                     if keeper.lost is not None or time.monotonic() > deadline_s:
                         raise
                     time.sleep(_OUTPUT_RETRY_S)

@@ -41,7 +41,8 @@ FIELDS: Final = (
 
 PRESETS: Final[dict[Emotion, dict[str, float]]] = {
     Emotion.NEUTRAL: {
-        "smile": 0.7, "lid_upper": -0.06, "brow_raise": 0.1, "brow_inner": 0.25, "brow_outer": 0.05, "blush": 0.4,
+        "smile": 0.7, "lid_upper": -0.06, "brow_raise": 0.1, "brow_inner": 0.25, "brow_outer": 0.05,
+        "blush": 0.4,
     },
     Emotion.HAPPY: {
         "brow_raise": 0.45, "brow_inner": 0.1, "brow_outer": 0.05, "lid_upper": -0.1, "lid_lower": 0.75,

@@ -47,11 +47,9 @@ class Eye:
         self._lash = stroke(_N + 1)
         self._lower = stroke(4)
         self._crease = stroke(5)
-        self._spikes = [
-            add(_SPIKE_CORNERS if side > 0 else _SPIKE_CORNERS[[0, 3, 2, 1]]) for _ in range(self._e.spikes)
-        ]
-        for spike in self._spikes:
-            skeleton.splines.join(self._lash, spike)
+        self._spikes = [add(_SPIKE_CORNERS) for _ in range(self._e.spikes)]
+        for spike in self._spikes[1:]:
+            skeleton.splines.join(self._spikes[0], spike)
         skeleton.splines.join(self._catch, self._spark)
         self._brow = stroke(5)
         c, e = style.colour, self._e
@@ -84,7 +82,7 @@ class Eye:
         self._place_iris(pose, near)
         top = np.stack([x, y0 + upper], 1)
         self._stroke(self._shade, top + np.array([0.0, 4.0]), _SHADE * min(lid, 1.0))
-        wing_y = upper[-1] + (-4.5 if lid > 0.3 else -4.5 + 11.0 * (1.0 - lid / 0.3))
+        wing_y = upper[-1] + (-4.5 if lid > 0.3 else -4.5 + 5.0 * (1.0 - lid / 0.3))
         wing = np.array([[x[-1] + 9.0, y0 + wing_y]])
         thick = e.lash * (0.78 + 0.22 * min(lid, 1.0))
         lash = np.concatenate([top - (0.0, 0.25 * thick), wing])
@@ -101,8 +99,7 @@ class Eye:
             root = np.array(
                 [[rx[0], ry[0]], [rx[1] + 0.35 * dx, ry[1] + 0.2 * droop], tip, [rx[2], ry[2] + 2.0]]
             )
-            # Wound as the lash line is, whose path it shares.
-            self._put(shape, root if side > 0 else root[[0, 3, 2, 1]])
+            self._put(shape, root)
         self._place_brow(pose)
 
     def _place_iris(self, pose: Pose, near: float) -> None:
@@ -160,6 +157,8 @@ class Eye:
             canvas.restore()
         draw(paths[self._lower], self._p_lower)
         draw(paths[self._lash], self._p_lash)
+        for spike in self._spikes[:1]:
+            draw(paths[spike], self._p_lash)
 
     def paint_brow(self, canvas: skia.Canvas, paths: list[skia.Path]) -> None:
         """Draw the brow, over hair."""

@@ -47,12 +47,13 @@ def answers(checks: Path) -> dict[str, str]:
 
 
 def test_ffmpeg_captures_every_pixel_in_order(checks: Path) -> None:
-    frames = np.fromfile(checks / "frames.yuv", np.uint8).reshape(-1, HEIGHT * 3 // 2, WIDTH)
+    lines = (checks / "frames.crc").read_text().splitlines()
+    frames = [int(line.split(",")[-1], 16) for line in lines if not line.startswith("#")]
     assert len(frames) == FRAMES
     # The bar of the test pattern is back where it was after two seconds: that many different pictures.
     loop = 2 * FPS
     known = {zlib.crc32(camera.pattern_frame(n, WIDTH, HEIGHT, FPS).pixels.tobytes()): n for n in range(loop)}
-    numbers = [known.get(zlib.crc32(frame.tobytes())) for frame in frames]
+    numbers = [known.get(frame) for frame in frames]
     whole = [n for n in numbers if n is not None]
     # The driver hands out its two buffers without a copy: a reader that is held up may see one overwritten.
     assert len(whole) > 0.8 * FRAMES, f"ffmpeg saw frames {numbers}"

@@ -256,7 +256,19 @@ def _write_settings(root: Path, port: int, password: str, profile: str) -> None:
 
 @contextmanager
 def _program(environment: Mapping[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    command = ["obs", "--multi", "--minimize-to-tray", "--collection", "T", "--profile", "T"]
+    # setpriv: it ends with this process, however that ends.
+    command = [
+        "setpriv",
+        "--pdeathsig",
+        "KILL",
+        "obs",
+        "--multi",
+        "--minimize-to-tray",
+        "--collection",
+        "T",
+        "--profile",
+        "T",
+    ]
     with log.open("wb") as out:
         process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
     try:

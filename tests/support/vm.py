@@ -7,6 +7,7 @@ command changes is gone afterwards. Only the out folder is shared for writing. T
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import shutil
 import subprocess
@@ -57,21 +58,16 @@ def run(
     """Boot, load v4l2loopback with the options `modules` (None: don't), run `command` as root, power off.
 
     A string is a shell script, a sequence one program. It starts in the repository with the virtual
-    environment first on PATH, VM_OUT naming the out folder (same path on both sides) and VM_ACCEL the kind of
-    VM. Blocks for up to `timeout_s` after the boot; VMs queue, one runs at a time. Raises VmError when
-    packages are missing, and with console and output when the VM hangs or dies. qemu is gone on return.
+    environment first on PATH, VM_OUT naming the out folder (same path on both sides; a new one in the
+    temporary directory unless given) and VM_ACCEL the kind of VM. Blocks up to `timeout_s` after the boot;
+    VMs queue, one runs at a time. Raises VmError when packages are missing, and with console and output when
+    the VM hangs or dies. qemu is gone on return.
     """
     image = ensure_image()
     with file_lock(CACHE / "run.lock", timeout_s=_QUEUE_S):
         accel = _accel(image)
-        return _run(image, accel, command, timeout_s, modules, out_dir, env or {})
-
-
-def accel() -> str:
-    """Return `kvm` where hardware virtualisation works, else `tcg`."""
-    image = ensure_image()
-    with file_lock(CACHE / "run.lock", timeout_s=_QUEUE_S):
-        return _accel(image)
+        out = out_dir or Path(tempfile.mkdtemp(prefix="vm-"))
+        return _run(image, accel, command, timeout_s, modules, out.resolve(), env or {})
 
 
 def _accel(image: VmImage) -> str:
@@ -84,11 +80,9 @@ def _accel(image: VmImage) -> str:
             return recorded[1]
     found = "tcg"
     if Path("/dev/kvm").exists():
-        try:
-            _run(image, "kvm", "true", 10.0, CAMERA_MODULE, None, {}).check()
+        with contextlib.suppress(VmError), tempfile.TemporaryDirectory(prefix="vm-") as out:
+            _run(image, "kvm", "true", 10.0, CAMERA_MODULE, Path(out), {}).check()
             found = "kvm"
-        except VmError:
-            pass
     known.write_text(f"{boot_id} {found}\n")
     return found
 
@@ -99,10 +93,9 @@ def _run(
     command: Sequence[str] | str,
     timeout_s: float,
     modules: str | None,
-    out_dir: Path | None,
+    out: Path,
     env: Mapping[str, str],
 ) -> VmResult:
-    out = (out_dir or Path(tempfile.mkdtemp(prefix="vm-"))).resolve()
     control = out / ".vm"
     shutil.rmtree(control, ignore_errors=True)
     control.mkdir(parents=True)

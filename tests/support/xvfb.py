@@ -13,10 +13,11 @@ from contextlib import contextmanager
 def xvfb(width: int = 1280, height: int = 720, start_timeout_s: float = 30.0) -> Iterator[str]:
     """Yield the DISPLAY of a private virtual screen; it is gone on exit. Raises TimeoutError."""
     read_end, write_end = os.pipe()
-    screen = f"{width}x{height}x24"
+    # setpriv: it ends with this process, however that ends.
+    command = ["setpriv", "--pdeathsig", "KILL", "Xvfb", "-displayfd", str(write_end)]
     try:
         server = subprocess.Popen(
-            ["Xvfb", "-displayfd", str(write_end), "-screen", "0", screen, "-nolisten", "tcp", "-noreset"],
+            [*command, "-screen", "0", f"{width}x{height}x24", "-nolisten", "tcp", "-noreset"],
             pass_fds=[write_end],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -1,7 +1,7 @@
 """What a camera has to live through, with a real driver. Runs in the VM; leaves its findings in a folder.
 
-`frames.yuv`: frames as ffmpeg captured them · `pace.csv`: what a reader saw that stayed while the writer was
-killed and another took over · `checks.json`: the sink's answer at each step, `ok` or its error.
+`frames.crc`: checksums of the frames ffmpeg captured · `pace.csv`: what a reader saw that stayed while the
+writer was killed and another took over · `checks.json`: the sink's answer at each step, `ok` or its error.
 """
 
 from __future__ import annotations
@@ -64,7 +64,9 @@ def main(device: str, out: Path, options: list[str]) -> None:
     capture = ["ffmpeg", "-v", "error", "-f", "v4l2", "-i", device, "-frames:v", str(FRAMES)]
     # Passed through: neither repeated nor dropped to fit the nominal rate.
     capture += ["-fps_mode", "passthrough"]
-    subprocess.run([*capture, "-f", "rawvideo", out / "frames.yuv"], check=True, timeout=60)
+    subprocess.run(
+        [*capture, "-f", "framehash", "-hash", "CRC32", out / "frames.crc"], check=True, timeout=60
+    )
     found["second writer"] = write(device)
 
     pace = out / "pace.csv"

@@ -37,5 +37,4 @@ echo "vm-init: ready"
 chroot /new /bin/sh "$out/.vm/command.sh" >"/new$out/.vm/stdout" 2>&1
 echo $? >"/new$out/.vm/rc"
 sync
-umount "/new$out"
 reboot -f

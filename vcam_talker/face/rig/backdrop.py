@@ -13,8 +13,9 @@ from vcam_talker.face.rig.style import RigStyle
 
 _LINES: Final = 540
 """The blurred room is drawn at no more lines than this and enlarged: nobody can see the difference."""
-_DITHER: Final = 1.2
+_DITHER: Final = 1
 """Levels of noise, peak, that keep soft gradients free of bands."""
+_TILE: Final = 256
 
 
 def render_backdrop(style: RigStyle, width: int, height: int) -> Pixels:
@@ -34,11 +35,19 @@ def render_backdrop(style: RigStyle, width: int, height: int) -> Pixels:
     target.drawImageRect(
         image, skia.Rect.MakeWH(width, height), skia.SamplingOptions(skia.CubicResampler.Mitchell())
     )
-    rng = np.random.default_rng(style.set.seed)
-    noise = rng.uniform(-_DITHER, _DITHER, (height, width, 1)).astype(np.float32)
-    out[..., :3] = np.clip(out[..., :3] + noise + 0.5, 0, 255).astype(np.uint8)
-    out[..., 3] = 255
+    _dither(out, style.set.seed)
     return out
+
+
+def _dither(bgra: Pixels, seed: int) -> None:
+    """Round the colours up or down at random, by a tile of noise, and make the picture opaque."""
+    tile = np.random.default_rng(seed).integers(-_DITHER, _DITHER + 1, (_TILE, _TILE, 1), np.int16)
+    height, width = bgra.shape[:2]
+    for y in range(0, height, _TILE):
+        for x in range(0, width, _TILE):
+            part = bgra[y : y + _TILE, x : x + _TILE, :3]
+            part[:] = np.clip(part + tile[: part.shape[0], : part.shape[1]], 0, 255)
+    bgra[..., 3] = 255
 
 
 def _info(width: int, height: int) -> skia.ImageInfo:

@@ -19,7 +19,7 @@ from vcam_talker.persona import Persona
 
 _MIN_PX: Final = 160
 _MAX_PX: Final = 3840
-_STILL_PX: Final = 0.35
+_STILL_PX: Final = 0.4
 """While no point moved further than this since the last picture, it is not drawn again: the idle sway then
 takes ten to fifteen steps a second, each too small to be seen."""
 _STILL_TALKING_PX: Final = 0.12

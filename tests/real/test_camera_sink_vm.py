@@ -13,7 +13,7 @@ WIDTH, HEIGHT, FPS = 320, 180, 10
 SCRIPT = f"""
 set +e
 sink="python -m vcam_talker.air.sinks.camera {vm.CAMERA} --size {WIDTH}x{HEIGHT} --fps {FPS}"
-look='from vcam_talker.air.sinks.v4l2 import *; c = find_camera("vcam_talker", 99); print(c.output, c.capture)'
+look='from vcam_talker.air.sinks.v4l2 import *; c = find_camera("", 10); print(c.output, c.capture)'
 $sink --seconds 25 & writer=$!
 until [ "$(python -c "$look")" = "False True" ]; do sleep 0.2; done
 $sink --seconds 1 2>$VM_OUT/second; echo second $?

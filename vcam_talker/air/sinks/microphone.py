@@ -102,7 +102,7 @@ class MicrophoneSink:
                         "Install it: apt install libasound2-plugins",
                     ) from error
                 except DeviceError:
-                    # PipeWire refuses streams until its session manager is up, which comes after its Pulse server.
+                    # PipeWire refuses streams until its session manager is up, after its Pulse server.
                     if keeper.lost is not None or time.monotonic() > deadline_s:
                         raise
                     time.sleep(_OUTPUT_RETRY_S)

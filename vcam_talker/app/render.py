@@ -16,9 +16,10 @@ from vcam_talker.air.painter import FaceDirector, Painter
 from vcam_talker.air.sinks.file import Mp4Sink
 from vcam_talker.air.timeline import Timeline
 from vcam_talker.app.air import make_scene
+from vcam_talker.app.encoding import Encoding
 from vcam_talker.config import Config, override
 from vcam_talker.core.clock import frame_pts
-from vcam_talker.core.errors import BadInputError, VcamTalkerError
+from vcam_talker.core.errors import BadInputError, DeviceError, VcamTalkerError
 from vcam_talker.core.stages import FaceDriver
 from vcam_talker.core.text import clean_text, parse_emotion_tags
 from vcam_talker.core.types import (
@@ -90,17 +91,23 @@ def render_file(
     # Read the sound before the file is begun: bad input must leave nothing behind.
     speeches = _from_audio(audio) if audio is not None else _from_text(persona, text or "", emotion)
     first = next(speeches)
-    sink = Mp4Sink(out)
-    sink.open(size[0], size[1], fps)
+    driver = "phonemes" if audio is None else "audio"
+    # Under another name until it is complete: a file of this name that was there before stays until then.
+    partial = out.with_name(f".{out.stem}.partial.mp4")
+    sink = Mp4Sink(partial)
     try:
-        frames = _Renderer(persona, config, sink).run(
-            first, speeches, "phonemes" if audio is None else "audio"
-        )
-    except BaseException:
+        sink.open(size[0], size[1], fps)
+        with Encoding(sink) as encoding:
+            frames = _Renderer(persona, config, encoding).run(first, speeches, driver)
+        sink.finish()
+        partial.replace(out)
+    except OSError as e:
+        raise DeviceError(
+            str(out), f"can't be written ({e.strerror})", "Name a file in a folder of yours"
+        ) from e
+    finally:
         sink.close()
-        out.unlink(missing_ok=True)
-        raise
-    sink.close()
+        partial.unlink(missing_ok=True)
     took_s = time.perf_counter() - began_s
     duration_s = frames / fps
     return RenderReport(str(out), duration_s, frames, round(took_s, 3), round(duration_s / took_s, 2))
@@ -109,9 +116,9 @@ def render_file(
 class _Renderer:
     """Draws while the speech is still being made on another thread."""
 
-    def __init__(self, persona: Persona, config: Config, sink: Mp4Sink) -> None:
+    def __init__(self, persona: Persona, config: Config, encoding: Encoding) -> None:
         self._fps = config.air.fps
-        self._sink = sink
+        self._encoding = encoding
         self._timeline = Timeline()
         self._mood = FaceDirector(persona.emotions.default)
         self._painter = Painter(self._timeline, make_scene(persona, config), self._mood, self._fps)
@@ -187,8 +194,8 @@ class _Renderer:
     def _advance(self, index: int) -> None:
         """Let the sound of a frame's span out, then draw it."""
         for _ in range(self._quanta_at(index + 1) - self._pulled):
-            self._sink.audio.write(self._timeline.pull())
-        self._sink.write(self._painter.draw(frame_pts(index, self._fps)))
+            self._encoding.put(self._timeline.pull())
+        self._encoding.put(self._painter.draw(frame_pts(index, self._fps)))
 
 
 def _from_text(persona: Persona, text: str, emotion: Emotion | None) -> Iterator[Speech]:

@@ -19,10 +19,14 @@ from vcam_talker.persona import Persona
 
 _MIN_PX: Final = 160
 _MAX_PX: Final = 3840
-_STILL_PX: Final = 0.4
+_STILL_PX: Final = 0.55
 """While no point moved further than this since the last picture, it is not drawn again: the idle sway then
-takes ten to fifteen steps a second, each too small to be seen."""
+takes six to ten steps a second, each too small to be seen."""
 _STILL_TALKING_PX: Final = 0.12
+_CALM_NS: Final = 60_000_000
+"""While the presenter only sways, the figure is looked at this often: every second frame at 30 fps."""
+_CALM_PX: Final = 1.2
+"""Faster motion than this since the last look (a blink, a glance, a change of mood) is no calm."""
 
 
 class RigScene:
@@ -55,6 +59,8 @@ class RigScene:
         self._drawn: Points | None = None
         self._state: tuple[object, ...] = ()
         self._pixels: Pixels | None = None
+        self._looked_at: Points | None = None
+        self._calm_until = Pts(0)
         self._still = self.posed(figure.yaw, figure.pitch, figure.roll)
 
     @property
@@ -70,11 +76,20 @@ class RigScene:
     def forget(self) -> None:
         """Draw the next picture as a whole."""
         self._drawn = None
+        self._calm_until = Pts(0)
 
     def draw(self, pts: Pts, face: FaceInput) -> VideoFrame:
         """Return the picture for `pts` in yuv420p; the same pixels object while nothing visibly moves."""
+        idle = face.activity is Activity.IDLE and not face.mouth.any()
+        if idle and self._pixels is not None and self._calm_until - _CALM_NS <= pts < self._calm_until:
+            return VideoFrame(pts, self._pixels)
         pose = self._poser.at(pts / NS_PER_S, face)
         points = self._painter.points(pose)
+        if idle and self._looked_at is not None and np.abs(points - self._looked_at).max() < _CALM_PX:
+            self._calm_until = Pts(pts + _CALM_NS)
+        else:
+            self._calm_until = Pts(0)
+        self._looked_at = points
         still_px = _STILL_TALKING_PX if face.activity is Activity.SPEAKING else _STILL_PX
         if (
             self._drawn is None

@@ -7,7 +7,7 @@ import numpy as np
 from vcam_talker.air.timeline import FaceSample
 from vcam_talker.core.types import NO_TURN, MouthPose, Pts, rest_mouth
 
-_CLOSE_NS = 120_000_000
+_CLOSE_NS = 100_000_000
 _OPEN_NS = 50_000_000
 
 
@@ -20,7 +20,7 @@ def smoothstep(x: float) -> float:
 class MouthEasing:
     """Follows the timeline's mouth; at every change of turn it blends from where the mouth is.
 
-    Into speech within 50 ms, into silence within 120 ms. One thread; PTS must not step back by much.
+    Into speech within 50 ms, into silence within 100 ms. One thread; PTS must not step back by much.
     """
 
     def __init__(self) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
 
 from vcam_talker.air.feed import SpeechFeed
 from vcam_talker.air.playout_clock import PlayoutClock
@@ -14,7 +17,7 @@ from vcam_talker.air.timeline import Timeline
 from vcam_talker.core.clock import MonotonicClock
 from vcam_talker.core.errors import DeviceError, DeviceLostError
 from vcam_talker.core.stages import AudioSink
-from vcam_talker.core.types import AudioChunk
+from vcam_talker.core.types import NO_TURN, AudioChunk
 from vcam_talker.core.wire import QUANTUM
 
 log = logging.getLogger(__name__)
@@ -78,10 +81,9 @@ class Playout:
         self._playout_clock.restart(0, self._idle_latency_ns + self._offset_ns)
         while not self._stop.is_set():
             self._feed.drain()
-            chunk = self._timeline.pull()
+            chunk = self._next()
             for tap in self._taps:
                 self._tap(tap, chunk)
-            self._blocks += 1
             current = self._microphone.current()
             if current is not device:
                 device = current
@@ -94,6 +96,18 @@ class Playout:
                 self._playout_clock.mark(self.written, device.latency_ns() + self._offset_ns)
             else:
                 self._keep_time()
+
+    def _next(self) -> AudioChunk:
+        """Return the next sound: 10 ms, or 20 ms while nobody speaks, which wakes half as many threads."""
+        silent = self._timeline.on_air == NO_TURN and self._timeline.waiting_ms == 0
+        chunk = self._timeline.pull()
+        self._blocks += 1
+        if silent:
+            second = self._timeline.pull()
+            self._blocks += 1
+            samples = np.concatenate((chunk.samples, second.samples))
+            chunk = replace(chunk, samples=samples, turn=second.turn)
+        return chunk
 
     def _write(self, device: AudioSink, chunk: AudioChunk) -> None:
         try:

@@ -19,9 +19,9 @@ from vcam_talker.persona import Persona
 
 _MIN_PX: Final = 160
 _MAX_PX: Final = 3840
-_STILL_PX: Final = 0.55
+_STILL_PX: Final = 0.7
 """While no point moved further than this since the last picture, it is not drawn again: the idle sway then
-takes six to ten steps a second, each too small to be seen."""
+takes five to eight steps a second; only the tips of the hair move that far, the face half as much."""
 _STILL_TALKING_PX: Final = 0.12
 _CALM_NS: Final = 60_000_000
 """While the presenter only sways, the figure is looked at this often: every second frame at 30 fps."""

@@ -17,7 +17,8 @@ from vcam_talker.persona import Persona
 _BARS = ((180, 128, 128), (162, 44, 142), (131, 156, 44), (112, 72, 58), (84, 184, 198), (65, 100, 212),
          (35, 212, 114))  # fmt: skip
 _BLACK, _WHITE = 16, 235
-_LOUD = 0.5
+# Just above silence, so that the flash begins with the sound and not with its peak.
+_LOUD = 0.12
 # Seven segments: top, upper left, upper right, middle, lower left, lower right, bottom.
 _SEGMENTS = ("1110111", "0010010", "1011101", "1011011", "0111010",
              "1101011", "1101111", "1010010", "1111111", "1111011")  # fmt: skip

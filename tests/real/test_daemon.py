@@ -26,6 +26,7 @@ _LONG = "This sentence is long enough to be broken off in the middle, and then i
 
 @pytest.fixture
 def on_air(pulse_server: SoundServer) -> Iterator[Daemon]:
+    assert pulse_server.names("sinks") == ["speakers"]
     with daemon() as running:
         running.wait_microphone()
         running.wait_idle()
@@ -34,6 +35,7 @@ def on_air(pulse_server: SoundServer) -> Iterator[Daemon]:
 
 @pytest.fixture
 def microphone(on_air: Daemon) -> Iterator[MicRecorder]:
+    assert on_air.process.poll() is None
     recorder = MicRecorder()
     recorder.wait_started()
     yield recorder

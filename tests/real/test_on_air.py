@@ -31,7 +31,8 @@ _LISTEN = """(async () => {
   const ours = devices.find((d) => d.kind === 'audioinput' && d.label.includes('vcam_talker bench'));
   if (!ours) return {labels, level: -1};
   const stream = await navigator.mediaDevices.getUserMedia({audio: {
-    deviceId: {exact: ours.deviceId}, echoCancellation: false, noiseSuppression: false, autoGainControl: false}});
+    deviceId: {exact: ours.deviceId},
+    echoCancellation: false, noiseSuppression: false, autoGainControl: false}});
   const context = new AudioContext(), analyser = context.createAnalyser(), wave = new Float32Array(2048);
   context.createMediaStreamSource(stream).connect(analyser);
   let level = 0;
@@ -120,10 +121,18 @@ def test_obs_hears_the_presenter_speak(on_air: Daemon, pulse_server: SoundServer
 
 def test_nothing_plays_on_the_speakers(on_air: Daemon, pulse_server: SoundServer) -> None:
     on_air.client.say(_TALK)
-    on_air.wait_until("speech", lambda: (on_air.client.status()["on_air"] or {}).get("state") == "speaking")
+    _wait_speaking(on_air)
     listing = pulse_server.pactl("list", "short", "sink-inputs")
     sinks = dict(line.split("\t")[:2] for line in pulse_server.pactl("list", "short", "sinks").splitlines())
     playing_on = {sinks[line.split("\t")[1]] for line in listing.splitlines()}
     assert playing_on
     assert all(name.startswith(MICROPHONE) for name in playing_on)
     assert "speakers" in pulse_server.pactl("get-default-sink")
+
+
+def _wait_speaking(running: Daemon) -> None:
+    def speaking() -> bool:
+        turn = running.client.status()["on_air"]
+        return bool(turn) and turn["state"] == "speaking"
+
+    running.wait_until("speech", speaking)

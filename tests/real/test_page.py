@@ -277,6 +277,7 @@ def test_it_fits(
 
 
 def test_every_control_has_a_name_and_is_reached_by_keyboard(page: Page) -> None:
+    page.wait("!document.querySelector('#persona').disabled && document.querySelector('#persona').length > 0")
     reached = []
     for _ in range(14):
         page.press("Tab")

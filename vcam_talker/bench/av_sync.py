@@ -16,6 +16,7 @@ from vcam_talker.bench.report import Report, percentile
 from vcam_talker.core.types import NS_PER_S, SAMPLE_RATE
 
 _DEFAULT_S = 300.0
+_FPS = 30
 _SETTLE_S = 8.0
 _WHITE = 180
 _MATCH_NS = 150_000_000
@@ -25,7 +26,7 @@ def run(*, seconds: float | None, camera: str) -> Report:
     """Beep and flash at irregular moments; pair what arrives."""
     length_s = seconds or _DEFAULT_S
     report = Report("av-sync")
-    with daemon(persona="testcard", camera=camera) as under_test:
+    with daemon("--fps", str(_FPS), persona="testcard", camera=camera) as under_test:
         under_test.wait_idle()
         under_test.wait_microphone()
         recorder = MicRecorder()
@@ -50,6 +51,7 @@ def run(*, seconds: float | None, camera: str) -> Report:
     report.add("drift", slope_ms_h, "ms/h", 5.0 if length_s >= 1800 else None)
     report.add("standard error of the offset", spread_ms, "ms")
     report.add("flashes paired with beeps", len(pairs) / max(1, len(beeps_ns)), "of all", 0.95, at_least=True)
+    report.add("frames lost against the audio clock", frames.lost(_FPS), "frames", 0.0)
     report.notes.append(f"{len(pairs)} pairs over {length_s:.0f} s, camera {camera}")
     return report
 

@@ -44,6 +44,11 @@ class FrameTimes:
     lower: npt.NDArray[np.int64]
     """Of a point below it: on the test card, how far the mouth is open."""
 
+    def lost(self, fps: int) -> int:
+        """Return how many frames the count of PTS skipped or sent twice: steps other than one frame."""
+        steps = np.diff(np.rint(self.pts_ns * (fps / NS_PER_S)).astype(np.int64))
+        return int(np.sum(np.abs(steps - 1)))
+
     def after(self, start_ns: int) -> FrameTimes:
         """Return the frames sent from `start_ns` on."""
         keep = self.sent_ns >= start_ns

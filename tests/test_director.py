@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from vcam_talker.core.clock import ManualClock
 from vcam_talker.core.errors import QueueFullError
+from vcam_talker.core.events import EngineDown, SentenceBegan, TurnFailed, WordsPlaced
 from vcam_talker.core.status import TurnView
 from vcam_talker.core.types import NS_PER_S, Activity, Emotion, Playout, Pts, TurnId
 from vcam_talker.show.director import Director
@@ -23,6 +25,8 @@ class FakeStage:
         self.begun: list[dict[str, Any]] = []
         self.cuts: list[int] = []
         self.moods: list[tuple[Emotion | None, Activity]] = []
+        self.replaced: list[str] = []
+        self.on_cut: Callable[[int], None] = lambda _turn: None
 
     def begin(self, command: dict[str, Any]) -> bool:
         if self.ready:
@@ -31,6 +35,10 @@ class FakeStage:
 
     def cut(self, turn: TurnId) -> None:
         self.cuts.append(turn)
+        self.on_cut(turn)
+
+    def replace_engine(self, reason: str) -> None:
+        self.replaced.append(reason)
 
     def show(self, emotion: Emotion | None, activity: Activity) -> None:
         self.moods.append((emotion, activity))
@@ -50,19 +58,10 @@ class Show:
 
     def speak(self, take: int, *sentences: str) -> None:
         at_s = 0.0
-        for index, text in enumerate(sentences):
-            words = [[w, at_s + i * 0.5, at_s + i * 0.5 + 0.5] for i, w in enumerate(text.split())]
-            self.director.on_engine(
-                {
-                    "op": "sentence",
-                    "turn": take,
-                    "index": index,
-                    "text": text,
-                    "emotion": "happy",
-                    "start_s": at_s,
-                }
-            )
-            self.director.on_engine({"op": "words", "turn": take, "index": index, "words": words})
+        for text in sentences:
+            words = tuple((w, at_s + i * 0.5, at_s + i * 0.5 + 0.5) for i, w in enumerate(text.split()))
+            self.director.on_engine(SentenceBegan(TurnId(take), text, Emotion.HAPPY, at_s))
+            self.director.on_engine(WordsPlaced(TurnId(take), words))
             at_s += 0.5 * len(words)
         self.director.on_started(TurnId(take), Pts(0), self.clock.now_ns())
 
@@ -134,7 +133,7 @@ def test_without_an_engine_turns_wait() -> None:
 def test_an_engine_lost_before_any_sound_makes_the_turn_again() -> None:
     show = Show()
     receipt = show.director.submit("say", "precious")
-    show.director.on_engine({"op": "down", "reason": "killed"})
+    show.director.on_engine(EngineDown("killed"))
     show.director.advance()
     assert [c["text"] for c in show.stage.begun] == ["precious", "precious"]
     assert show.stage.begun[0]["turn"] != show.stage.begun[1]["turn"], (
@@ -143,7 +142,7 @@ def test_an_engine_lost_before_any_sound_makes_the_turn_again() -> None:
     floor = show.director.floor_view()
     assert floor is not None
     assert floor.turn == receipt.turn, "the caller's number stays"
-    show.director.on_engine({"op": "down", "reason": "killed"})
+    show.director.on_engine(EngineDown("killed"))
     assert show.director.recent_view()[0].state == "failed", "not for ever"
 
 
@@ -152,7 +151,7 @@ def test_an_engine_lost_while_speaking_tells_what_was_heard_and_goes_on() -> Non
     show.director.submit("say", "first")
     show.director.submit("say", "second")
     show.speak(1, "Hello dear viewers.")
-    show.director.on_engine({"op": "down", "reason": "killed by signal 9"})
+    show.director.on_engine(EngineDown("killed by signal 9"))
     view = show.director.recent_view()[0]
     assert view.state == "failed"
     assert "signal 9" in view.error
@@ -170,12 +169,67 @@ def test_a_turn_that_never_speaks_is_given_up() -> None:
     show.director.check()
     assert show.director.recent_view()[0].state == "failed"
     assert show.stage.begun[-1]["text"] == "next"
+    assert show.stage.replaced, "an engine that hangs is no use to the next turn either"
+
+
+def test_a_turn_that_stops_in_the_middle_is_given_up_too() -> None:
+    show = Show()
+    show.director.submit("ask", "hm")
+    show.director.submit("ask", "next")
+    show.speak(1, "Hello dear viewers.")
+    for _ in range(30):
+        show.clock.advance(NS_PER_S // 2)
+        show.director.follow(0.7)
+        show.director.check()
+    floor = show.director.floor_view()
+    assert floor is not None
+    assert floor.text == "hm"
+    show.clock.advance(2 * NS_PER_S)
+    show.director.check()
+    assert show.director.recent_view()[0].heard_text.startswith("Hello")
+    assert show.stage.begun[-1]["text"] == "next"
+
+
+def test_a_long_turn_that_goes_on_is_left_alone() -> None:
+    show = Show()
+    show.director.submit("ask", "tell me everything")
+    show.speak(1, "Hello dear viewers.")
+    for second in range(300):
+        show.clock.advance(NS_PER_S)
+        show.director.follow(float(second + 1))
+        show.director.check()
+    assert show.director.floor_view() is not None
+
+
+def test_a_failed_turn_does_not_claim_it_was_heard() -> None:
+    show = Show()
+    show.director.submit("say", "x")
+    show.director.on_engine(SentenceBegan(TurnId(1), "Never made.", Emotion.NEUTRAL, 0.0))
+    show.director.on_engine(TurnFailed(TurnId(1), "the voice broke"))
+    show.end(1, 0.0)
+    view = show.director.recent_view()[0]
+    assert (view.state, view.heard_text, view.error) == ("failed", "", "the voice broke")
+
+
+def test_a_turn_made_again_is_not_ended_by_its_first_attempt() -> None:
+    show = Show()
+    show.director.submit("say", "precious")
+    # Its first quanta are on the timeline, which tells of their end the moment they are cut.
+    show.stage.on_cut = lambda take: show.end(take, 0.0, interrupted=True)
+    show.director.on_engine(EngineDown("killed"))
+    assert show.director.recent_view() == ()
+    show.director.advance()
+    show.stage.on_cut = lambda _take: None
+    show.speak(2, "Now it works.")
+    show.end(2, 1.5)
+    view = show.director.recent_view()[0]
+    assert (view.state, view.error) == ("done", "")
 
 
 def test_events_of_an_old_attempt_are_ignored() -> None:
     show = Show()
     show.director.submit("say", "now")
-    show.director.on_engine({"op": "failed", "turn": 99, "error": "old"})
+    show.director.on_engine(TurnFailed(TurnId(99), "old"))
     show.director.on_started(TurnId(99), Pts(0), 0)
     floor = show.director.floor_view()
     assert floor is not None
@@ -185,10 +239,8 @@ def test_events_of_an_old_attempt_are_ignored() -> None:
 def test_the_face_follows_the_sentence_that_is_heard() -> None:
     show = Show()
     show.director.submit("say", "x")
-    for index, (emotion, start_s) in enumerate([("happy", 0.0), ("sad", 2.0)]):
-        show.director.on_engine(
-            {"op": "sentence", "turn": 1, "index": index, "text": "x", "emotion": emotion, "start_s": start_s}
-        )
+    for emotion, start_s in [(Emotion.HAPPY, 0.0), (Emotion.SAD, 2.0)]:
+        show.director.on_engine(SentenceBegan(TurnId(1), "x", emotion, start_s))
     show.director.on_started(TurnId(1), Pts(0), 0)
     show.director.follow(1.0)
     assert show.stage.moods[-1][0] == Emotion.HAPPY

@@ -81,6 +81,17 @@ def test_flush_fades_and_then_is_silent() -> None:
     assert playout.played_s == pytest.approx(0.1)
 
 
+def test_the_fade_of_a_cut_turn_is_heard_at_once_even_under_the_next() -> None:
+    timeline = Timeline()
+    timeline.push(TurnId(1), *_speech(50, level=0.5))
+    timeline.pull()
+    timeline.flush(TurnId(1))
+    timeline.push(TurnId(2), *_speech(2, level=0.1))
+    assert timeline.pull().samples[0] == pytest.approx(0.6, abs=0.01)
+    assert np.abs(timeline.pull().samples).max() == pytest.approx(0.1)
+    assert not timeline.pull().samples.any()
+
+
 def test_speech_of_a_dead_turn_is_dropped() -> None:
     timeline = Timeline()
     timeline.push(TurnId(1), *_speech(5))
@@ -105,7 +116,11 @@ def test_bad_numbers_never_reach_a_device() -> None:
     timeline = Timeline()
     samples, mouth = _speech(1)
     samples[:3] = [np.nan, np.inf, 7.0]
+    mouth[0, :2] = [np.nan, 9.0]
     timeline.push(TurnId(1), samples, mouth)
+    drawn = timeline.face_at(Pts(QUANTUM_NS // 2)).mouth
+    assert np.all(np.isfinite(drawn))
+    assert drawn.max() <= 1.0
     out = timeline.pull().samples
     assert np.all(np.isfinite(out))
     assert np.abs(out).max() <= 1.0

@@ -59,9 +59,9 @@ class MicrophoneConfig(Section):
     """What applications show for it."""
     start_sound_server: bool = True
     """Start a PulseAudio server for this user when none runs and the program is installed."""
-    latency_ms: int = Field(20, ge=5, le=500)
+    latency_ms: int = Field(20, ge=5, le=300)
     """Buffer asked of the sound server: lower answers sooner, higher survives a busier machine."""
-    av_offset_ms: float = Field(0.0, ge=-500, le=500)
+    av_offset_ms: float = Field(0.0, ge=-60, le=500)
     """Positive: the picture leaves later, on top of the measured latency of the microphone."""
 
 

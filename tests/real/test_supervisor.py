@@ -7,8 +7,9 @@ import queue
 import signal
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -17,19 +18,22 @@ from vcam_talker.air.feed import SpeechFeed
 from vcam_talker.air.supervisor import Limits, Supervisor
 from vcam_talker.air.timeline import Timeline
 from vcam_talker.core.clock import SystemClock
+from vcam_talker.core.events import EngineDown, EngineEvent, Ready
 from vcam_talker.core.ring import Ring
 from vcam_talker.core.types import TurnId
 from vcam_talker.core.wire import QUANTUM, decode, encode, pack_speech
 
 pytestmark = pytest.mark.real
 
+E = TypeVar("E", bound=EngineEvent)
+
 _LIMITS = Limits(heartbeat_timeout_s=0.6, start_timeout_s=10, backoff_max_s=0.5, ahead_ms=400)
 
 
-def good_engine(connection: Connection, ring_name: str, _persona: str, _voice: str, _level: str) -> None:
+def good_engine(connection: Connection, ring_name: str, persona: str, _voice: str, _level: str) -> None:
     """Answer every turn with 50 ms of speech; `crash`, `hang` and `nonsense` do as they say."""
     ring = Ring.attach(ring_name)
-    connection.send_bytes(encode({"op": "ready", "voices": ["x"]}))
+    connection.send_bytes(encode({"op": "ready", "persona": persona, "voices": ["x"], "warnings": []}))
     while True:
         if connection.poll(0.1):
             command = decode(connection.recv_bytes())
@@ -40,6 +44,11 @@ def good_engine(connection: Connection, ring_name: str, _persona: str, _voice: s
                     os.kill(os.getpid(), signal.SIGKILL)
                 case "hang":
                     time.sleep(60)
+                case "persona":
+                    ready = {"op": "ready", "persona": command["name"], "voices": [], "warnings": []}
+                    connection.send_bytes(encode(ready))
+                case "lie":
+                    connection.send_bytes(encode({"op": "ready", "voices": 5}))
                 case "nonsense":
                     ring.try_write(b"nonsense")
                 case "turn":
@@ -55,29 +64,36 @@ def broken_engine(*_args: object) -> None:
     raise SystemExit(3)
 
 
+def mute_engine(connection: Connection, *_args: object) -> None:
+    """Give signs of life for ever, but never get ready."""
+    while True:
+        connection.send_bytes(encode({"op": "alive"}))
+        time.sleep(0.1)
+
+
 class Rig:
     """A supervisor, its timeline and its events."""
 
-    def __init__(self, main: Callable[..., None]) -> None:
-        self.events: queue.Queue[dict[str, Any]] = queue.Queue()
+    def __init__(self, main: Callable[..., None], limits: Limits = _LIMITS) -> None:
+        self.events: queue.Queue[EngineEvent] = queue.Queue()
         self.timeline = Timeline()
         self.feed = SpeechFeed(self.timeline, self._replace)
         self.supervisor = Supervisor(
-            main, self.feed, SystemClock(), _LIMITS, self.events.put, persona="p", voice_engine="auto",
+            main, self.feed, SystemClock(), limits, self.events.put, persona="p", voice_engine="auto",
             log_level="warning",
         )  # fmt: skip
         self.supervisor.start()
 
-    def _replace(self) -> None:
-        self.supervisor.replace()
+    def _replace(self, reason: str) -> None:
+        self.supervisor.replace(reason)
 
-    def wait(self, op: str, timeout_s: float = 20) -> dict[str, Any]:
+    def wait(self, kind: type[E], timeout_s: float = 20) -> E:
         deadline_s = time.monotonic() + timeout_s
         while (left_s := deadline_s - time.monotonic()) > 0:
             event = self.events.get(timeout=left_s)
-            if event["op"] == op:
+            if isinstance(event, kind):
                 return event
-        raise AssertionError(f"no {op}")
+        raise AssertionError(f"no {kind.__name__}")
 
     def speech_arrives(self, turn: int) -> bool:
         deadline_s = time.monotonic() + 10
@@ -92,7 +108,7 @@ class Rig:
 @pytest.fixture
 def rig() -> Iterator[Rig]:
     made = Rig(good_engine)
-    made.wait("ready")
+    made.wait(Ready)
     yield made
     made.supervisor.stop()
     made.feed.detach()
@@ -108,9 +124,9 @@ def test_speech_crosses_from_the_child(rig: Rig) -> None:
 def test_a_lost_engine_is_replaced_and_the_next_speaks(rig: Rig, fault: str) -> None:
     first = rig.supervisor.view().pid
     rig.supervisor.send({"op": fault})
-    reason = rig.wait("down")["reason"]
+    reason = rig.wait(EngineDown).reason
     assert ("signal 9" if fault == "crash" else "no sign of life") in reason
-    rig.wait("ready")
+    rig.wait(Ready)
     assert rig.supervisor.view().pid != first
     assert rig.supervisor.send({"op": "turn", "turn": 7})
     assert rig.speech_arrives(7)
@@ -121,8 +137,8 @@ def test_a_stopped_engine_is_replaced(rig: Rig) -> None:
     pid = rig.supervisor.view().pid
     assert pid is not None
     os.kill(pid, signal.SIGSTOP)
-    assert "no sign of life" in rig.wait("down")["reason"]
-    rig.wait("ready")
+    assert "no sign of life" in rig.wait(EngineDown).reason
+    rig.wait(Ready)
 
 
 def test_nonsense_in_the_ring_replaces_the_engine(rig: Rig) -> None:
@@ -131,8 +147,8 @@ def test_nonsense_in_the_ring_replaces_the_engine(rig: Rig) -> None:
     while rig.events.empty() and time.monotonic() < deadline_s:
         rig.feed.drain()
         time.sleep(0.01)
-    assert "nonsense" in rig.wait("down")["reason"]
-    rig.wait("ready")
+    assert "nonsense" in rig.wait(EngineDown).reason
+    rig.wait(Ready)
     rig.supervisor.send({"op": "turn", "turn": 2})
     assert rig.speech_arrives(2)
 
@@ -142,7 +158,7 @@ def test_an_engine_that_never_starts_is_retried_with_growing_pauses() -> None:
     try:
         times = []
         for _ in range(3):
-            assert "exit code 3" in rig.wait("down")["reason"]
+            assert "exit code 3" in rig.wait(EngineDown).reason
             times.append(time.monotonic())
         assert rig.supervisor.view().state == "restarting"
         assert not rig.supervisor.send({"op": "turn", "turn": 1})
@@ -152,9 +168,72 @@ def test_an_engine_that_never_starts_is_retried_with_growing_pauses() -> None:
 
 def test_stopping_leaves_no_child() -> None:
     rig = Rig(good_engine)
-    rig.wait("ready")
+    rig.wait(Ready)
     pid = rig.supervisor.view().pid
     assert pid is not None
     rig.supervisor.stop()
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def test_an_engine_that_lies_is_replaced_and_harms_nobody(rig: Rig) -> None:
+    rig.supervisor.send({"op": "lie"})
+    assert "the engine said" in rig.wait(EngineDown).reason
+    rig.wait(Ready)
+
+
+def test_an_engine_that_lives_but_never_gets_ready_is_replaced() -> None:
+    rig = Rig(mute_engine, replace(_LIMITS, start_timeout_s=0.5))
+    try:
+        assert "no sign of life" in rig.wait(EngineDown).reason
+    finally:
+        rig.supervisor.stop()
+
+
+def test_a_persona_chosen_while_the_engine_starts_is_not_lost() -> None:
+    rig = Rig(good_engine)
+    try:
+        while rig.supervisor.view().pid is None:
+            time.sleep(0.001)
+        rig.supervisor.use_persona("other")
+        assert rig.wait(Ready).persona == "p", "it was started with the one before"
+        assert rig.wait(Ready).persona == "other"
+        rig.supervisor.send({"op": "crash"})
+        rig.wait(EngineDown)
+        assert rig.wait(Ready).persona == "other", "later engines start with it"
+    finally:
+        rig.supervisor.stop()
+
+
+def test_an_engine_that_cannot_be_started_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+    create = Ring.create
+
+    def full(capacity: int) -> Ring:
+        made.append(capacity)
+        if len(made) < 3:
+            raise OSError(28, "No space left on device")
+        return create(capacity)
+
+    monkeypatch.setattr(Ring, "create", full)
+    rig = Rig(good_engine)
+    try:
+        assert "No space left" in rig.wait(EngineDown).reason
+        rig.wait(Ready)
+        assert len(made) == 3
+    finally:
+        rig.supervisor.stop()
+
+
+def test_a_stopped_engine_with_a_full_pipe_blocks_nobody(rig: Rig) -> None:
+    pid = rig.supervisor.view().pid
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    for turn in range(40):
+        rig.supervisor.send({"op": "turn", "turn": turn, "text": "x" * 20_000})
+    deadline_s = time.monotonic() + 20
+    while rig.events.empty() and time.monotonic() < deadline_s:
+        rig.supervisor.check()
+        time.sleep(0.1)
+    rig.wait(EngineDown)
+    rig.wait(Ready)

@@ -22,7 +22,7 @@ class SpeechFeed:
     The supervisor swaps the ring when it replaces the engine. Thread-safe.
     """
 
-    def __init__(self, timeline: Timeline, on_corrupt: Callable[[], None]) -> None:
+    def __init__(self, timeline: Timeline, on_corrupt: Callable[[str], None]) -> None:
         self._timeline = timeline
         self._on_corrupt = on_corrupt
         self._lock = threading.Lock()
@@ -63,4 +63,4 @@ class SpeechFeed:
                 self._ring = None
             else:
                 return
-        self._on_corrupt()
+        self._on_corrupt("it wrote nonsense into the ring")

@@ -111,7 +111,8 @@ class Pacer:
             self._clock.sleep_until_ns(deadline_ns)
             newest = self._take(pts)
             repeated = newest is None
-            frame = newest or replace(frame, pts=pts)
+            # A frame that was drawn late leaves with the PTS of the tick it leaves at.
+            frame = replace(newest or frame, pts=pts)
             self._send(frame)
             now_ns = self._clock.now_ns()
             self._meter.sent(now_ns, deadline_ns, repeated=repeated, rung=self._painter.rung)

@@ -46,9 +46,11 @@ class PacingMeter:
     def view(self) -> PacingView:
         """Return the figures; deviations are of intervals from the nominal period."""
         with self._lock:
-            intervals_ms = np.array(self._intervals_ns, np.float64) / 1e6
+            intervals_ns = tuple(self._intervals_ns)
             counts = self._frames, self._late, self._repeated, self._skipped
             rung = self._rung
+        # Outside the lock: the pacer must not wait for this.
+        intervals_ms = np.array(intervals_ns, np.float64) / 1e6
         deviation_ms = np.abs(intervals_ms - self._period_ns / 1e6)
         p50, p99, longest = 0.0, 0.0, 0.0
         if len(intervals_ms):

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 _CATCH_UP_NS = 1_000_000_000
 
 
-class Playout:
+class PlayoutThread:
     """Owns the sound devices' thread and feeds the media clock.
 
     An open, paced microphone sets the pace: its blocking write is the clock. Without one (null, file, or
@@ -62,6 +62,8 @@ class Playout:
 
     def start(self) -> None:
         """Begin; returns at once."""
+        # Before the thread runs: the pacer may ask the clock first.
+        self._playout_clock.restart(0, self._idle_latency_ns + self._offset_ns)
         self._thread.start()
 
     def stop(self) -> None:
@@ -78,18 +80,19 @@ class Playout:
     def _run(self) -> None:
         prefer_this_thread()
         device: AudioSink | None = None
-        self._playout_clock.restart(0, self._idle_latency_ns + self._offset_ns)
+        life = -1
         while not self._stop.is_set():
             self._feed.drain()
             chunk = self._next()
             for tap in self._taps:
                 self._tap(tap, chunk)
             current = self._microphone.current()
-            if current is not device:
-                device = current
+            if current is not device or self._microphone.reopened != life:
+                device, life = current, self._microphone.reopened
                 # A lost device leaves the line as it is; a new one has a rhythm and a latency of its own.
                 if device is not None and device.paced:
-                    self._playout_clock.restart(self.written, device.latency_ns() + self._offset_ns)
+                    before = self.written - len(chunk.samples)
+                    self._playout_clock.restart(before, device.latency_ns() + self._offset_ns)
             if device is not None:
                 self._write(device, chunk)
             if device is not None and device.paced and self._microphone.state == "open":

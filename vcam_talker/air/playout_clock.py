@@ -29,7 +29,7 @@ class PlayoutClock:
     """Position of the audience on the media timeline, in nanoseconds. Thread-safe, never blocks.
 
     `mark` is called by the playout thread after every block; everybody else reads `now` and `time_of`.
-    Before the first mark the position is 0 and `time_of` counts from the present.
+    Until then the line begins with sample 0 at construction.
     """
 
     def __init__(self, clock: MonotonicClock, rate: int, latency_ns: int) -> None:
@@ -84,6 +84,7 @@ class PlayoutClock:
         """Lay the line anew: a device was opened or lost, so its rhythm and latency are new."""
         with self._lock:
             self._anchor(self._clock.now_ns(), written)
+            self._period_ns = self._nominal_ns
             self._latency_ns = float(latency_ns)
 
     def now(self) -> Pts:

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import logging
 import queue
-import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from multiprocessing import get_context
-from multiprocessing.connection import Connection, wait
-from multiprocessing.context import ForkServerContext, SpawnContext
-from multiprocessing.process import BaseProcess
+from multiprocessing.connection import wait
 from typing import Any
 
+from vcam_talker.air.engine_process import EngineMain, EngineProcess, engine_context
 from vcam_talker.air.feed import SpeechFeed
 from vcam_talker.core.clock import MonotonicClock
+from vcam_talker.core.events import Alive, EngineDown, EngineEvent, Ready, parse_event
 from vcam_talker.core.ring import Ring
 from vcam_talker.core.status import EngineState, EngineView
-from vcam_talker.core.types import NS_PER_S
 from vcam_talker.core.wire import decode, encode, ring_bytes
 
 log = logging.getLogger(__name__)
@@ -28,9 +25,9 @@ _FIRST_DELAY_S = 0.2
 # An engine that has lived this long starts over with the shortest delay.
 _STABLE_S = 30.0
 _OUTBOX = 64
-
-EngineMain = Callable[[Connection, str, str, str, str], None]
-Listener = Callable[[dict[str, Any]], None]
+_QUIT_GRACE_S = 1.0
+# How much later than the supervisor itself `check` steps in: the thread is stuck on a stopped engine then.
+_CHECK_SLACK_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,23 +40,12 @@ class Limits:
     ahead_ms: int
 
 
-@dataclass(slots=True)
-class _Engine:
-    """One incarnation of the child."""
-
-    process: BaseProcess
-    connection: Connection
-    started_ns: int
-    last_sign_ns: int
-    ready: bool = False
-
-
 class Supervisor:
     """Runs the engine in a child process from a thread of its own; `send` and `listener` connect to it.
 
-    `listener` gets every event of the engine, and `{"op": "down", "reason"}` when one is lost; it is called
-    on the supervisor's thread and must not block. A stopped, hung or dead engine can block nobody here:
-    messages to it are written by the supervisor's thread, a few hundred bytes at a time.
+    `listener` gets every event of the engine but heartbeats, and EngineDown when one is lost; it is called on
+    the supervisor's thread and must not block. A stopped engine can hold up this thread only (its pipe may be
+    full, or end in half a message), and `check`, called from another one, kills it then.
     """
 
     def __init__(
@@ -68,7 +54,7 @@ class Supervisor:
         feed: SpeechFeed,
         clock: MonotonicClock,
         limits: Limits,
-        listener: Listener,
+        listener: Callable[[EngineEvent], None],
         *,
         persona: str,
         voice_engine: str,
@@ -82,14 +68,14 @@ class Supervisor:
         self._persona = persona
         self._voice_engine = voice_engine
         self._log_level = log_level
-        self._context = _context(main.__module__)
+        self._context = engine_context(main)
         self._outbox: queue.Queue[dict[str, Any]] = queue.Queue(_OUTBOX)
         # One byte for every message in the outbox: the thread waits for it and for the engine at once.
         self._woken, self._wake = self._context.Pipe(duplex=False)
         self._stop = threading.Event()
-        self._replace = threading.Event()
+        self._condemned = ""
         self._thread = threading.Thread(target=self._run, name="supervisor")
-        self._engine: _Engine | None = None
+        self._engine: EngineProcess | None = None
         self._state: EngineState = "starting"
         self._restarts = 0
         self._last_error = ""
@@ -100,10 +86,13 @@ class Supervisor:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the engine and the thread; within about two seconds."""
+        """End the engine and the thread; within a few seconds."""
         self._stop.set()
         if self._thread.is_alive():
-            self._thread.join(timeout=10)
+            self._thread.join(timeout=2 * _QUIT_GRACE_S)
+            if (engine := self._engine) is not None:
+                engine.kill()
+            self._thread.join(timeout=5)
         self._state = "stopped"
 
     def send(self, command: dict[str, Any]) -> bool:
@@ -119,13 +108,19 @@ class Supervisor:
         return True
 
     def use_persona(self, name: str) -> None:
-        """Load `name` into this engine and into every later one."""
+        """Load `name` into this engine, as soon as it is ready, and into every later one."""
         self._persona = name
-        self.send({"op": "persona", "name": name})
+        self._tell_persona()
 
-    def replace(self) -> None:
-        """Kill the engine and start another: what it wrote can't be trusted. Any thread."""
-        self._replace.set()
+    def replace(self, reason: str) -> None:
+        """Kill the engine and start another. Any thread; returns at once."""
+        self._condemned = reason
+
+    def check(self) -> None:
+        """Kill an engine that the supervisor's own thread is stuck on. Call about once a second."""
+        engine = self._engine
+        if engine is not None and engine.silent_s > self._patience_s(engine) + _CHECK_SLACK_S:
+            engine.kill()
 
     def view(self) -> EngineView:
         """Return the engine's state for `status`."""
@@ -136,43 +131,50 @@ class Supervisor:
     def _run(self) -> None:
         delay_s = 0.0
         while not self._stop.wait(delay_s):
-            engine = self._spawn()
-            reason = self._watch(engine)
-            lived_s = (self._clock.now_ns() - engine.started_ns) / NS_PER_S
-            self._bury(engine)
+            lived_s, reason = self._one_life()
             if self._stop.is_set():
                 break
             self._restarts += 1
             self._last_error = reason
             self._state = "restarting"
             log.warning("the engine is gone (%s); picture and sound go on, another one starts", reason)
-            self._listener({"op": "down", "reason": reason})
+            self._listener(EngineDown(reason))
             if lived_s >= _STABLE_S:
                 delay_s = 0.0
             else:
                 delay_s = min(self._limits.backoff_max_s, max(_FIRST_DELAY_S, delay_s * 2))
 
-    def _spawn(self) -> _Engine:
-        self._replace.clear()
+    def _one_life(self) -> tuple[float, str]:
+        """Start an engine, serve it to its end; return how long it lived, s, and why not longer."""
+        try:
+            engine = self._spawn()
+        except Exception as e:
+            # No shared memory, no processes, no memory: whatever the system lacks now, it may have later.
+            log.exception("the engine can't be started")
+            self._feed.detach()
+            return 0.0, f"it can't be started: {e!r}"
+        self._engine = engine
+        reason = self._watch(engine)
+        lived_s = engine.lived_s
+        if self._stop.is_set() and engine.ready:
+            self._ask_to_quit(engine)
+        self._engine = None
+        engine.bury()
+        self._feed.detach()
+        return lived_s, reason
+
+    def _spawn(self) -> EngineProcess:
+        self._condemned = ""
         while self._woken.poll():
             self._woken.recv_bytes()
             self._outbox.get_nowait()
-        ours, theirs = self._context.Pipe()
         ring = Ring.create(ring_bytes(self._limits.ahead_ms))
-        process = self._context.Process(
-            target=self._main,
-            args=(theirs, ring.name, self._persona, self._voice_engine, self._log_level),
-            name="vcam_talker engine",
-            daemon=True,
-        )
         self._feed.attach(ring)
-        process.start()
-        theirs.close()
-        now_ns = self._clock.now_ns()
-        self._engine = _Engine(process, ours, now_ns, now_ns)
-        return self._engine
+        return EngineProcess(
+            self._context, self._main, ring, self._persona, self._voice_engine, self._log_level, self._clock
+        )
 
-    def _watch(self, engine: _Engine) -> str:
+    def _watch(self, engine: EngineProcess) -> str:
         """Serve one engine until it is lost or we stop; return why."""
         while True:
             try:
@@ -182,60 +184,41 @@ class Supervisor:
                 if self._woken in ready:
                     self._woken.recv_bytes()
                     engine.connection.send_bytes(encode(self._outbox.get_nowait()))
-            except (EOFError, OSError, ValueError) as e:
-                engine.process.join(timeout=1)
-                return _describe(engine.process.exitcode, e)
+            except (EOFError, OSError) as e:
+                return engine.describe_end(e)
+            except ValueError as e:
+                return str(e)
             if self._stop.is_set():
                 return "stopped"
-            if self._replace.is_set():
-                return "it wrote nonsense"
-            silent_s = (self._clock.now_ns() - engine.last_sign_ns) / NS_PER_S
-            limit_s = self._limits.heartbeat_timeout_s if engine.ready else self._limits.start_timeout_s
-            if silent_s > limit_s:
-                return f"no sign of life for {silent_s:.1f} s"
+            if self._condemned:
+                return self._condemned
+            if engine.silent_s > self._patience_s(engine):
+                return f"no sign of life for {engine.silent_s:.1f} s"
 
-    def _receive(self, engine: _Engine, data: bytes) -> None:
-        event = decode(data)
-        engine.last_sign_ns = self._clock.now_ns()
-        if event["op"] == "ready":
+    def _patience_s(self, engine: EngineProcess) -> float:
+        return self._limits.heartbeat_timeout_s if engine.ready else self._limits.start_timeout_s
+
+    def _receive(self, engine: EngineProcess, data: bytes) -> None:
+        event = parse_event(decode(data))
+        engine.sign()
+        if isinstance(event, Ready):
+            self._voices = event.voices
             engine.ready = True
             self._state = "ready"
-            self._voices = tuple(event.get("voices", ()))
-        if event["op"] != "alive":
+            self._tell_persona()
+        if not isinstance(event, Alive):
             self._listener(event)
 
-    def _bury(self, engine: _Engine) -> None:
-        """End the process, kindly if it is well, and free what it held."""
-        if self._stop.is_set() and engine.ready:
-            try:
-                engine.connection.send_bytes(encode({"op": "quit"}))
-                engine.process.join(timeout=1)
-            except OSError:
-                log.debug("the engine was gone already")
-        if engine.process.is_alive():
-            engine.process.kill()
-        engine.process.join(timeout=2)
-        engine.connection.close()
-        self._engine = None
-        self._feed.detach()
+    def _tell_persona(self) -> None:
+        """Send the wanted persona to an engine that was started with another one."""
+        engine, name = self._engine, self._persona
+        if engine is not None and engine.ready and engine.persona != name:
+            engine.persona = name
+            self.send({"op": "persona", "name": name})
 
-
-def _context(module: str) -> ForkServerContext | SpawnContext:
-    """Return how engines are started: forked from a small server of ours, where the system can.
-
-    Starting a program stops the starting process's interpreter until the new one runs (vfork), which on a
-    busy machine is several frame periods; the server takes that wait, and keeps the modules loaded.
-    """
-    if sys.platform == "win32":
-        return get_context("spawn")
-    context = get_context("forkserver")
-    context.set_forkserver_preload([module])
-    return context
-
-
-def _describe(exit_code: int | None, error: Exception) -> str:
-    if exit_code is None:
-        return f"its pipe broke: {error}"
-    if exit_code < 0:
-        return f"killed by signal {-exit_code}"
-    return f"exit code {exit_code}"
+    def _ask_to_quit(self, engine: EngineProcess) -> None:
+        try:
+            engine.connection.send_bytes(encode({"op": "quit"}))
+            engine.process.join(timeout=_QUIT_GRACE_S)
+        except OSError:
+            log.debug("the engine was gone already")

@@ -71,7 +71,9 @@ _SILENT = Quantum(NO_TURN, np.zeros(QUANTUM, np.float32), rest_mouth(), 0.0)
 
 
 class Timeline:
-    """Thread-safe queue of quanta. One thread pulls (playout); any thread may push or flush.
+    """Thread-safe queue of quanta of one turn at a time: the next one is pushed when this one has ended.
+
+    One thread pulls (playout); any thread may push, finish or flush.
 
     `listener` is called for every TimelineEvent, outside the lock, on the thread that caused it.
     """
@@ -98,6 +100,7 @@ class Timeline:
         if samples.shape != (count * QUANTUM,):
             raise ValueError(f"{samples.shape} samples do not fill {count} quanta")
         blocks = np.nan_to_num(samples, posinf=0.0, neginf=0.0).clip(-1.0, 1.0).reshape(count, QUANTUM)
+        mouth = np.nan_to_num(mouth).clip(-1.0, 1.0)
         energy = np.minimum(1.0, np.sqrt(np.mean(np.square(blocks), axis=1)) / _LOUD_RMS)
         quanta = [Quantum(turn, blocks[i], mouth[i], float(energy[i])) for i in range(count)]
         with self._lock:
@@ -137,8 +140,8 @@ class Timeline:
                     self._played = 0
                     events.append(TimelineEvent("started", quantum.turn, pts))
                 self._played += 1
-            elif self._fade is not None:
-                samples, self._fade = self._fade, None
+            if self._fade is not None:
+                samples, self._fade = np.clip(samples + self._fade, -1.0, 1.0), None
             self._gone.append(quantum)
             self._pulled += 1
             if self._complete and self._turn != NO_TURN and not self._waiting:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any
 
 from vcam_talker import registry
 from vcam_talker.air.feed import SpeechFeed
 from vcam_talker.air.pacer import Pacer, SentListener
 from vcam_talker.air.pacing import PacingMeter
 from vcam_talker.air.painter import FaceDirector, Painter
-from vcam_talker.air.playout import Playout
+from vcam_talker.air.playout import PlayoutThread
 from vcam_talker.air.playout_clock import PlayoutClock
 from vcam_talker.air.reopen import Keeper
 from vcam_talker.air.sinks.preview import PreviewHub
@@ -20,6 +19,7 @@ from vcam_talker.air.timeline import Timeline, TimelineEvent
 from vcam_talker.app.outputs import Outputs
 from vcam_talker.config import Config
 from vcam_talker.core.clock import MonotonicClock
+from vcam_talker.core.events import EngineEvent
 from vcam_talker.core.stages import Scene
 from vcam_talker.core.status import SinkView
 from vcam_talker.core.types import NS_PER_S, SAMPLE_RATE
@@ -49,7 +49,7 @@ class Air:
         outputs: Outputs,
         clock: MonotonicClock,
         on_timeline: Callable[[TimelineEvent], None],
-        on_engine: Callable[[dict[str, Any]], None],
+        on_engine: Callable[[EngineEvent], None],
         on_sent: SentListener | None,
     ) -> None:
         self._config = config
@@ -61,6 +61,7 @@ class Air:
         self.painter = Painter(self.timeline, scene, self.mood, air.fps)
         self.meter = PacingMeter(air.fps)
         self.preview = PreviewHub(config.preview)
+        self.preview.open(air.width, air.height, air.fps)
         self.outputs = outputs
         self.camera = Keeper(
             outputs.camera.sink,
@@ -72,7 +73,7 @@ class Air:
             lambda sink: sink.open(SAMPLE_RATE),
             reopen=outputs.microphone.kind != "file",
         )
-        self.playout = Playout(
+        self.playout = PlayoutThread(
             self.timeline,
             self.feed,
             self.clock,
@@ -118,8 +119,8 @@ class Air:
         self.feed.detach()
         self.preview.close()
 
-    def _replace_engine(self) -> None:
-        self.supervisor.replace()
+    def _replace_engine(self, reason: str) -> None:
+        self.supervisor.replace(reason)
 
     def sink_views(self) -> tuple[SinkView, ...]:
         """Return the devices for `status`."""
@@ -148,5 +149,5 @@ class Air:
         )
 
     def media_clock_s(self) -> float:
-        """Return the position of the audience."""
-        return round(self.clock.now() / NS_PER_S, 3)
+        """Return how much sound has left: stands still when the playout thread does."""
+        return round(self.timeline.position / NS_PER_S, 3)

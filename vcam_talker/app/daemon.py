@@ -17,6 +17,7 @@ from vcam_talker.air.priority import prefer_this_process
 from vcam_talker.app.air import Air, make_scene
 from vcam_talker.app.frame_log import FrameLog
 from vcam_talker.app.lock import DaemonLock
+from vcam_talker.app.logs import queued_logging
 from vcam_talker.app.outputs import make_outputs
 from vcam_talker.app.station import LiveStation
 from vcam_talker.config import Config
@@ -32,6 +33,7 @@ log = logging.getLogger(__name__)
 # request handler.
 _SWITCH_INTERVAL_S = 0.0005
 _MICROPHONE_PATIENCE_S = 3.0
+_VITAL = {"playout", "pacer", "painter", "supervisor"}
 
 
 def run_daemon(
@@ -45,7 +47,7 @@ def run_daemon(
 
     Raises ConfigError, PersonaError, DeviceError, AlreadyRunningError; then nothing is left behind.
     """
-    with DaemonLock():
+    with DaemonLock(), queued_logging(config.log_level):
         asyncio.run(_Daemon(config, for_s, frame_log, announce).run())
 
 
@@ -127,9 +129,11 @@ class _Daemon:
             await server.stop()
 
     def _on_thread_died(self, loop: asyncio.AbstractEventLoop, failure: threading.ExceptHookArgs) -> None:
-        """End the daemon: a restart by the service manager beats being on air without a pacer."""
+        """Tell; end the daemon if it can't be on air without that thread: a restart is better then."""
         name = failure.thread.name if failure.thread else "?"
         log.critical("the thread '%s' died", name, exc_info=failure.exc_value)
+        if name not in _VITAL:
+            return
         self._died = name
         loop.call_soon_threadsafe(self._stop.set)
 

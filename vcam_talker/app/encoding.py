@@ -7,7 +7,6 @@ import threading
 from types import TracebackType
 
 from vcam_talker.air.sinks.file import Mp4Sink
-from vcam_talker.core.errors import DeviceError
 from vcam_talker.core.types import AudioChunk, VideoFrame
 
 # A handful of frames evens out key frames; more would only cost memory.
@@ -17,13 +16,14 @@ _AHEAD = 12
 class Encoding:
     """Writes frames and sound into an offline Mp4Sink in order; `put` blocks while too much waits.
 
-    A context manager: leaving it waits for everything. `put` and leaving raise the sink's DeviceError.
+    A context manager: leaving it waits for everything. `put` and leaving raise what
+    the sink raised, DeviceError above all.
     """
 
     def __init__(self, sink: Mp4Sink) -> None:
         self._sink = sink
         self._waiting: queue.Queue[VideoFrame | AudioChunk | None] = queue.Queue(_AHEAD)
-        self._error: DeviceError | None = None
+        self._error: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="encoder", daemon=True)
 
     def __enter__(self) -> Encoding:
@@ -53,5 +53,5 @@ class Encoding:
                     self._sink.write(item)
                 else:
                     self._sink.audio.write(item)
-            except DeviceError as e:
+            except Exception as e:  # noqa: BLE001 - handed to the one who draws, who raises it
                 self._error = e

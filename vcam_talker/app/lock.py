@@ -31,8 +31,7 @@ class DaemonLock:
         try:
             _lock(self._file)
         except OSError:
-            self._file.seek(0)
-            pid = self._file.read().strip() or "unknown"
+            pid = _holder(self._file)
             self._file.close()
             raise AlreadyRunningError(
                 "vcam-talker",
@@ -49,6 +48,14 @@ class DaemonLock:
     ) -> None:
         if self._file is not None:
             self._file.close()
+
+
+def _holder(file: IO[str]) -> str:
+    try:
+        file.seek(0)
+        return file.read().strip() or "unknown"
+    except OSError:  # Windows lets nobody read a locked byte
+        return "unknown"
 
 
 if sys.platform == "win32":

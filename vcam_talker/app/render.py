@@ -19,9 +19,9 @@ from vcam_talker.app.air import make_scene
 from vcam_talker.app.encoding import Encoding
 from vcam_talker.config import Config, override
 from vcam_talker.core.clock import frame_pts
-from vcam_talker.core.errors import BadInputError, DeviceError, VcamTalkerError
+from vcam_talker.core.errors import BadInputError, DeviceError
 from vcam_talker.core.stages import FaceDriver
-from vcam_talker.core.text import clean_text, parse_emotion_tags
+from vcam_talker.core.text import clean_text, detect_language, parse_emotion_tags
 from vcam_talker.core.types import (
     MOUTH_RATE_HZ,
     NS_PER_S,
@@ -90,7 +90,9 @@ def render_file(
     config = override(Config(), {"air.width": size[0], "air.height": size[1], "air.fps": fps})
     # Read the sound before the file is begun: bad input must leave nothing behind.
     speeches = _from_audio(audio) if audio is not None else _from_text(persona, text or "", emotion)
-    first = next(speeches)
+    first = next(speeches, None)
+    if first is None:
+        raise BadInputError("the text", "has nothing to say", "Add words beside the emotion tag")
     driver = "phonemes" if audio is None else "audio"
     # Under another name until it is complete: a file of this name that was there before stays until then.
     partial = out.with_name(f".{out.stem}.partial.mp4")
@@ -164,11 +166,12 @@ class _Renderer:
             self._push(first, driver)
             for speech in rest:
                 self._push(speech, driver)
-        except (VcamTalkerError, ValueError, OSError) as e:  # handed to the renderer, which raises it
+        except Exception as e:  # noqa: BLE001 - handed to the renderer, which raises it
             self._error = e
-        with self._made:
-            self._complete = True
-            self._made.notify_all()
+        finally:
+            with self._made:
+                self._complete = True
+                self._made.notify_all()
 
     def _push(self, speech: Speech, driver: FaceDriver) -> None:
         samples, mouth = to_quanta(speech.samples, driver.drive(speech).values)
@@ -211,7 +214,8 @@ def _from_text(persona: Persona, text: str, emotion: Emotion | None) -> Iterator
             tagged, spoken = parse_emotion_tags(piece)
             mood = tagged or mood
             if spoken.strip():
-                yield from voice.speak(Sentence(_TURN, index, spoken, mood), lambda: False)
+                language = detect_language(spoken, persona.language)
+                yield from voice.speak(Sentence(_TURN, index, spoken, mood, language), lambda: False)
     finally:
         for synthesizer in synthesizers.values():
             synthesizer.close()

@@ -18,6 +18,8 @@ from vcam_talker.app.air import Air, make_scene
 from vcam_talker.app.usage import UsageMeter, rss_mb
 from vcam_talker.config import Config
 from vcam_talker.core.clock import MonotonicClock
+from vcam_talker.core.errors import QueueFullError
+from vcam_talker.core.events import Alive, EngineDown, EngineEvent, PersonaFailed, Ready
 from vcam_talker.core.stages import PreviewSource
 from vcam_talker.core.status import DaemonStatus, DeviceReport, PersonaSummary, TurnReceipt, TurnView
 from vcam_talker.core.text import clean_name, clean_text, parse_emotion_tags
@@ -60,7 +62,7 @@ class LiveStation:
         else:
             self._post(lambda: self._take_timeline(event, at_ns))
 
-    def on_engine(self, event: dict[str, Any]) -> None:
+    def on_engine(self, event: EngineEvent) -> None:
         """Take an engine event on the supervisor's thread."""
         self._post(lambda: self._take_engine(event))
 
@@ -74,6 +76,10 @@ class LiveStation:
         """Silence a turn in the engine and on the timeline."""
         self._on_air.supervisor.send({"op": "cancel", "turn": turn})
         self._on_air.timeline.flush(turn)
+
+    def replace_engine(self, reason: str) -> None:
+        """Have the engine killed and started anew."""
+        self._on_air.supervisor.replace(reason)
 
     def show(self, emotion: Emotion | None, activity: Activity) -> None:
         """Set the face's mood and activity."""
@@ -115,10 +121,11 @@ class LiveStation:
         async with self._persona_lock:
             persona = await asyncio.to_thread(load_persona, name)
             scene = await asyncio.to_thread(make_scene, persona, self._config)
-            self._director.interrupt(clear_queue=False)
+            # The engine learns of the persona before the next turn is handed to it.
             self._on_air.painter.swap(scene)
-            self._on_air.supervisor.use_persona(str(persona.root))
             self._persona = persona
+            self._on_air.supervisor.use_persona(str(persona.root))
+            self._director.interrupt(clear_queue=False)
             self._on_air.mood.emotion = persona.emotions.default
             self._emit({"event": "persona", **asdict(persona.summary())})
             return persona.summary()
@@ -167,12 +174,19 @@ class LiveStation:
         while True:
             await asyncio.sleep(_TICK_S)
             count += 1
-            timeline = self._on_air.timeline
-            if timeline.on_air:
-                self._director.follow(timeline.played_s)
-            if count % _CHECK_EVERY == 0:
-                self._director.check()
-                self._director.advance()
+            try:
+                self._tick(whole=count % _CHECK_EVERY == 0)
+            except Exception:  # whatever goes wrong with one turn, the next ones need this task
+                log.exception("a tick failed")
+
+    def _tick(self, *, whole: bool) -> None:
+        timeline = self._on_air.timeline
+        if timeline.on_air:
+            self._director.follow(timeline.played_s)
+        if whole:
+            self._on_air.supervisor.check()
+            self._director.check()
+            self._director.advance()
 
     @property
     def _on_air(self) -> Air:
@@ -191,26 +205,33 @@ class LiveStation:
         elif event.playout is not None:
             self._director.on_ended(event.playout)
 
-    def _take_engine(self, event: dict[str, Any]) -> None:
-        match event["op"]:
-            case "ready":
-                self._voice_warnings = tuple(event.get("warnings", ()))
+    def _take_engine(self, event: EngineEvent) -> None:
+        match event:
+            case Ready():
+                self._voice_warnings = event.warnings
                 self._greet()
                 self._director.advance()
-            case "persona_failed":
-                log.error("%s", event["error"])
-                self._voice_warnings = (str(event["error"]),)
+                self._emit({"event": "engine", "state": "ready", "reason": ""})
+            case PersonaFailed():
+                log.error("%s", event.error)
+                self._voice_warnings = (event.error,)
+            case EngineDown():
+                self._emit({"event": "engine", "state": "down", "reason": event.reason})
+                self._director.on_engine(event)
+            case Alive():
+                pass
             case _:
                 self._director.on_engine(event)
-        if event["op"] in {"ready", "down", "persona_failed"}:
-            self._emit({"event": "engine", "op": event["op"], "reason": event.get("reason", "")})
 
     def _greet(self) -> None:
         if self._greeted or not self._persona.greeting:
             return
         self._greeted = True
         emotion, text = parse_emotion_tags(random.choice(self._persona.greeting))
-        self._director.submit("greeting", text, source="start", emotion=emotion)
+        try:
+            self._director.submit("greeting", text, source="start", emotion=emotion)
+        except QueueFullError:
+            log.info("no greeting: viewers have filled the queue already")
 
     def _on_turn(self, event: str, view: TurnView) -> None:
         self._emit({"event": event, **asdict(view)})

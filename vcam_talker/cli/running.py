@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +63,4 @@ def run(
     if size is not None:
         changes["air.width"], changes["air.height"] = parse_size(size)
     config = override(load_config(config_path), {k: v for k, v in changes.items() if v is not None})
-    logging.basicConfig(
-        level=config.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
     run_daemon(config, for_s=for_s, frame_log=frame_log, announce=click.echo)

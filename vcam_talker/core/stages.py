@@ -80,7 +80,7 @@ class FaceDriver(Protocol):
 
 
 class Scene(Protocol):
-    """Draws the presenter. Lives in air, on the pacer's thread; must never block on a device or a socket."""
+    """Draws the presenter. Lives in air, on the painter's thread; never blocks on a device or a socket."""
 
     @property
     def size(self) -> tuple[int, int]:

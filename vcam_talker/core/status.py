@@ -67,7 +67,7 @@ class PacingView:
     repeated: int
     """Ticks on which the picture of the tick before left again because the new one was not ready."""
     skipped: int
-    """Ticks dropped after a stall (suspend, stopped process), since start."""
+    """Frames by which the count jumped, either way, when the clock was laid anew, since start."""
     deviation_p50_ms: float
     deviation_p99_ms: float
     longest_gap_ms: float

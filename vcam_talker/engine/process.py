@@ -1,7 +1,7 @@
 """The engine's main loop: commands from air in, speech into the ring, events back.
 
 Commands: `persona {name}`, `turn {turn, kind, text, user, emotion}`, `cancel {turn}`, `quit`.
-Events: `ready`, `alive`, `persona`, `answer {turn, text}`, `sentence`, `words`, `made {turn}`, `failed`.
+Events: see core/events.py.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 HEARTBEAT_S = 0.25
 # The kernel's out-of-memory killer takes the process with the higher score; air must survive.
 _OOM_SCORE = "800"
+_NO_PERSONA, _BROKEN = 3, 1
 # Models compute in bursts; air's threads go first.
 _NICE = 5
 
@@ -41,11 +42,13 @@ def engine_main(
     connection: Connection, ring_name: str, persona: str, voice_engine: str, log_level: str
 ) -> None:
     """Run the engine until air closes the pipe or says `quit`. Entry point of the child process."""
-    # Ctrl+C in a terminal reaches the whole group; air decides when the engine ends.
+    # Ctrl+C and a service manager reach the whole group; air decides when the engine ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s engine: %(message)s")
-    if hasattr(os, "setpriority"):
-        os.setpriority(os.PRIO_PROCESS, 0, _NICE)
+    if sys.platform != "win32":
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, 0, max(_NICE, os.getpriority(os.PRIO_PROCESS, 0)))
     if sys.platform == "linux":
         with contextlib.suppress(OSError):
             Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE, encoding="ascii")
@@ -69,19 +72,25 @@ class _Engine:
         self._worker: TurnWorker | None = None
         self._task: asyncio.Task[None] | None = None
         self._live = NO_TURN
+        self._dead_up_to = NO_TURN
+        self._commands: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
+        self._broken = False
 
     async def run(self, persona: str) -> None:
-        """Serve until the pipe closes."""
-        commands: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
+        """Serve until the pipe closes. Raises SystemExit when it can't serve: air starts another engine."""
+        commands = self._commands
         loop = asyncio.get_running_loop()
         threading.Thread(target=self._receive, args=(loop, commands.put_nowait), daemon=True).start()
         heartbeat = asyncio.create_task(self._heartbeat())
         try:
-            self._load(persona)
+            if not await self._load(persona):
+                raise SystemExit(_NO_PERSONA)
             while (command := await commands.get()) is not None:
                 if command["op"] == "quit":
                     break
                 await self._obey(command)
+            if self._broken:
+                raise SystemExit(_BROKEN)
         finally:
             heartbeat.cancel()
             await self._stop_turn()
@@ -98,7 +107,8 @@ class _Engine:
                         # Takes effect at once, even while the loop is busy.
                         self._cancel(TurnId(command["turn"]))
                     loop.call_soon_threadsafe(put, command)
-            except (EOFError, OSError):
+            except (EOFError, OSError, ValueError, KeyError, TypeError):
+                # Air is gone, or says what it can't have meant: better no engine than a deaf one.
                 loop.call_soon_threadsafe(put, None)
 
     async def _heartbeat(self) -> None:
@@ -114,25 +124,27 @@ class _Engine:
         except (BrokenPipeError, OSError):
             os._exit(0)
 
-    def _load(self, name: str) -> None:
+    async def _load(self, name: str) -> bool:
+        """Load a persona beside the loop, so that heartbeats go on; return whether it could be."""
         try:
-            persona = load_persona(name)
-            self._worker = self._make_worker(persona)
+            persona = await asyncio.to_thread(load_persona, name)
+            self._worker = await asyncio.to_thread(self._make_worker, persona)
         except VcamTalkerError as e:
-            self._send({"op": "persona_failed", "name": name, "error": str(e)})
-            return
+            self._send({"op": "persona_failed", "error": str(e)})
+            return False
         voice = self._worker.voice
-        voice.warm_up()
         names = [f"{v.engine}:{v.name}" for s in self._synthesizers.values() for v in s.voices()]
         self._send(
             {"op": "ready", "persona": persona.name, "voices": names[:200], "warnings": list(voice.warnings)}
         )
+        return True
 
     def _make_worker(self, persona: Persona) -> TurnWorker:
         for name in registry.ENGINES["synthesizer"]:
             if name not in self._synthesizers:
                 self._synthesizers[name] = registry.find("synthesizer", name)()
         voice = Voice(self._synthesizers, persona, self._voice_engine)
+        voice.warm_up()
         responder = registry.find("responder", "script")(persona)
         return TurnWorker(persona, responder, voice, Speaker(self._ring, voice, self._driver), self._send)
 
@@ -140,13 +152,13 @@ class _Engine:
         match command["op"]:
             case "persona":
                 await self._stop_turn()
-                self._load(command["name"])
+                await self._load(command["name"])
             case "turn":
                 await self._stop_turn()
                 self._start(TurnRequest.from_message(command))
             case "cancel":
                 # The receiving thread has marked the turn dead; what waits for a token must be woken.
-                if self._worker is not None and self._live == NO_TURN:
+                if self._worker is not None and self._live <= self._dead_up_to:
                     self._worker.abort()
             case other:
                 log.warning("unknown command %r", other)
@@ -157,17 +169,30 @@ class _Engine:
             return
         worker = self._worker
         self._live = request.turn
-        self._task = asyncio.create_task(worker.run(request, lambda: self._live != request.turn))
+
+        def cancelled() -> bool:
+            return self._live != request.turn or request.turn <= self._dead_up_to
+
+        self._task = asyncio.create_task(worker.run(request, cancelled))
+        self._task.add_done_callback(lambda task: self._on_done(task, request.turn))
+
+    def _on_done(self, task: asyncio.Task[None], turn: TurnId) -> None:
+        """End the engine after a fault of its own: the next one is whole."""
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        log.error("turn %d failed", turn, exc_info=error)
+        self._send({"op": "failed", "turn": turn, "error": f"internal fault: {error!r}"})
+        self._broken = True
+        self._commands.put_nowait(None)
 
     def _cancel(self, turn: TurnId) -> None:
-        if self._live <= turn:
-            self._live = NO_TURN
+        # The command that starts this very turn may still wait for the loop.
+        self._dead_up_to = TurnId(max(self._dead_up_to, turn))
 
     async def _stop_turn(self) -> None:
         self._live = NO_TURN
         if self._task is not None:
             if self._worker is not None:
                 self._worker.abort()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await asyncio.wait([self._task])
             self._task = None

@@ -67,6 +67,8 @@ class TurnWorker:
 
     async def run(self, request: TurnRequest, cancelled: Cancelled) -> None:
         """Make the whole turn. Ends early, quietly, once `cancelled()` is true."""
+        if cancelled():
+            return
         sentences: queue.Queue[Sentence | None] = queue.Queue(_SENTENCES_AHEAD)
         voice = asyncio.create_task(asyncio.to_thread(self._speak_all, request, sentences, cancelled))
         self._thinking = asyncio.create_task(

@@ -12,6 +12,14 @@ from typing import Any, Protocol
 
 from vcam_talker.core.clock import MonotonicClock
 from vcam_talker.core.errors import QueueFullError
+from vcam_talker.core.events import (
+    Answered,
+    EngineDown,
+    SentenceBegan,
+    TurnEvent,
+    TurnFailed,
+    WordsPlaced,
+)
 from vcam_talker.core.status import TurnReceipt, TurnState, TurnView
 from vcam_talker.core.types import NS_PER_S, Activity, Emotion, Playout, Pts, TurnId
 from vcam_talker.show.turns import SpokenSentence, Turn, TurnKind
@@ -21,8 +29,10 @@ log = logging.getLogger(__name__)
 _RECENT = 20
 # A turn is tried this often when the engine dies before anything of it was heard.
 _ATTEMPTS = 2
-# No first sample this long after the turn began: it is given up, the next one gets the floor.
+# No first sample this long after the turn began, or no further one while more was to come: the turn is given
+# up, the engine replaced, and the next turn gets the floor.
 _THINK_TIMEOUT_S = 20.0
+_STALL_TIMEOUT_S = 15.0
 
 
 class Stage(Protocol):
@@ -34,6 +44,10 @@ class Stage(Protocol):
 
     def cut(self, turn: TurnId) -> None:
         """Silence `turn` and all before it, at once, in the engine and on the timeline."""
+        ...
+
+    def replace_engine(self, reason: str) -> None:
+        """Have the engine killed and started anew."""
         ...
 
     def show(self, emotion: Emotion | None, activity: Activity) -> None:
@@ -97,10 +111,7 @@ class Director:
                 ended += 1
         if self._floor is not None:
             turn = self._floor
-            self._stage.cut(turn.take)
-            # The timeline tells what was heard when the turn had sound; without, it ends here.
-            if self._floor is turn:
-                self._end(turn, "interrupted")
+            self._cut(turn, "interrupted")
             ended += 1
         return ended
 
@@ -126,48 +137,46 @@ class Director:
         turn.take = take
         turn.attempts += 1
         turn.state = "thinking"
-        turn.started_ns = self._clock.now_ns()
+        turn.started_ns = turn.moved_ns = self._clock.now_ns()
         self._stage.show(turn.emotion, Activity.THINKING)
         self._emit("turn_started", turn.view())
 
     def check(self) -> None:
-        """Give up a turn that has made no sound for too long. Call about once a second."""
+        """Give up a turn that makes no sound, or no more of it. Call about once a second."""
         turn = self._floor
-        if turn is None or turn.state != "thinking" or turn.started_ns is None:
+        if turn is None:
             return
-        if self._clock.now_ns() - turn.started_ns > _THINK_TIMEOUT_S * NS_PER_S:
-            turn.error = f"no sound within {_THINK_TIMEOUT_S:.0f} s"
-            self._stage.cut(turn.take)
-            if self._floor is turn:
-                self._end(turn, "failed")
+        limit_s = _STALL_TIMEOUT_S if turn.state == "speaking" else _THINK_TIMEOUT_S
+        if self._clock.now_ns() - turn.moved_ns > limit_s * NS_PER_S:
+            turn.error = f"no sound within {limit_s:.0f} s"
+            log.warning("turn %d: %s", turn.id, turn.error)
+            self._stage.replace_engine(turn.error)
+            self._cut(turn, "failed")
 
-    def on_engine(self, event: dict[str, Any]) -> None:
+    def on_engine(self, event: TurnEvent | EngineDown) -> None:
         """Take an engine's event about a turn."""
-        if event["op"] == "down":
-            self._on_down(str(event["reason"]))
+        if isinstance(event, EngineDown):
+            self._on_down(event.reason)
             return
         turn = self._floor
-        if turn is None or event.get("turn") != turn.take:
+        if turn is None or event.turn != turn.take:
             return
-        match event["op"]:
-            case "answer":
-                turn.answer = event["text"]
-            case "sentence":
-                emotion = Emotion(event["emotion"])
-                turn.sentences.append(SpokenSentence(event["text"], event["start_s"], emotion))
+        match event:
+            case Answered():
+                turn.answer = event.text
+            case SentenceBegan():
+                turn.sentences.append(SpokenSentence(event.text, event.start_s, event.emotion))
                 if len(turn.sentences) == 1:
-                    self._stage.show(emotion, Activity.THINKING)
+                    self._stage.show(event.emotion, Activity.THINKING)
                 self._emit("sentence", turn.view())
-            case "words":
+            case WordsPlaced():
                 if turn.sentences:
-                    turn.sentences[-1].words.extend((w, s, e) for w, s, e in event["words"])
-            case "failed":
-                turn.error = event["error"]
+                    turn.sentences[-1].words.extend(event.words)
+            case TurnFailed():
+                turn.error = event.error
                 log.warning("turn %d: %s", turn.id, turn.error)
                 if not turn.sentences and turn.first_audio_ns is None:
-                    self._stage.cut(turn.take)
-                    if self._floor is turn:
-                        self._end(turn, "failed")
+                    self._cut(turn, "failed")
 
     def on_started(self, take: TurnId, pts: Pts, at_ns: int) -> None:
         """Take that a turn's first sample, of PTS `pts`, left the timeline at monotonic `at_ns`."""
@@ -175,7 +184,7 @@ class Director:
         if turn is None or turn.take != take:
             return
         turn.state = "speaking"
-        turn.first_audio_ns = at_ns
+        turn.first_audio_ns = turn.moved_ns = at_ns
         turn.on_air_ns = self._stage.reader_ns(pts)
         self._emit("turn_speaking", turn.view())
 
@@ -189,7 +198,9 @@ class Director:
             turn.heard_text = turn.heard_until(playout.played_s)
             self._end(turn, "failed" if turn.error else "interrupted")
         else:
-            turn.heard_text = " ".join(s.text for s in turn.sentences)
+            # After a failure some sentences had no sound.
+            everything = " ".join(s.text for s in turn.sentences)
+            turn.heard_text = turn.heard_until(playout.played_s) if turn.error else everything
             self._end(turn, "failed" if turn.error else "done")
 
     def follow(self, played_s: float) -> None:
@@ -197,6 +208,9 @@ class Director:
         turn = self._floor
         if turn is None or turn.state != "speaking":
             return
+        if played_s != turn.played_s:
+            turn.played_s = played_s
+            turn.moved_ns = self._clock.now_ns()
         turn.heard_text = turn.heard_until(played_s)
         current = [s for s in turn.sentences if s.start_s <= played_s]
         if current:
@@ -219,17 +233,23 @@ class Director:
         if turn is None:
             return
         if turn.first_audio_ns is None and turn.attempts < _ATTEMPTS:
-            # Nobody has heard anything of it: it keeps its place and is made again by the next engine.
-            self._stage.cut(turn.take)
+            # Nobody has heard anything of it: it keeps its place and is made again by the next engine. It
+            # leaves the floor first, for cutting it tells that a turn on the floor has ended.
             self._floor = None
-            turn.state = "queued"
-            turn.sentences.clear()
+            self._stage.cut(turn.take)
+            turn.rewind()
             self._waiting.appendleft(turn)
+            self._stage.show(None, Activity.IDLE)
+            self._emit("turn_queued", turn.view())
             return
         turn.error = f"the engine broke off: {reason}"
+        self._cut(turn, "failed")
+
+    def _cut(self, turn: Turn, state: TurnState) -> None:
+        """Silence the turn on the floor. If it had sound the timeline tells how much; else it ends here."""
         self._stage.cut(turn.take)
         if self._floor is turn:
-            self._end(turn, "failed")
+            self._end(turn, state)
 
     def _end(self, turn: Turn, state: TurnState) -> None:
         turn.state = state

@@ -41,10 +41,19 @@ class Turn:
     attempts: int = 0
     sentences: list[SpokenSentence] = field(default_factory=list)
     started_ns: int | None = None
+    moved_ns: int = 0
+    """When it last got anywhere: began, first sound, more sound."""
     first_audio_ns: int | None = None
     on_air_ns: int | None = None
     played_s: float | None = None
     heard_text: str = ""
+
+    def rewind(self) -> None:
+        """Forget the attempt that came to nothing."""
+        self.state = "queued"
+        self.answer = self.error = self.heard_text = ""
+        self.sentences.clear()
+        self.started_ns = self.played_s = None
 
     def view(self) -> TurnView:
         """Return what `status` and the page show."""

@@ -1,0 +1,101 @@
+"""One life of the engine: the child process, its pipe, its ring, and the signs of life it gave."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from multiprocessing import forkserver, get_context
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext, SpawnContext
+
+from vcam_talker.core.clock import MonotonicClock
+from vcam_talker.core.ring import Ring
+from vcam_talker.core.types import NS_PER_S
+
+EngineMain = Callable[[Connection, str, str, str, str], None]
+Context = ForkServerContext | SpawnContext
+
+_KILL_WAIT_S = 2.0
+
+
+def engine_context(main: EngineMain) -> Context:
+    """Return how engines are started: forked from a small server of ours, where the system can.
+
+    Starting a program stops the starting process's interpreter until the new one runs (vfork), which on a
+    busy machine is several frame periods; the server takes that wait, and keeps the modules loaded. It
+    starts here, before devices are opened, so that nothing they put into the environment reaches it.
+    """
+    if sys.platform == "win32":
+        return get_context("spawn")
+    context = get_context("forkserver")
+    context.set_forkserver_preload([main.__module__])
+    forkserver.ensure_running()
+    return context
+
+
+class EngineProcess:
+    """A running child. `receive` and `send` belong to the supervisor's thread; `kill` to any thread."""
+
+    def __init__(
+        self,
+        context: Context,
+        main: EngineMain,
+        ring: Ring,
+        persona: str,
+        voice_engine: str,
+        log_level: str,
+        clock: MonotonicClock,
+    ) -> None:
+        """Start it. Raises OSError or EOFError when the system can't."""
+        self.persona = persona
+        self.ready = False
+        self._clock = clock
+        self.connection, theirs = context.Pipe()
+        self.process = context.Process(
+            target=main,
+            args=(theirs, ring.name, persona, voice_engine, log_level),
+            name="vcam_talker engine",
+            daemon=True,
+        )
+        try:
+            self.process.start()
+        except (OSError, EOFError):
+            self.connection.close()
+            raise
+        finally:
+            theirs.close()
+        self._started_ns = self._sign_ns = clock.now_ns()
+
+    @property
+    def lived_s(self) -> float:
+        """How long ago it was started."""
+        return (self._clock.now_ns() - self._started_ns) / NS_PER_S
+
+    @property
+    def silent_s(self) -> float:
+        """How long it has given no sign of life; until it is ready, how long it has been starting."""
+        since_ns = self._sign_ns if self.ready else self._started_ns
+        return (self._clock.now_ns() - since_ns) / NS_PER_S
+
+    def sign(self) -> None:
+        """Note a sign of life."""
+        self._sign_ns = self._clock.now_ns()
+
+    def kill(self) -> None:
+        """End it at once; a `receive` or `send` that is stuck on it returns with an error."""
+        if self.process.is_alive():
+            self.process.kill()
+
+    def bury(self) -> None:
+        """Kill it and free what it held."""
+        self.kill()
+        self.process.join(timeout=_KILL_WAIT_S)
+        self.connection.close()
+
+    def describe_end(self, error: Exception) -> str:
+        """Return why the pipe broke, in words."""
+        self.process.join(timeout=1)
+        code = self.process.exitcode
+        if code is None:
+            return f"its pipe broke: {error}"
+        return f"killed by signal {-code}" if code < 0 else f"exit code {code}"

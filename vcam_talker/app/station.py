@@ -154,6 +154,8 @@ class LiveStation:
             media_clock_s=air.media_clock_s(),
             cpu_percent=self._usage.cpu_percent(),
             rss_mb=rss_mb(),
+            clock_rate_ppm=round(air.clock.rate_error_ppm, 1),
+            clock_reanchored=air.clock.reanchored,
             warnings=self._warnings(),
         )
 

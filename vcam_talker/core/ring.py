@@ -51,11 +51,6 @@ class Ring:
         """Pass this to `attach`."""
         return self._memory.name
 
-    @property
-    def used_bytes(self) -> int:
-        """Bytes that wait to be read."""
-        return self._load(_WRITTEN_AT) - self._load(_READ_AT)
-
     def try_write(self, payload: bytes) -> bool:
         """Append a record; False when it doesn't fit now. Raises ValueError when it never will."""
         size = _RECORD.size + len(payload)

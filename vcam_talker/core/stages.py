@@ -108,6 +108,11 @@ class VideoSink(Protocol):
         """What a user would call it (`/dev/video10`, `show.mp4`)."""
         ...
 
+    @property
+    def dropped(self) -> int:
+        """Frames that were written and never got there, since construction."""
+        ...
+
     def open(self, width: int, height: int, fps: int) -> None:
         """Acquire the device. Raises DeviceError."""
         ...

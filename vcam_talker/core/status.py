@@ -118,6 +118,10 @@ class DaemonStatus:
     cpu_percent: float
     """Of one core, over the last second or more."""
     rss_mb: float
+    clock_rate_ppm: float = 0.0
+    """How much slower than nominal the microphone's clock runs, which everything follows."""
+    clock_reanchored: int = 0
+    """How often the clock was laid anew after a stall."""
     warnings: tuple[str, ...] = ()
     """What is degraded now, in words, with the remedy."""
 

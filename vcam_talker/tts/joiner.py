@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Final
 
 import numpy as np
 
-from vcam_talker.core.types import MOUTH_RATE_HZ, SAMPLE_RATE, Phone, Speech, Word
+from vcam_talker.core.types import SAMPLE_RATE, Phone, Speech, Word
+from vcam_talker.core.wire import QUANTUM
 from vcam_talker.dsp.resample import Resampler
-
-_QUANTUM: Final = SAMPLE_RATE // MOUTH_RATE_HZ
 
 
 class Joiner:
@@ -36,12 +34,12 @@ class Joiner:
         self._phones += [Phone(p.symbol, p.start_s + at_s, p.end_s + at_s) for p in part.phones]
         self._words += [Word(w.text, w.start_s + at_s, w.end_s + at_s) for w in part.words]
         sound = np.concatenate([self._carry, self._resampler.feed(part.samples, last=part.last)])
-        count = -(-sound.size // _QUANTUM) if part.last else sound.size // _QUANTUM
-        size = count * _QUANTUM
+        count = -(-sound.size // QUANTUM) if part.last else sound.size // QUANTUM
+        size = count * QUANTUM
         if size == 0 and not part.last:
             self._carry = sound
             return None
-        samples = np.zeros(max(size, _QUANTUM), np.float32)
+        samples = np.zeros(max(size, QUANTUM), np.float32)
         samples[: min(size, sound.size)] = sound[:size]
         self._carry = sound[size:]
         return self._cut(part, samples)

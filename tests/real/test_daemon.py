@@ -14,13 +14,14 @@ import numpy as np
 import pytest
 
 from tests.support.pulse import SoundServer, pulse_server
+from tests.support.stall import StallMeter
 from vcam_talker.bench.harness import Daemon, MicRecorder, daemon, loud_spans
 from vcam_talker.core.errors import BadInputError, PersonaError
 
 __all__ = ["pulse_server"]
 pytestmark = pytest.mark.real
 
-_PERIOD_NS = 1_000_000_000 / 30
+_PERIOD_MS = 1000 / 30
 _LONG = "This sentence is long enough to be broken off in the middle, and then it goes on for quite a while. "
 
 
@@ -42,10 +43,17 @@ def microphone(on_air: Daemon) -> Iterator[MicRecorder]:
     recorder.close()
 
 
-def _longest_gap(running: Daemon, since_ns: int) -> float:
-    """Return the longest gap between frames, in periods."""
+def _assert_no_gap(running: Daemon, since_ns: int, stall: StallMeter, periods: float = 3) -> None:
+    """No gap between frames, but for the time in which the machine itself stood still."""
     time.sleep(1.5)
-    return float(np.diff(running.frames().after(since_ns).sent_ns).max() / _PERIOD_NS)
+    gap_ms = float(np.diff(running.frames().after(since_ns).sent_ns).max()) / 1e6
+    assert gap_ms < periods * _PERIOD_MS + stall.longest_ms
+
+
+@pytest.fixture
+def stall() -> Iterator[StallMeter]:
+    with StallMeter() as meter:
+        yield meter
 
 
 def _wait_turn(running: Daemon, text: str, state: str) -> None:
@@ -80,7 +88,7 @@ def test_other_languages_are_spoken(on_air: Daemon, microphone: MicRecorder, tex
 
 @pytest.mark.parametrize("fault", [signal.SIGKILL, signal.SIGSTOP], ids=lambda s: s.name)
 def test_a_lost_engine_is_no_gap_in_the_picture(
-    on_air: Daemon, microphone: MicRecorder, fault: signal.Signals
+    on_air: Daemon, microphone: MicRecorder, stall: StallMeter, fault: signal.Signals
 ) -> None:
     on_air.client.say(_LONG * 3)
     _wait_turn(on_air, (_LONG * 3).strip(), "speaking")
@@ -94,13 +102,15 @@ def test_a_lost_engine_is_no_gap_in_the_picture(
     _wait_turn(on_air, "Here I am again.", "done")
     back = loud_spans(microphone.samples()[heard:], gap_s=0.5)
     assert len(back) >= 2, "the broken-off sentence and the next turn"
-    assert _longest_gap(on_air, since_ns) < 3
+    _assert_no_gap(on_air, since_ns, stall)
     # The microphone never stopped: its samples kept coming while the engine was gone.
-    assert np.diff(microphone.arrivals_ns()).max() < 200e6
+    assert np.diff(microphone.arrivals_ns()).max() / 1e6 < 200 + stall.longest_ms
     assert on_air.client.status()["engine"]["restarts"] == 1
 
 
-def test_an_interruption_silences_within_a_moment(on_air: Daemon, microphone: MicRecorder) -> None:
+def test_an_interruption_silences_within_a_moment(
+    on_air: Daemon, microphone: MicRecorder, stall: StallMeter
+) -> None:
     on_air.client.say(_LONG * 3)
     on_air.client.say("Never said.")
     _wait_turn(on_air, (_LONG * 3).strip(), "speaking")
@@ -109,7 +119,7 @@ def test_an_interruption_silences_within_a_moment(on_air: Daemon, microphone: Mi
     assert on_air.client.interrupt(clear_queue=True) == 2
     time.sleep(1.0)
     last = loud_spans(microphone.samples(), 0.003)[-1][1]
-    assert (microphone.arrival_ns(last) - asked_ns) / 1e6 < 300
+    assert (microphone.arrival_ns(last) - asked_ns) / 1e6 < 300 + stall.longest_ms
     turn = next(
         t for t in on_air.client.status()["recent"] if t["state"] == "interrupted" and t["heard_text"]
     )
@@ -117,7 +127,7 @@ def test_an_interruption_silences_within_a_moment(on_air: Daemon, microphone: Mi
     assert len(turn["heard_text"]) < len(_LONG)
 
 
-def test_the_sound_server_may_restart(on_air: Daemon, pulse_server: SoundServer) -> None:
+def test_the_sound_server_may_restart(on_air: Daemon, pulse_server: SoundServer, stall: StallMeter) -> None:
     since_ns = time.monotonic_ns()
     pulse_server.kill()
     on_air.wait_until(
@@ -135,7 +145,7 @@ def test_the_sound_server_may_restart(on_air: Daemon, pulse_server: SoundServer)
         assert loud_spans(recorder.samples())
     finally:
         recorder.close()
-    assert _longest_gap(on_air, since_ns) < 3
+    _assert_no_gap(on_air, since_ns, stall)
 
 
 def test_bad_input_changes_nothing(on_air: Daemon) -> None:
@@ -156,12 +166,12 @@ def test_control_characters_and_emoji_are_removed_and_said_so(on_air: Daemon) ->
     _wait_turn(on_air, "Hello there !", "done")
 
 
-def test_the_persona_changes_without_a_gap(on_air: Daemon) -> None:
+def test_the_persona_changes_without_a_gap(on_air: Daemon, stall: StallMeter) -> None:
     since_ns = time.monotonic_ns()
     assert on_air.client.persona("testcard").title == "Test card"
     on_air.client.say("beep")
     _wait_turn(on_air, "beep", "done")
-    assert _longest_gap(on_air, since_ns) < 6
+    _assert_no_gap(on_air, since_ns, stall, 6)
     on_air.client.persona("mira")
     assert on_air.client.status()["persona"]["name"] == "mira"
 

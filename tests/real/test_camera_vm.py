@@ -144,4 +144,5 @@ def test_the_picture_runs_on_when_the_engine_is_killed(tmp_path: Path) -> None:
     times_ns = np.array([t for t, _, _ in frames if found["killed_ns"] - 1e9 < t < found["watched_until_ns"]])
     assert found["restarts"] == 1
     assert times_ns[-1] - found["killed_ns"] > 2e9
-    assert np.diff(times_ns).max() < 3 * 1e9 / daemon_checks.FPS
+    # An emulated machine stands still now and then; that is measured beside and not the daemon's doing.
+    assert np.diff(times_ns).max() / 1e6 < 3 * 1000 / daemon_checks.FPS + found["stall_ms"]

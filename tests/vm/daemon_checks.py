@@ -14,6 +14,7 @@ import sys
 import time
 from pathlib import Path
 
+from tests.support.stall import StallMeter
 from vcam_talker.bench.harness import Daemon, daemon
 
 WIDTH, HEIGHT, FPS = 320, 180, 10
@@ -56,7 +57,10 @@ def main(device: str, out: Path) -> None:
         "60",
     ]
     options = ["--fps", str(FPS), "--size", f"{WIDTH}x{HEIGHT}"]
-    with daemon(*options, persona="testcard", camera=device, mic="null") as running:
+    with (
+        StallMeter() as stall,
+        daemon(*options, persona="testcard", camera=device, mic="null") as running,
+    ):
         running.wait_idle(SLOW_S)
         reader = subprocess.Popen(read)
         try:
@@ -64,12 +68,14 @@ def main(device: str, out: Path) -> None:
             speak(running, "beep. " * 20)
             grow(running, pace, 2 * FPS)
             engine = running.engine_pid()
+            stall.longest_ms = 0.0
             found["killed_ns"] = time.monotonic_ns()
             os.kill(engine or 0, signal.SIGKILL)
             running.wait_until("a new engine", lambda: running.engine_pid() not in {engine, None}, SLOW_S)
             running.wait_idle(SLOW_S)
             grow(running, pace, 2 * FPS)
             found["watched_until_ns"] = time.monotonic_ns()
+            found["stall_ms"] = stall.longest_ms
             found["restarts"] = running.client.status()["engine"]["restarts"]
             speak(running, "beep. ")
         finally:

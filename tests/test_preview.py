@@ -239,6 +239,27 @@ def test_a_picture_that_cannot_be_encoded_is_reported_once(
     assert caplog.text.count("could not be encoded") <= 1
 
 
+def test_pictures_that_are_too_many_for_the_encoder_are_counted(
+    hub: PreviewHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entered, gate = threading.Event(), threading.Event()
+
+    def encode(_encoder: JpegEncoder, _frame: VideoFrame) -> tuple[int, int, bytes]:
+        entered.set()
+        gate.wait(5)
+        return 2, 2, b""
+
+    monkeypatch.setattr(JpegEncoder, "encode", encode)
+    Viewer(hub)
+    pictures = [np.full((3, 2), shade, np.uint8) for shade in range(4)]
+    hub.write(VideoFrame(Pts(0), pictures[0]))
+    assert entered.wait(5)
+    for picture in (pictures[1], pictures[1], pictures[2], pictures[3]):
+        hub.write(VideoFrame(Pts(1), picture))
+    assert hub.dropped == 2, "the one in work, a repeat and the newest are not lost"
+    gate.set()
+
+
 def test_it_opens_again_after_close(hub: PreviewHub) -> None:
     Viewer(hub)
     hub.close()

@@ -84,7 +84,7 @@ def test_frames_arrive_in_order(sink: CameraSink, driver: FakeCamera) -> None:
         sink.write(frame(value))
         driver.await_frames(value + 1)
     assert driver.sent == [0, 1, 2, 3, 4]
-    assert sink.replaced == 0
+    assert sink.dropped == 0
 
 
 def test_a_slow_driver_gets_the_newest_frame_and_stalls_nobody(sink: CameraSink, driver: FakeCamera) -> None:
@@ -97,7 +97,18 @@ def test_a_slow_driver_gets_the_newest_frame_and_stalls_nobody(sink: CameraSink,
     driver.gate.set()
     driver.await_frames(2)
     assert driver.sent == [0, 9]
-    assert sink.replaced == 8
+    assert sink.dropped == 8
+
+
+def test_frames_leave_with_the_pacers_priority(driver: FakeCamera, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(module, "prefer_this_thread", lambda: asked.append(threading.current_thread().name))
+    sink = CameraSink("/dev/video10")
+    sink.open(64, 36, 30)
+    sink.write(frame(0))
+    driver.await_frames(1)
+    assert asked == ["camera-writer"]
+    sink.close()
 
 
 def test_a_failed_write_is_told_with_its_reason(sink: CameraSink, driver: FakeCamera) -> None:
@@ -201,3 +212,39 @@ def test_request_codes_are_the_kernels() -> None:
     # From linux/videodev2.h on 64 bit machines.
     assert (v4l2._QUERYCAP, v4l2._S_FMT) == (0x80685600, 0xC0D05605)
     assert (v4l2._STREAMON, v4l2._S_PARM) == (0x40045612, 0xC0CC5616)
+
+
+def test_a_device_that_is_gone_when_opened_again_is_closed_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = tmp_path / "video10"
+    device.touch()
+    forgetful = v4l2.Camera(str(device), v4l2.LOOPBACK_DRIVER, "ours", output=False, capture=False)
+    monkeypatch.setattr(v4l2, "_query", lambda *_: forgetful)
+    monkeypatch.setattr(v4l2.LoopbackDevice, "_claim", lambda _: device.unlink())
+    with pytest.raises(DeviceError, match="no such device"):
+        v4l2.LoopbackDevice(str(device), 64, 36, 30)
+
+
+class FakeLoopback:
+    def __init__(self, path: str, *_: int) -> None:
+        self.path = path
+        self.closes = 0
+
+    def close(self) -> None:
+        self.closes += 1
+
+
+def test_a_device_that_pyvirtualcam_refuses_is_released(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = FakeLoopback("/dev/video10")
+
+    class Refusing(module._LoopbackBackend):
+        def __init__(self, **_: object) -> None:
+            raise ValueError("unknown format")
+
+    monkeypatch.setattr(module, "LoopbackDevice", lambda *_: opened)
+    monkeypatch.setattr(module, "_LoopbackBackend", Refusing)
+    with pytest.raises(DeviceError, match="unknown format") as caught:
+        CameraSink("/dev/video10").open(64, 36, 30)
+    assert caught.value.remedy
+    assert opened.closes == 1

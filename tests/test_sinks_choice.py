@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pulsectl
 import pytest
+from pulsectl._pulsectl import LibPulse
 
 from vcam_talker.air import devices
-from vcam_talker.air.devices import make_audio_sink, make_video_sink
+from vcam_talker.air.devices import list_devices, make_audio_sink, make_video_sink
+from vcam_talker.air.sinks import pulse
 from vcam_talker.air.sinks.camera import CameraSink
 from vcam_talker.air.sinks.file import Mp4Sink, WavSink
 from vcam_talker.air.sinks.microphone import MicrophoneSink, NamedOutputSink
@@ -109,3 +112,34 @@ def test_a_named_output_that_is_missing_is_refused(monkeypatch: pytest.MonkeyPat
         make_audio_sink(configured(microphone="CABLE Input"))
     monkeypatch.setattr(devices, "find_output_by_name", lambda _: object())
     assert isinstance(make_audio_sink(configured(microphone="CABLE Input")).sink, NamedOutputSink)
+
+
+class BrokenServer:
+    """A connection over which nothing can be asked any more."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+        self.closed = False
+
+    def __enter__(self) -> BrokenServer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.closed = True
+
+    def server_info(self) -> None:
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    "error", [pulsectl.PulseOperationFailed(3), pulsectl.PulseDisconnected(), LibPulse.CallError("bad state")]
+)
+def test_a_sound_server_that_goes_away_while_asked_is_noted(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    server = BrokenServer(error)
+    monkeypatch.setattr(pulse, "connect", lambda: server)
+    report = list_devices(Config())
+    assert any("sound server: the connection broke" in note for note in report.notes)
+    assert report.microphones == ()
+    assert server.closed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
@@ -16,6 +17,7 @@ import av
 import numpy as np
 import pytest
 
+from vcam_talker.air.reopen import Keeper
 from vcam_talker.air.sinks import file as module
 from vcam_talker.air.sinks.camera import pattern_frame
 from vcam_talker.air.sinks.file import Mp4Sink, WavSink
@@ -27,6 +29,7 @@ from vcam_talker.core.types import AudioChunk, Pts, VideoFrame
 pytestmark = pytest.mark.unit
 
 RATE = 48_000
+WAIT_S = 5.0
 SIZE = (64, 36)
 
 
@@ -151,8 +154,9 @@ def test_a_live_recording_without_sound_is_written_too(tmp_path: Path) -> None:
     sink = Mp4Sink(tmp_path / "show.mp4", live=True)
     sink.open(*SIZE, 30)
     for index in range(300):
-        while sink.write(picture(index, 30)) or sink.dropped:  # the encoder is slower than this loop
-            sink.dropped = 0
+        before = -1
+        while sink.dropped != before:  # the encoder is slower than this loop
+            before = sink.dropped
             sink.write(picture(index, 30))
     assert sink.path.stat().st_size > 0, "the picture waits for sound that never comes"
     sink.finish()
@@ -201,6 +205,128 @@ def test_an_incomplete_file_is_told_by_finish_and_not_by_close(tmp_path: Path) -
                 end(sink)
         else:
             end(sink)
+
+
+def test_a_codec_that_refuses_is_a_loss(tmp_path: Path) -> None:
+    sink = Mp4Sink(tmp_path / "show.mp4", preset="no such preset")
+    sink.open(*SIZE, 30)
+    with pytest.raises(DeviceLostError, match=r"show\.mp4: Invalid argument"):
+        sink.write(picture(0, 30))
+    sink.close()
+
+
+@pytest.mark.parametrize("kind", [av.error.ExternalError, av.error.InvalidDataError, av.error.UnknownError])
+def test_ffmpegs_errors_without_an_errno_are_losses(tmp_path: Path, kind: type[av.FFmpegError]) -> None:
+    def fail() -> list[av.Packet]:
+        raise kind(-1, "the encoder broke")
+
+    encoder = Mp4Encoder(tmp_path / "show.mp4", *SIZE, 30, False, "superfast", 1)
+    with pytest.raises(DeviceLostError, match="the encoder broke"):
+        encoder._mux(fail)
+    encoder.close()
+
+
+class Hung:
+    """An encoder whose disk hangs until `gate` is set."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.gate = threading.Event()
+        self.entered = threading.Event()
+        self.closed = threading.Event()
+        patch.setattr(Mp4Encoder, "video", self._video)
+        close = Mp4Encoder.close
+
+        def closing(encoder: Mp4Encoder) -> None:
+            close(encoder)
+            self.closed.set()
+
+        patch.setattr(Mp4Encoder, "close", closing)
+        patch.setattr(module, "_FINISH_TIMEOUT_S", 0.02)
+        patch.setattr(module, "_FAILED_FINISH_TIMEOUT_S", 0.02, raising=False)
+
+    def _video(self, _frame: VideoFrame) -> None:
+        self.entered.set()
+        self.gate.wait(WAIT_S)
+
+
+def test_a_hung_disk_is_a_loss_that_is_told_once_and_holds_up_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    hung = Hung(monkeypatch)
+    sink = Mp4Sink(tmp_path / "show.mp4", live=True)
+    keeper = Keeper(sink, lambda opened: opened.open(*SIZE, 30), reopen=False)
+    keeper.open_now()
+    sink.write(picture(0, 30))
+    assert hung.entered.wait(WAIT_S)
+    with caplog.at_level(logging.WARNING):
+        for index in range(30 * 11):
+            try:
+                sink.write(picture(index, 30))
+            except DeviceLostError as error:
+                keeper.lost(error)
+        assert keeper.state == "lost"
+        assert sink.dropped == 30 * 10 - 1
+        for index in range(50):
+            with pytest.raises(DeviceLostError):
+                sink.audio.write(block(index))
+        keeper.close()
+    assert sum("taken nothing" in record.getMessage() for record in caplog.records) == 1
+    assert not hung.closed.is_set(), "the stuck thread holds the encoder"
+    hung.gate.set()
+    assert hung.closed.wait(WAIT_S), "a disk that comes back gets its file closed"
+
+
+def test_finishing_does_not_wait_for_room_in_the_queue_of_a_hung_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    hung = Hung(monkeypatch)
+    monkeypatch.setattr(module, "_AUDIO_QUEUE_ITEMS", 3)
+    sink = Mp4Sink(tmp_path / "show.mp4", live=True)
+    sink.open(*SIZE, 30)
+    sink.write(picture(0, 30))
+    assert hung.entered.wait(WAIT_S)
+    for index in range(3):
+        sink.audio.write(block(index))
+    closing = threading.Thread(target=sink.close, daemon=True)
+    closing.start()
+    closing.join(WAIT_S / 2)
+    returned = not closing.is_alive()
+    hung.gate.set()
+    assert returned
+    assert "the encoder is stuck" in caplog.text
+    assert hung.closed.wait(WAIT_S)
+
+
+def test_a_frame_that_finds_the_queue_full_gives_its_place_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hung = Hung(monkeypatch)
+    monkeypatch.setattr(module, "_AUDIO_QUEUE_ITEMS", 3)
+    sink = Mp4Sink(tmp_path / "show.mp4", live=True)
+    sink.open(*SIZE, 10)
+    sink.write(picture(0, 10))
+    assert hung.entered.wait(WAIT_S)
+    for index in range(3):
+        sink.audio.write(block(index))
+    with pytest.raises(DeviceLostError, match="can't keep up"):
+        sink.write(picture(1, 10))
+    assert sink._worker is not None
+    places = sink._worker._frames
+    assert [places.acquire(blocking=False) for _ in range(6)] == [True] * 5 + [False]
+    hung.gate.set()
+    sink.close()
+
+
+def test_a_loss_that_the_writer_was_told_of_is_not_told_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "full.mp4").symlink_to("/dev/full")
+    sink = Mp4Sink(tmp_path / "full.mp4")
+    sink.open(*SIZE, 30)
+    with pytest.raises(DeviceLostError, match="No space left"):
+        write_seconds(sink, 4)
+    sink.close()
+    assert caplog.text == ""
 
 
 def test_wav_holds_the_samples_and_is_readable_while_it_grows(tmp_path: Path) -> None:

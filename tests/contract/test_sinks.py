@@ -14,6 +14,8 @@ from vcam_talker.air.sinks.camera import CameraSink, pattern_frame
 from vcam_talker.air.sinks.file import Mp4Sink, WavSink
 from vcam_talker.air.sinks.microphone import MicrophoneSink
 from vcam_talker.air.sinks.null import NullAudioSink, NullVideoSink
+from vcam_talker.air.sinks.preview import PreviewHub
+from vcam_talker.config import PreviewConfig
 from vcam_talker.core.clock import sample_pts
 from vcam_talker.core.errors import DeviceLostError
 from vcam_talker.core.stages import AudioSink, VideoSink
@@ -42,6 +44,7 @@ VIDEO: dict[str, Callable[[Path, pytest.MonkeyPatch], VideoSink]] = {
     "mp4": lambda folder, _: Mp4Sink(folder / "show.mp4"),
     "mp4-live": lambda folder, _: Mp4Sink(folder / "show.mp4", live=True),
     "null": lambda *_: NullVideoSink(),
+    "preview": lambda *_: PreviewHub(PreviewConfig()),
 }
 AUDIO: dict[str, Callable[[Path], AudioSink]] = {
     "microphone": lambda _: MicrophoneSink("contract_mic", "Contract microphone"),
@@ -78,6 +81,16 @@ def test_video_opens_writes_and_closes(video: VideoSink) -> None:
         video.close()
 
 
+def test_video_says_how_many_frames_never_arrived(video: VideoSink) -> None:
+    assert video.dropped == 0
+    video.open(WIDTH, HEIGHT, FPS)
+    video.write(pattern_frame(0, WIDTH, HEIGHT, FPS))
+    video.close()
+    assert video.dropped == 0
+    with pytest.raises(AttributeError):
+        video.dropped = 1  # type: ignore[misc]
+
+
 def test_video_closes_unopened(video: VideoSink) -> None:
     video.close()
 
@@ -86,7 +99,7 @@ def test_video_write_after_close_is_a_loss_or_nothing(video: VideoSink) -> None:
     video.open(WIDTH, HEIGHT, FPS)
     video.write(pattern_frame(0, WIDTH, HEIGHT, FPS))
     video.close()
-    if not isinstance(video, NullVideoSink):
+    if not isinstance(video, NullVideoSink | PreviewHub):
         with pytest.raises(DeviceLostError):
             video.write(pattern_frame(1, WIDTH, HEIGHT, FPS))
 

@@ -16,6 +16,7 @@ import pytest
 
 from tests.support.pulse import SoundServer, record, recording, sound_server
 from vcam_talker.air.devices import list_devices
+from vcam_talker.air.sinks import microphone, pulse
 from vcam_talker.air.sinks.microphone import MicrophoneSink
 from vcam_talker.config import Config, override
 from vcam_talker.core.errors import DeviceError, DeviceLostError
@@ -123,12 +124,45 @@ def test_the_users_own_microphone_stays_the_default(server: SoundServer, sink: M
 
 def test_opening_twice_makes_one_microphone(server: SoundServer, sink: MicrophoneSink) -> None:
     sink.open(SAMPLE_RATE)
-    second = MicrophoneSink(NAME, LABEL)
-    second.open(SAMPLE_RATE)
-    assert server.names("sources").count(NAME) == 1
-    second.close()
+    script = (
+        "from vcam_talker.air.sinks.microphone import MicrophoneSink\n"
+        f"second = MicrophoneSink({NAME!r}, {LABEL!r}); second.open(48000)\n"
+        "print(second.server_name, flush=True); input(); second.close()"
+    )
+    command = [sys.executable, "-c", script]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as second:
+        assert second.stdout is not None
+        assert second.stdout.readline().strip()
+        assert server.names("sources").count(NAME) == 1
+        second.communicate("\n", timeout=LOSS_S)
     assert NAME in server.names("sources"), "the second did not make it, so it may not remove it"
     sink.write(SILENCE)
+
+
+def test_an_open_that_fails_leaves_no_microphone(
+    pulseaudio: SoundServer, sink: MicrophoneSink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        assert NAME in pulseaudio.names("sources")
+        raise DeviceError("sound output", "it is broken")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(microphone, "PortAudioOutput", broken)
+        with pytest.raises(DeviceError, match="it is broken"):
+            sink.open(SAMPLE_RATE)
+    assert NAME not in pulseaudio.names("sources")
+    assert f"{NAME}_sink" not in pulseaudio.names("sinks")
+
+
+def test_what_an_earlier_life_of_this_process_left_is_ours(
+    pulseaudio: SoundServer, sink: MicrophoneSink
+) -> None:
+    with pulse.connect() as connection:
+        assert pulse.ensure_microphone(connection, NAME, LABEL)
+    sink.open(SAMPLE_RATE)
+    assert pulseaudio.names("sources").count(NAME) == 1
+    sink.close()
+    assert NAME not in pulseaudio.names("sources")
 
 
 def test_what_a_crashed_run_left_is_taken_over_and_removed(server: SoundServer, sink: MicrophoneSink) -> None:

@@ -147,15 +147,19 @@ def _pulse_views(spec: MicrophoneConfig, notes: list[str]) -> tuple[DeviceView, 
             can_start = spec.start_sound_server and pulse.can_start_server()
             notes.append("the sound server is started with the daemon" if can_start else str(error))
             return
-        with connection:
-            server = connection.server_info().server_name
-            found.extend(
-                DeviceView("microphone", source.name, source.description, usable=True, detail=f"on {server}")
-                for source in connection.source_list()
-                if source.name == spec.name
-            )
-            if not found:
-                notes.append(f"the microphone '{spec.label}' is created on {server} when the daemon runs")
+        try:
+            with connection, pulse.losses():
+                server = connection.server_info().server_name
+                sources = [source for source in connection.source_list() if source.name == spec.name]
+        except DeviceError as error:
+            notes.append(str(error))
+            return
+        found.extend(
+            DeviceView("microphone", source.name, source.description, usable=True, detail=f"on {server}")
+            for source in sources
+        )
+        if not found:
+            notes.append(f"the microphone '{spec.label}' is created on {server} when the daemon runs")
 
     # A wedged server would hold up the answer for good.
     thread = threading.Thread(target=ask, name="list-devices", daemon=True)

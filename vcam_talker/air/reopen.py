@@ -14,6 +14,7 @@ log = logging.getLogger(__name__)
 State = Literal["closed", "open", "lost"]
 _FIRST_DELAY_S = 0.1
 _LAST_DELAY_S = 2.0
+_CLOSE_TIMEOUT_S = 5.0
 
 
 class _Sink(Protocol):
@@ -30,7 +31,6 @@ class Keeper(Generic[S]):
 
     With `reopen=False` (a file, which a second opening would overwrite) a lost sink is closed and stays lost.
     The user's thread calls `lost(error)` when a write failed; closing and reopening happen elsewhere.
-    `on_open` is called on the background thread, with the sink already open.
     """
 
     def __init__(self, sink: S, open_sink: Callable[[S], None], *, reopen: bool = True) -> None:
@@ -42,6 +42,8 @@ class Keeper(Generic[S]):
         self._state: State = "closed"
         self._was_open = False
         self._stop = threading.Event()
+        self._lock = threading.Lock()
+        """Held for a change of state; never while a device is opened or closed."""
         self._thread: threading.Thread | None = None
 
     @property
@@ -55,50 +57,69 @@ class Keeper(Generic[S]):
 
     def open_now(self) -> None:
         """Open in the calling thread. Raises DeviceError."""
-        self._open(self.sink)
+        self._open_sink()
         self._opened()
 
     def open_later(self) -> None:
         """Open in the background; until then the device counts as lost."""
-        self._state = "lost"
-        self._start()
+        with self._lock:
+            self._state = "lost"
+            self._start("reopen", self._reopen)
 
     def lost(self, error: DeviceError) -> None:
-        """Report a failed write; returns at once."""
-        if self._state != "open":
-            return
+        """Report a failed write; returns at once. Only the first report of a loss counts."""
+        with self._lock:
+            if self._state != "open":
+                return
+            self._state = "lost"
+            self.detail = str(error)
+            # Closing flushes a file: never on the thread that paces.
+            self._start(*(("reopen", self._reopen) if self._reopens else ("close", self.sink.close)))
         log.warning("%s", error)
-        self.detail = str(error)
-        self._state = "lost"
-        self._start()
 
     def close(self) -> None:
-        """Stop reopening and close. Idempotent."""
-        self._stop.set()
+        """Stop reopening and close. Idempotent.
+
+        Waits for 5 s at most for an opening or closing in progress; one that takes longer closes the device
+        itself when it is done.
+        """
+        with self._lock:
+            self._stop.set()
+            self._state = "closed"
         if self._thread is not None:
-            self._thread.join(timeout=5)
-        self._state = "closed"
+            self._thread.join(_CLOSE_TIMEOUT_S)
+            if self._thread.is_alive():
+                log.warning("%s: it hangs and is left to itself", self.sink.name)
+                return
         self.sink.close()
 
-    def _opened(self) -> None:
-        self.reopened += self._was_open
-        self._was_open = True
-        self.detail = ""
-        self._state = "open"
-
-    def _start(self) -> None:
-        if not self._reopens:
-            self.sink.close()
-            return
-        self._thread = threading.Thread(target=self._reopen, name=f"reopen {self.sink.name}", daemon=True)
+    def _start(self, verb: str, work: Callable[[], None]) -> None:
+        self._thread = threading.Thread(target=work, name=f"{verb} {self.sink.name}", daemon=True)
         self._thread.start()
+
+    def _open_sink(self) -> None:
+        try:
+            self._open(self.sink)
+        except OSError as e:
+            raise DeviceError(self.sink.name, f"it can't be opened ({e.strerror or e})") from e
+
+    def _opened(self) -> bool:
+        """Note that the sink is open; False if `close` was called meanwhile."""
+        with self._lock:
+            if self._stop.is_set():
+                return False
+            self.reopened += self._was_open
+            self._was_open = True
+            self.detail = ""
+            self._state = "open"
+            return True
 
     def _reopen(self) -> None:
         delay_s = _FIRST_DELAY_S
         while not self._stop.is_set():
             self.sink.close()
             try:
-                self._open(self.sink)
+                self._open_sink()
             except DeviceError as e:
                 if str(e) != self.detail:
                     log.warning("%s", e)
@@ -106,6 +127,8 @@ class Keeper(Generic[S]):
                 self._stop.wait(delay_s)
                 delay_s = min(_LAST_DELAY_S, delay_s * 1.5)
             else:
-                self._opened()
-                log.info("%s is open", self.sink.name)
-                return
+                if self._opened():
+                    log.info("%s is open", self.sink.name)
+                    return
+        # `close` may have given up waiting for us.
+        self.sink.close()

@@ -12,11 +12,13 @@ from __future__ import annotations
 import argparse
 import sys
 import threading
+from types import ModuleType
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from vcam_talker.air.priority import prefer_this_thread
 from vcam_talker.air.sinks.v4l2 import LoopbackDevice
 from vcam_talker.core.clock import SystemClock, frame_pts
 from vcam_talker.core.errors import DeviceError, DeviceLostError, VcamTalkerError
@@ -31,6 +33,7 @@ _CLOSE_TIMEOUT_S: Final = 1.0
 _BACKEND: Final = "vcam_talker_v4l2"
 _REMEDY: Final = "It is opened again as soon as it is back"
 _OBS_REMEDY: Final = "Install OBS Studio and press Start Virtual Camera there once"
+_INSTALL_REMEDY: Final = "Install it again: pip install --force-reinstall pyvirtualcam"
 _UNITY_REMEDY: Final = "Install Unity Capture and register its camera"
 
 
@@ -60,10 +63,14 @@ class CameraSink:
     def __init__(self, device: str) -> None:
         """`device`: `/dev/videoN`, `obs` (Windows, macOS) or `unitycapture` (Windows)."""
         self.name = device
-        self.replaced = 0
-        """Frames that were still waiting for the driver when the next one came."""
+        self._dropped = 0
         self._writer: _Writer | None = None
         self._shape = (0, 0)
+
+    @property
+    def dropped(self) -> int:
+        """Frames that were still waiting for the driver when the next one came, since construction."""
+        return self._dropped
 
     def open(self, width: int, height: int, fps: int) -> None:
         """Acquire the device. Raises DeviceError: missing, busy, forbidden, no output, size refused."""
@@ -78,7 +85,7 @@ class CameraSink:
             )
         if self._writer is None:
             raise DeviceLostError(self.name, "it is closed", _REMEDY)
-        self.replaced += self._writer.put(frame.pixels)
+        self._dropped += self._writer.put(frame.pixels)
 
     def close(self) -> None:
         """Release the device. Idempotent, never raises; waits for a hung driver for 1 s at most."""
@@ -124,6 +131,8 @@ class _Writer:
         self._thread.join(_CLOSE_TIMEOUT_S)
 
     def _run(self) -> None:
+        # The pacer's policy is not inherited, on purpose; but a frame that waits here is late all the same.
+        prefer_this_thread()
         try:
             while (pixels := self._next()) is not None:
                 self._camera.send(pixels)
@@ -152,8 +161,7 @@ def _open_camera(device: str, width: int, height: int, fps: int) -> pyvirtualcam
     if device not in available:
         here = " or ".join(available) or "/dev/videoN"
         raise DeviceError(f"camera '{device}'", "there is none of this kind on this system", f"Use {here}")
-    import pyvirtualcam
-
+    pyvirtualcam = _pyvirtualcam()
     try:
         return pyvirtualcam.Camera(width, height, fps, fmt=pyvirtualcam.PixelFormat.I420, backend=device)
     except RuntimeError as error:
@@ -164,19 +172,31 @@ def _open_camera(device: str, width: int, height: int, fps: int) -> pyvirtualcam
 def _open_loopback(device: str, width: int, height: int, fps: int) -> pyvirtualcam.Camera:
     if not sys.platform.startswith("linux"):
         raise DeviceError(device, "device paths are for Linux", "Use --camera obs")
-    loopback = LoopbackDevice(device, width, height, fps)
-    import pyvirtualcam
-
+    pyvirtualcam = _pyvirtualcam()
     pyvirtualcam.register_backend(_BACKEND, _LoopbackBackend)
-    return pyvirtualcam.Camera(
-        width,
-        height,
-        fps,
-        fmt=pyvirtualcam.PixelFormat.I420,
-        device=device,
-        backend=_BACKEND,
-        loopback=loopback,
-    )
+    loopback = LoopbackDevice(device, width, height, fps)
+    try:
+        return pyvirtualcam.Camera(
+            width,
+            height,
+            fps,
+            fmt=pyvirtualcam.PixelFormat.I420,
+            device=device,
+            backend=_BACKEND,
+            loopback=loopback,
+        )
+    except RuntimeError as error:
+        loopback.close()
+        raise DeviceError(device, f"pyvirtualcam refuses it ({error})", _INSTALL_REMEDY) from error
+
+
+def _pyvirtualcam() -> ModuleType:
+    try:
+        import pyvirtualcam
+    except ImportError as error:
+        raise DeviceError("camera", f"pyvirtualcam can't be loaded ({error})", _INSTALL_REMEDY) from error
+    module: ModuleType = pyvirtualcam
+    return module
 
 
 def pattern_frame(index: int, width: int, height: int, fps: int) -> VideoFrame:
@@ -214,7 +234,7 @@ def main(arguments: list[str] | None = None) -> int:
         return error.exit_code
     finally:
         sink.close()
-    print(f"sent {frames - sink.replaced} of {frames} frames to {sink.name}")
+    print(f"sent {frames - sink.dropped} of {frames} frames to {sink.name}")
     return 0
 
 

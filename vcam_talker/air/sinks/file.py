@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
 import queue
@@ -9,7 +10,7 @@ import threading
 import wave
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 
@@ -22,10 +23,16 @@ log = logging.getLogger(__name__)
 _QUEUE_S: Final = 0.5
 """How much picture may wait for the encoder while live."""
 _AUDIO_QUEUE_ITEMS: Final = 1000
-"""Ten seconds of sound in 10 ms blocks; an encoder that stands still for so long has failed."""
+"""Ten seconds of sound in 10 ms blocks."""
+_STALL_S: Final = 10.0
+"""A disk that holds up one write for as long as this many frames take has failed. Frames, not a clock: a
+process that was stopped for a while has lost nothing."""
 _FINISH_TIMEOUT_S: Final = 30.0
+_FAILED_FINISH_TIMEOUT_S: Final = 2.0
 _WAV_PATCH_S: Final = 1.0
 _WAV_MAX_BYTES: Final = 0xFFFF_FFFF - 44
+
+_Job: TypeAlias = Callable[[Mp4Encoder], None]
 
 
 class Mp4Sink:
@@ -33,8 +40,8 @@ class Mp4Sink:
 
     PTS are exact (frame and sample counters). The file is fragmented, one fragment a second, so that what a
     killed process wrote still plays. With `live` an encoder thread works behind a bounded queue: `write`
-    never blocks, and `dropped` counts frames that found it full. Otherwise `write` encodes before it returns
-    and nothing is lost.
+    never blocks, and `dropped` counts frames that found it full; an encoder that stands still (a disk that
+    hangs) is a loss. Otherwise `write` encodes before it returns and nothing is lost.
 
     `write` belongs to one thread and `audio.write` to one thread, which may be another.
     """
@@ -50,7 +57,9 @@ class Mp4Sink:
         """`preset` is x264's; `threads` 0 lets x264 choose."""
         self.path = Path(path)
         self.name = str(path)
-        self.dropped = 0
+        self._dropped = 0
+        self._told = ""
+        """The loss that a caller of `write` has had."""
         self._live = live
         self._preset = preset
         self._threads = threads
@@ -58,53 +67,59 @@ class Mp4Sink:
         self._encoder: Mp4Encoder | None = None
         self._worker: _Worker | None = None
 
+    @property
+    def dropped(self) -> int:
+        """Frames that found the live encoder's queue full, since construction."""
+        return self._dropped
+
     def open(self, width: int, height: int, fps: int) -> None:
         """Create the file, replacing one of this name. Raises DeviceError."""
         if self.path.suffix.lower() != ".mp4":
             raise DeviceError(self.name, "only .mp4 files can be written", f"Use {self.path.stem}.mp4")
         self._encoder = Mp4Encoder(self.path, width, height, fps, self._live, self._preset, self._threads)
         if self._live:
-            self._worker = _Worker(max(2, round(fps * _QUEUE_S)))
+            self._worker = _Worker(self._encoder, self.name, fps)
 
     def write(self, frame: VideoFrame) -> None:
         """Add a frame. Raises DeviceLostError when the file can't be written any more."""
-        encoder = self._require()
-        if self._worker is None:
-            encoder.video(frame)
-        elif not self._worker.offer(lambda: encoder.video(frame), droppable=True):
-            self.dropped += 1
+        self._put(lambda encoder: encoder.video(frame), droppable=True)
 
     def write_audio(self, chunk: AudioChunk) -> None:
         """Add sound. Raises DeviceLostError."""
-        encoder = self._require()
-        if self._worker is None:
-            encoder.audio(chunk)
-        else:
-            self._worker.offer(lambda: encoder.audio(chunk), droppable=False)
+        self._put(lambda encoder: encoder.audio(chunk), droppable=False)
+
+    def _put(self, job: _Job, *, droppable: bool) -> None:
+        encoder, worker = self._encoder, self._worker
+        if encoder is None:
+            raise DeviceLostError(self.name, "the file is closed")
+        try:
+            if not self._live:
+                job(encoder)
+            elif worker is not None and not worker.offer(job, droppable=droppable):
+                self._dropped += 1
+        except DeviceLostError as error:
+            self._told = str(error)
+            raise
 
     def finish(self) -> None:
-        """Write what waits and close the file. Raises DeviceLostError if it is incomplete. Idempotent."""
+        """Write what waits and close the file. Raises DeviceLostError if it is incomplete. Idempotent.
+
+        Live, it waits for 30 s at most; a stuck encoder closes the file itself if it ever comes back.
+        """
         encoder, worker = self._encoder, self._worker
         self._encoder = self._worker = None
-        if encoder is None:
-            return
-        try:
-            if worker is not None:
-                worker.finish()
-        finally:
+        if worker is not None:
+            worker.finish()
+        elif encoder is not None:
             encoder.close()
 
     def close(self) -> None:
-        """Like `finish`, but never raises."""
+        """Like `finish`, but never raises: it logs a loss that no caller of `write` was told of."""
         try:
             self.finish()
         except DeviceLostError as error:
-            log.error("%s", error)
-
-    def _require(self) -> Mp4Encoder:
-        if self._encoder is None:
-            raise DeviceLostError(self.name, "the file is closed")
-        return self._encoder
+            if str(error) != self._told:
+                log.error("%s", error)
 
 
 class Mp4AudioSink:
@@ -138,46 +153,77 @@ class Mp4AudioSink:
 
 
 class _Worker:
-    """Runs jobs in order on a thread of its own; picture is dropped when too much waits."""
+    """Owns the encoder: does jobs in order on a thread of its own, drops picture when too much waits."""
 
-    def __init__(self, capacity_frames: int) -> None:
-        self._jobs: queue.Queue[tuple[Callable[[], None], bool] | None] = queue.Queue(_AUDIO_QUEUE_ITEMS)
-        self._frames = threading.BoundedSemaphore(capacity_frames)
+    def __init__(self, encoder: Mp4Encoder, name: str, fps: int) -> None:
+        self._encoder = encoder
+        self._name = name
+        self._jobs: queue.Queue[tuple[_Job, bool] | None] = queue.Queue(_AUDIO_QUEUE_ITEMS)
+        self._frames = threading.BoundedSemaphore(max(2, round(fps * _QUEUE_S)))
         self._error: DeviceLostError | None = None
+        self._ending = threading.Event()
+        self._stall_frames = max(1, round(fps * _STALL_S))
+        self._refused = 0
+        """Frames that were dropped since the last job ended."""
         self._thread = threading.Thread(target=self._run, name="mp4-encoder", daemon=True)
         self._thread.start()
 
-    def offer(self, job: Callable[[], None], *, droppable: bool) -> bool:
-        """Queue a job; False when it was dropped. Raises the encoder's DeviceLostError."""
+    def offer(self, job: _Job, *, droppable: bool) -> bool:
+        """Queue a job; False when it was dropped. Raises DeviceLostError: the encoder failed or is stuck."""
         if self._error is not None:
             raise self._error
         if droppable and not self._frames.acquire(blocking=False):
-            return False
+            self._refused += 1
+            if self._refused < self._stall_frames:
+                return False
+            raise self._fail(DeviceLostError(self._name, f"the disk has taken nothing for {_STALL_S:g} s"))
         try:
             self._jobs.put_nowait((job, droppable))
         except queue.Full:
-            raise DeviceLostError("recording", "the encoder has stood still for ten seconds") from None
+            if droppable:
+                self._frames.release()
+            raise self._fail(DeviceLostError(self._name, "the encoder can't keep up")) from None
         return True
 
     def finish(self) -> None:
-        """Wait for what is queued. Raises the encoder's DeviceLostError."""
-        self._jobs.put(None)
-        self._thread.join(_FINISH_TIMEOUT_S)
+        """Wait for what is queued and for the file to be closed. Raises DeviceLostError."""
+        self._ending.set()
+        with contextlib.suppress(queue.Full):
+            self._jobs.put_nowait(None)
+        timeout_s = _FINISH_TIMEOUT_S if self._error is None else _FAILED_FINISH_TIMEOUT_S
+        self._thread.join(timeout_s)
         if self._thread.is_alive():
-            raise DeviceLostError("recording", f"the encoder did not end within {_FINISH_TIMEOUT_S:g} s")
+            log.warning("%s: the encoder is stuck; the file is left as it is", self._name)
+            self._fail(DeviceLostError(self._name, f"it was not finished within {timeout_s:g} s"))
         if self._error is not None:
             raise self._error
 
+    def _fail(self, error: DeviceLostError) -> DeviceLostError:
+        """Return the first error, which is the one that counts."""
+        self._error = self._error or error
+        return self._error
+
     def _run(self) -> None:
-        while (item := self._jobs.get()) is not None:
+        while (item := self._next()) is not None:
             job, is_frame = item
             if is_frame:
                 self._frames.release()
             if self._error is None:
-                try:
-                    job()
-                except DeviceLostError as error:
-                    self._error = error
+                self._do(job)
+        self._do(lambda encoder: encoder.close())
+
+    def _next(self) -> tuple[_Job, bool] | None:
+        # The mark of the end found no room if the queue was full; then this thread was not waiting for it.
+        if self._ending.is_set() and self._jobs.empty():
+            return None
+        return self._jobs.get()
+
+    def _do(self, job: _Job) -> None:
+        try:
+            job(self._encoder)
+        except DeviceLostError as error:
+            self._fail(error)
+        self._refused = 0
 
 
 class WavSink:
@@ -238,7 +284,9 @@ class WavSink:
         file, self._file = self._file, None
         if opened is not None and file is not None:
             try:
-                opened.close()
-                file.close()
+                try:
+                    opened.close()
+                finally:
+                    file.close()
             except OSError as error:
                 log.error("%s", file_error(DeviceLostError, self.path, error))

@@ -53,7 +53,6 @@ class MicrophoneSink:
         self._retired: MicrophoneKeeper | None = None
         """The keeper of the last life, until its thread has ended."""
         self._output: PortAudioOutput | None = None
-        self._owned = False
         self._last_foreign_s: float | None = None
 
     @property
@@ -70,15 +69,15 @@ class MicrophoneSink:
             self._label,
             start_server=self._start_server and may_start_server(self._last_foreign_s),
             latency_s=self._latency_ms / 1000,
-            owned=self._owned,
         )
         try:
             keeper.start()
             output = self._open_output(keeper, rate)
         except DeviceError:
-            keeper.stop(remove=False)
+            # Taken back: nobody may come again to remove a microphone that never gets sound.
+            keeper.stop(remove=True)
             raise
-        self._keeper, self._output, self._owned = keeper, output, keeper.owned
+        self._keeper, self._output = keeper, output
         try:
             self._await_placement(keeper, output)
         except DeviceError:
@@ -86,26 +85,34 @@ class MicrophoneSink:
             raise
 
     def _open_output(self, keeper: MicrophoneKeeper, rate: int) -> PortAudioOutput:
+        try:
+            # What can't be cleaned up does no harm; an open output must not be lost over it.
+            with TemporaryDirectory(prefix="vcam-talker-", ignore_cleanup_errors=True) as folder:
+                return self._await_output(keeper, rate, self._environment(keeper, Path(folder)))
+        except OSError as error:
+            why = f"the settings for ALSA can't be written ({error.strerror or error})"
+            remedy = "Free some space for temporary files, or set TMPDIR to a folder that has some"
+            raise DeviceError(f"microphone '{self.name}'", why, remedy) from error
+
+    def _await_output(
+        self, keeper: MicrophoneKeeper, rate: int, environment: dict[str, str]
+    ) -> PortAudioOutput:
         deadline_s = time.monotonic() + _OUTPUT_TIMEOUT_S
-        with TemporaryDirectory(prefix="vcam-talker-") as folder:
-            environment = self._environment(keeper, Path(folder))
-            period_frames = rate * self._latency_ms // (1000 * _PERIODS)
-            while True:
-                try:
-                    return PortAudioOutput(
-                        _PCM, rate, 1, period_frames=period_frames, environment=environment
-                    )
-                except NoSuchOutputError as error:
-                    raise DeviceError(
-                        f"microphone '{self.name}'",
-                        "ALSA has no way to the sound server",
-                        "Install it: apt install libasound2-plugins",
-                    ) from error
-                except DeviceError:
-                    # PipeWire refuses streams until its session manager is up, after its Pulse server.
-                    if keeper.lost is not None or time.monotonic() > deadline_s:
-                        raise
-                    time.sleep(_OUTPUT_RETRY_S)
+        period_frames = rate * self._latency_ms // (1000 * _PERIODS)
+        while True:
+            try:
+                return PortAudioOutput(_PCM, rate, 1, period_frames=period_frames, environment=environment)
+            except NoSuchOutputError as error:
+                raise DeviceError(
+                    f"microphone '{self.name}'",
+                    "ALSA has no way to the sound server",
+                    "Install it: apt install libasound2-plugins",
+                ) from error
+            except DeviceError:
+                # PipeWire refuses streams until its session manager is up, after its Pulse server.
+                if keeper.lost is not None or time.monotonic() > deadline_s:
+                    raise
+                time.sleep(_OUTPUT_RETRY_S)
 
     def write(self, chunk: AudioChunk) -> None:
         """Play one block; blocks while the buffer is full. Raises DeviceLostError."""
@@ -138,10 +145,7 @@ class MicrophoneSink:
         if output is not None:
             output.close()
         if keeper is not None:
-            removing = keeper.lost is None
-            keeper.stop(remove=removing)
-            if removing:
-                self._owned = False
+            keeper.stop(remove=keeper.lost is None)
 
     def _environment(self, keeper: MicrophoneKeeper, folder: Path) -> dict[str, str]:
         """Return what makes ALSA's way to the sound server play into our sink, under a name of our own.

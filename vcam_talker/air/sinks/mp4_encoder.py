@@ -16,6 +16,7 @@ from vcam_talker.core.errors import DeviceError, DeviceLostError
 from vcam_talker.core.types import NS_PER_S, SAMPLE_RATE, AudioChunk, Pts, Samples, VideoFrame
 
 if TYPE_CHECKING:
+    from av import FFmpegError
     from av.audio.stream import AudioStream
     from av.container import OutputContainer
     from av.video.stream import VideoStream
@@ -32,6 +33,7 @@ _COLORSPACE_SMPTE170M: Final = 6
 """FFmpeg's AVCOL_SPC_SMPTE170M: the BT.601 matrix of yuv420p throughout the house."""
 _AAC_FRAME: Final = 1024
 _AAC_BITRATE: Final = 128_000
+_INSTALL_REMEDY: Final = "Install PyAV again: pip install --force-reinstall av"
 _EARLY_CHUNKS: Final = 100
 """One second of 10 ms blocks: more than sound can be ahead of the first picture."""
 
@@ -59,14 +61,13 @@ class Mp4Encoder:
         except OSError as error:
             raise file_error(DeviceError, path, error) from error
         self._output = _Checked(self._file)
-        self._container: OutputContainer = av.open(
-            self._output,
-            "w",
-            format="mp4",
-            options=_MUXER,
-        )
-        self._video = self._add_video(width, height, fps, preset, threads)
-        self._audio = self._add_audio()
+        try:
+            self._container: OutputContainer = av.open(self._output, "w", format="mp4", options=_MUXER)
+            self._video = self._add_video(width, height, fps, preset, threads)
+            self._audio = self._add_audio()
+        except (av.FFmpegError, ValueError) as error:  # a ValueError is an encoder that is not built in
+            self._file.close()
+            raise DeviceError(str(path), f"FFmpeg can't begin it ({error})", _INSTALL_REMEDY) from error
 
     def _add_video(self, width: int, height: int, fps: int, preset: str, threads: int) -> VideoStream:
         from av.video.reformatter import ColorPrimaries, ColorRange, ColorTrc
@@ -156,9 +157,11 @@ class Mp4Encoder:
         self._mux(lambda: self._audio.encode(frame))
 
     def _mux(self, encode: Callable[[], list]) -> None:  # type: ignore[type-arg]
+        import av
+
         try:
             self._container.mux(encode())
-        except OSError as error:
+        except (OSError, av.FFmpegError) as error:
             raise file_error(DeviceLostError, self._path, error) from error
         self._check_written()
 
@@ -175,12 +178,15 @@ class Mp4Encoder:
                 self._finish_file()
 
     def _finish_file(self) -> None:
+        import av
+
         try:
-            self._container.close()
-        except OSError as error:
+            try:
+                self._container.close()
+            finally:
+                self._file.close()
+        except (OSError, av.FFmpegError) as error:
             raise file_error(DeviceLostError, self._path, error) from error
-        finally:
-            self._file.close()
         self._check_written()
 
     def _check_written(self) -> None:
@@ -217,8 +223,11 @@ def _counter(elapsed_ns: int, rate: int) -> int:
     return (elapsed_ns * rate + NS_PER_S // 2) // NS_PER_S
 
 
-def file_error(kind: type[DeviceError], path: Path, error: OSError) -> DeviceError:
-    """Return `error` as a `kind` that says what to do about it."""
+def file_error(kind: type[DeviceError], path: Path, error: OSError | FFmpegError) -> DeviceError:
+    """Return `error` as a `kind` that says what to do about it.
+
+    Not every FFmpegError is an OSError: ExternalError, InvalidDataError and ArgumentError are not.
+    """
     remedies = {
         errno.ENOSPC: "Free some space or choose another disk",
         errno.EACCES: "Choose a folder that you may write to",

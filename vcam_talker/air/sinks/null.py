@@ -16,6 +16,11 @@ class NullVideoSink:
         self.frames = 0
         """Taken since construction."""
 
+    @property
+    def dropped(self) -> int:
+        """Return 0: it takes everything."""
+        return 0
+
     def open(self, width: int, height: int, fps: int) -> None:
         """Do nothing."""
 

@@ -21,6 +21,7 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
+from vcam_talker.air.priority import prefer_this_thread
 from vcam_talker.core.errors import DeviceError
 from vcam_talker.core.types import Samples
 
@@ -88,8 +89,12 @@ def _silence_libraries() -> None:
 
 
 def alsa_config_file() -> Path:
-    """Return the file with ALSA's own configuration."""
-    alsa = ctypes.CDLL("libasound.so.2")
+    """Return the file with ALSA's own configuration. Raises DeviceError without ALSA."""
+    try:
+        alsa = ctypes.CDLL("libasound.so.2")
+    except OSError as error:
+        remedy = "Install it: apt install libasound2-plugins"
+        raise DeviceError("sound output", f"ALSA can't be loaded ({error})", remedy) from error
     alsa.snd_config_topdir.restype = ctypes.c_char_p
     return Path(os.fsdecode(alsa.snd_config_topdir())) / "alsa.conf"
 
@@ -105,12 +110,25 @@ def _pyaudio() -> ModuleType:
     return module
 
 
+def _start_portaudio(pyaudio: ModuleType) -> _PyAudio:
+    try:
+        return pyaudio.PyAudio()
+    except OSError as error:
+        raise DeviceError("sound output", f"PortAudio can't be started ({error})") from error
+
+
 @contextmanager
 def _environment(changes: Mapping[str, str]) -> Iterator[None]:
-    """Set environment variables for the C libraries, which read them while a stream is opened."""
+    """Set environment variables for the C libraries, and put them back whatever happens.
+
+    ALSA reads its own while PortAudio starts and again while the stream is opened, libpulse while the stream
+    is opened; neither can be told in another way. The environment is the whole process's: a program that
+    another thread starts in these milliseconds inherits the changes, so hold it for nothing else. To such a
+    program they mean one more PCM that it does not know, and two properties on streams of its own.
+    """
     before = {name: os.environ.get(name) for name in changes}
-    os.environ.update(changes)
     try:
+        os.environ.update(changes)
         yield
     finally:
         for name, value in before.items():
@@ -135,9 +153,11 @@ def list_outputs() -> list[OutputDevice]:
     pyaudio = _pyaudio()
     with _portaudio_lock:
         _silence_libraries()
-        audio = pyaudio.PyAudio()
+        audio = _start_portaudio(pyaudio)
         try:
             return _list(audio)
+        except OSError as error:
+            raise DeviceError("sound output", f"PortAudio can't list it ({error})") from error
         finally:
             audio.terminate()
 
@@ -178,8 +198,10 @@ class PortAudioOutput:
         for a buffer of three of these. `environment` holds while it opens.
         """
         pyaudio = _pyaudio()
-        with _portaudio_lock, _environment(environment or {}):
-            self._open(pyaudio, name, rate, channels, period_frames)
+        with _portaudio_lock:
+            _silence_libraries()
+            with _environment(environment or {}):
+                self._open(pyaudio, name, rate, channels, period_frames)
         self._changed = threading.Condition()
         self._block: bytes | None = None
         self._error: OSError | None = None
@@ -188,8 +210,7 @@ class PortAudioOutput:
         self._feeder.start()
 
     def _open(self, pyaudio: ModuleType, name: str, rate: int, channels: int, period_frames: int) -> None:
-        _silence_libraries()
-        self._audio = pyaudio.PyAudio()
+        self._audio = _start_portaudio(pyaudio)
         try:
             device = pick_output(_list(self._audio), name)
             if device is None:
@@ -203,7 +224,7 @@ class PortAudioOutput:
                 output_device_index=device.index,
                 frames_per_buffer=period_frames,
             )
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: PyAudio's own checks of the parameters
             self._audio.terminate()
             raise DeviceError(f"sound output '{name}'", f"it can't be opened ({error})") from error
         except DeviceError:
@@ -233,6 +254,8 @@ class PortAudioOutput:
         self._feeder.join(_CLOSE_TIMEOUT_S)
 
     def _feed(self) -> None:
+        # Playout's real-time policy is not inherited, on purpose; but a block that waits here is a gap.
+        prefer_this_thread()
         while (block := self._next_block()) is not None:
             try:
                 self._stream.write(block)

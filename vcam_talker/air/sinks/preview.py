@@ -265,6 +265,7 @@ class PreviewHub:
         self._changed = threading.Condition()
         self._viewers: tuple[Subscription, ...] = ()
         self._pending: VideoFrame | None = None
+        self._dropped = 0
         self._refresh = False
         self._thread: threading.Thread | None = None
 
@@ -272,6 +273,11 @@ class PreviewHub:
     def name(self) -> str:
         """What a user would call it."""
         return "preview"
+
+    @property
+    def dropped(self) -> int:
+        """Pictures that gave way to a newer, different one before they were encoded."""
+        return self._dropped
 
     @property
     def watched(self) -> bool:
@@ -287,6 +293,7 @@ class PreviewHub:
         if not self._viewers:
             return
         with self._changed:
+            self._dropped += self._pending is not None and self._pending.pixels is not frame.pixels
             self._pending = frame
             self._changed.notify()
 

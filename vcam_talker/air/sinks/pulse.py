@@ -15,11 +15,12 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Final, TypeAlias
 
-from vcam_talker.core.errors import DeviceError
+from vcam_talker.core.errors import DeviceError, DeviceLostError
 from vcam_talker.core.types import SAMPLE_RATE
 
 log = logging.getLogger(__name__)
@@ -41,13 +42,36 @@ def sink_name(name: str) -> str:
     return f"{name}_sink"
 
 
+def load() -> ModuleType:
+    """Return `pulsectl`. Raises DeviceError without libpulse."""
+    try:
+        import pulsectl
+    except (ImportError, OSError) as error:
+        raise DeviceError(
+            "sound server", f"libpulse can't be loaded ({error})", "Install it: apt install libpulse0"
+        ) from error
+    module: ModuleType = pulsectl
+    return module
+
+
+@contextlib.contextmanager
+def losses() -> Iterator[None]:
+    """Turn whatever pulsectl raises when the server goes away into DeviceLostError."""
+    pulsectl = load()
+    # Lists are asked for without pulsectl's own translation of what libpulse refuses at once.
+    refused: type[Exception] = pulsectl._pulsectl.LibPulse.CallError  # noqa: SLF001
+    try:
+        yield
+    except (pulsectl.PulseError, pulsectl.PulseDisconnected, refused) as error:
+        raise DeviceLostError("sound server", f"the connection broke ({error or 'closed'})") from error
+
+
 def connect() -> Connection:
     """Return a connection to the user's sound server; one that systemd starts on demand is started by this.
 
     Blocks for as long as a wedged server does: call it where that harms nobody. Raises DeviceError.
     """
-    import pulsectl
-
+    pulsectl = load()
     # pulsectl's own time limit is no help: it always waits to its end, even when connected at once.
     pulse = pulsectl.Pulse("vcam_talker", connect=False)
     try:
@@ -110,8 +134,7 @@ def ensure_microphone(pulse: Connection, name: str, label: str) -> bool:
     Reuses what is there. Never leaves our sink or source as the user's default where there was another.
     Raises DeviceError.
     """
-    import pulsectl
-
+    pulsectl = load()
     label = _quotable(label)
     default = _Defaults(pulse)
     sinks = {sink.name: sink for sink in pulse.sink_list()}
@@ -120,9 +143,11 @@ def ensure_microphone(pulse: Connection, name: str, label: str) -> bool:
     sink = sinks.get(sink_name(name))
     if sink is not None:
         owner = sink.proplist.get(OWNER_PROPERTY, "")
-        owned = not _alive(owner)
+        # Our own process id: an earlier life of this daemon's microphone, or of one before it (in a container
+        # each start may get the same).
+        owned = owner == str(os.getpid()) or not _alive(owner)
         if owned and name in sources and sources[name].description != label:
-            # Left by a crashed run under another label; applications must see the one configured now.
+            # Left by an earlier run under another label; applications must see the one configured now.
             remove_microphone(pulse, name)
             sink = None
             del sources[name]
@@ -143,8 +168,7 @@ def ensure_microphone(pulse: Connection, name: str, label: str) -> bool:
 
 def remove_microphone(pulse: Connection, name: str) -> None:
     """Unload the modules of the microphone `name`, whoever made them; readers are moved by the server."""
-    import pulsectl
-
+    pulsectl = load()
     marks = (f"source_name={name} ", f"sink_name={sink_name(name)} ")
     for mark in marks:
         for module in pulse.module_list():

@@ -48,14 +48,10 @@ depends on its quantum, which follows the reader: 3 to 12 ms measured on 0.3.65,
 class MicrophoneKeeper:
     """One life of the microphone: from `start` to `stop`. Every public member is safe from any thread."""
 
-    def __init__(
-        self, name: str, label: str, *, start_server: bool, latency_s: float, owned: bool = False
-    ) -> None:
-        """`owned`: an earlier life in this process created the devices, so they are ours to remove."""
+    def __init__(self, name: str, label: str, *, start_server: bool, latency_s: float) -> None:
         self.stream_tag = f"{os.getpid()}-{id(self):x}"
         self.lost: str | None = None
         """Why the microphone can no longer be used; None while all is well."""
-        self.owned = owned
         self.server_name = ""
         self.started_server = False
         self._name = name
@@ -69,6 +65,7 @@ class MicrophoneKeeper:
         self._stopping = threading.Event()
         self._retired = False
         self._remove = False
+        self._owned = False
         self._misplaced_s: float | None = None
         self._seen_stream_s: float | None = None
         self._pulse: Any = None
@@ -115,18 +112,15 @@ class MicrophoneKeeper:
         return self._thread.is_alive()
 
     def _run(self) -> None:
-        import pulsectl
-
         try:
-            self._connect()
-            self.owned = server.ensure_microphone(self._pulse, self._name, self._label) or self.owned
-            self._ready.set()
-            self._watch()
-            self._finish()
+            with server.losses():
+                self._connect()
+                self._owned = server.ensure_microphone(self._pulse, self._name, self._label)
+                self._ready.set()
+                self._watch()
+                self._finish()
         except DeviceError as error:
             self._fail(error)
-        except (pulsectl.PulseDisconnected, pulsectl.PulseError) as error:
-            self._fail(DeviceError("sound server", f"the connection broke ({error or 'closed'})"))
         finally:
             with self._pulse_lock:
                 connection, self._pulse = self._pulse, None
@@ -134,7 +128,7 @@ class MicrophoneKeeper:
                 connection.close()
 
     def _finish(self) -> None:
-        if self._remove and self.owned and self.lost is None:
+        if self._remove and self._owned and self.lost is None:
             server.remove_microphone(self._pulse, self._name)
 
     def _fail(self, error: DeviceError) -> None:
@@ -154,7 +148,7 @@ class MicrophoneKeeper:
         self.server_name = self._pulse.server_info().server_name
 
     def _watch(self) -> None:
-        import pulsectl
+        pulsectl = server.load()
 
         def wake(_event: object) -> None:
             raise pulsectl.PulseLoopStop

@@ -199,10 +199,10 @@ class LoopbackDevice:
             self._set_rate(fps)
             self._claim()
         except DeviceError:
-            os.close(self._fd)
+            self.close()
             raise
         except OSError as error:
-            os.close(self._fd)
+            self.close()
             raise _open_error(path, error) from error
 
     def write(self, pixels: Pixels) -> None:
@@ -212,8 +212,10 @@ class LoopbackDevice:
             raise OSError(errno.EIO, f"took {written} of {self._size} bytes")
 
     def close(self) -> None:
-        """Release the device; call once."""
-        os.close(self._fd)
+        """Release the device. Idempotent."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
 
     def _check(self) -> None:
         try:
@@ -230,7 +232,7 @@ class LoopbackDevice:
             # v4l2loopback 0.12 forgets to offer its output again after a writer that never called STREAMON,
             # as pyvirtualcam's does not. One claim and release makes it remember.
             self._claim()
-            os.close(self._fd)
+            self.close()
             self._fd = os.open(self.path, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK)
             camera = _query(self._fd, self.path)
         if camera.capture and not camera.output and (holders := _holders(self.path)):

@@ -19,6 +19,7 @@ import pytest
 
 from vcam_talker.air.reopen import Keeper
 from vcam_talker.air.sinks import file as module
+from vcam_talker.air.sinks import recording
 from vcam_talker.air.sinks.camera import pattern_frame
 from vcam_talker.air.sinks.file import Mp4Sink, WavSink
 from vcam_talker.air.sinks.mp4_encoder import Mp4Encoder
@@ -241,8 +242,8 @@ class Hung:
             self.closed.set()
 
         patch.setattr(Mp4Encoder, "close", closing)
-        patch.setattr(module, "_FINISH_TIMEOUT_S", 0.02)
-        patch.setattr(module, "_FAILED_FINISH_TIMEOUT_S", 0.02, raising=False)
+        patch.setattr(recording, "_FINISH_TIMEOUT_S", 0.02)
+        patch.setattr(recording, "_FAILED_FINISH_TIMEOUT_S", 0.02)
 
     def _video(self, _frame: VideoFrame) -> None:
         self.entered.set()
@@ -280,7 +281,7 @@ def test_finishing_does_not_wait_for_room_in_the_queue_of_a_hung_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     hung = Hung(monkeypatch)
-    monkeypatch.setattr(module, "_AUDIO_QUEUE_ITEMS", 3)
+    monkeypatch.setattr(recording, "_QUEUE_ITEMS", 3)
     sink = Mp4Sink(tmp_path / "show.mp4", live=True)
     sink.open(*SIZE, 30)
     sink.write(picture(0, 30))
@@ -293,7 +294,7 @@ def test_finishing_does_not_wait_for_room_in_the_queue_of_a_hung_disk(
     returned = not closing.is_alive()
     hung.gate.set()
     assert returned
-    assert "the encoder is stuck" in caplog.text
+    assert "its disk hangs" in caplog.text
     assert hung.closed.wait(WAIT_S)
 
 
@@ -301,7 +302,7 @@ def test_a_frame_that_finds_the_queue_full_gives_its_place_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hung = Hung(monkeypatch)
-    monkeypatch.setattr(module, "_AUDIO_QUEUE_ITEMS", 3)
+    monkeypatch.setattr(recording, "_QUEUE_ITEMS", 3)
     sink = Mp4Sink(tmp_path / "show.mp4", live=True)
     sink.open(*SIZE, 10)
     sink.write(picture(0, 10))
@@ -310,11 +311,52 @@ def test_a_frame_that_finds_the_queue_full_gives_its_place_back(
         sink.audio.write(block(index))
     with pytest.raises(DeviceLostError, match="can't keep up"):
         sink.write(picture(1, 10))
-    assert sink._worker is not None
-    places = sink._worker._frames
+    assert sink._recording is not None
+    places = sink._recording._frames
     assert [places.acquire(blocking=False) for _ in range(6)] == [True] * 5 + [False]
     hung.gate.set()
     sink.close()
+
+
+def test_a_hung_disk_under_a_wav_file_holds_up_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, entered, closed = threading.Event(), threading.Event(), threading.Event()
+    append, close = module._WavFile.append, module._WavFile.close
+
+    def appending(file: module._WavFile, data: bytes, *, patch: bool) -> None:
+        entered.set()
+        gate.wait(WAIT_S)
+        append(file, data, patch=patch)
+
+    def closing(file: module._WavFile) -> None:
+        close(file)
+        closed.set()
+
+    monkeypatch.setattr(module._WavFile, "append", appending)
+    monkeypatch.setattr(module._WavFile, "close", closing)
+    monkeypatch.setattr(recording, "_QUEUE_ITEMS", 20)
+    monkeypatch.setattr(recording, "_FAILED_FINISH_TIMEOUT_S", 0.02)
+    sink = WavSink(tmp_path / "sound.wav", live=True)
+    sink.open(RATE)
+    sink.write(block(0))
+    assert entered.wait(WAIT_S)
+    with pytest.raises(DeviceLostError, match="can't keep up"):
+        deque(map(sink.write, map(block, range(1, 30))), maxlen=0)
+    sink.close()
+    assert not closed.is_set()
+    gate.set()
+    assert closed.wait(WAIT_S)
+
+
+def test_a_live_wav_file_is_complete(tmp_path: Path) -> None:
+    sink = WavSink(tmp_path / "sound.wav", live=True)
+    sink.open(RATE)
+    for index in range(100):
+        sink.write(block(index, 0.5))
+    sink.close()
+    with wave.open(str(sink.path)) as reader:
+        assert reader.getnframes() == RATE
 
 
 def test_a_loss_that_the_writer_was_told_of_is_not_told_again(

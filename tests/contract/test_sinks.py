@@ -49,6 +49,7 @@ VIDEO: dict[str, Callable[[Path, pytest.MonkeyPatch], VideoSink]] = {
 AUDIO: dict[str, Callable[[Path], AudioSink]] = {
     "microphone": lambda _: MicrophoneSink("contract_mic", "Contract microphone"),
     "wav": lambda folder: WavSink(folder / "sound.wav"),
+    "wav-live": lambda folder: WavSink(folder / "sound.wav", live=True),
     "null": lambda _: NullAudioSink(),
 }
 

@@ -84,7 +84,7 @@ def make_audio_sink(config: Config, video: VideoSink | None = None) -> Output[Au
         path = _path(spec.device)
         if isinstance(video, Mp4Sink) and video.name == path:
             return Output(video.audio, "file")
-        return Output(WavSink(path), "file")
+        return Output(WavSink(path, live=True), "file")
     if spec.device == "auto":
         return _auto_microphone(spec)
     if find_output_by_name(spec.device) is None:

@@ -74,7 +74,10 @@ class Keeper(Generic[S]):
             self._state = "lost"
             self.detail = str(error)
             # Closing flushes a file: never on the thread that paces.
-            self._start(*(("reopen", self._reopen) if self._reopens else ("close", self.sink.close)))
+            if self._reopens:
+                self._start("reopen", self._reopen)
+            else:
+                self._start("close", self.sink.close)
         log.warning("%s", error)
 
     def close(self) -> None:

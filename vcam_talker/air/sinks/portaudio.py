@@ -123,8 +123,9 @@ def _environment(changes: Mapping[str, str]) -> Iterator[None]:
 
     ALSA reads its own while PortAudio starts and again while the stream is opened, libpulse while the stream
     is opened; neither can be told in another way. The environment is the whole process's: a program that
-    another thread starts in these milliseconds inherits the changes, so hold it for nothing else. To such a
-    program they mean one more PCM that it does not know, and two properties on streams of its own.
+    another thread starts in these milliseconds inherits the changes, so hold it for nothing else. They mean
+    nothing to a program that plays no sound, as the engine and the voices don't; streams of one that does
+    would be taken for ours.
     """
     before = {name: os.environ.get(name) for name in changes}
     try:

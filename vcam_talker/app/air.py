@@ -109,11 +109,15 @@ class Air:
         self.playout.start()
         self.pacer.start()
 
-    def stop(self) -> None:
-        """Leave the air; within a few seconds. Safe after a start that failed half-way."""
-        self.supervisor.stop()
+    def halt(self) -> None:
+        """Send nothing more; what is recorded ends here. Idempotent."""
         self.pacer.stop()
         self.playout.stop()
+
+    def stop(self) -> None:
+        """Leave the air; within a few seconds. Safe after a start that failed half-way."""
+        self.halt()
+        self.supervisor.stop()
         self.camera.close()
         self.microphone.close()
         self.feed.detach()

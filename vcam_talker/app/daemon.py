@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,6 +26,8 @@ from vcam_talker.control.address import publish_address, remove_address
 from vcam_talker.control.listen import bind, check_exposure, url_of
 from vcam_talker.core.clock import SystemClock
 from vcam_talker.core.errors import VcamTalkerError
+from vcam_talker.core.status import SinkView
+from vcam_talker.core.types import NS_PER_S
 from vcam_talker.persona import load_persona
 
 log = logging.getLogger(__name__)
@@ -122,7 +125,8 @@ class _Daemon:
                     tasks.create_task(self._introduce(station, air)),
                 ]
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._stop.wait(), self._for_s)
+                    await asyncio.wait_for(self._stop.wait(), self._remaining_s(air))
+                await asyncio.to_thread(air.halt)
                 for task in running:
                     task.cancel()
         finally:
@@ -136,6 +140,12 @@ class _Daemon:
             return
         self._died = name
         loop.call_soon_threadsafe(self._stop.set)
+
+    def _remaining_s(self, air: Air) -> float | None:
+        """Return how long to stay, counted from the first frame."""
+        if self._for_s is None or air.pacer.first_frame_ns is None:
+            return self._for_s
+        return max(0.0, self._for_s - (time.monotonic_ns() - air.pacer.first_frame_ns) / NS_PER_S)
 
     async def _housekeeping(self) -> None:
         while True:
@@ -165,13 +175,14 @@ def _where(station: LiveStation) -> list[str]:
     status = station.status()
     camera, microphone = status.sinks[:2]
     lines = [f"{status.persona.title} is on air, {status.width}x{status.height} at {status.pacing.fps} fps."]
-    if camera.kind == "null":
-        lines.append(f"  camera      none. {camera.detail}")
-    else:
-        lines.append(f"  camera      {camera.name}")
-    if microphone.state == "open" or not microphone.detail:
-        lines.append(f"  microphone  {microphone.name}")
-    else:
-        lines.append(f"  microphone  none. {microphone.detail}")
+    lines.append(f"  camera      {_named(camera)}")
+    lines.append(f"  microphone  {_named(microphone)}")
     lines.append(f"  page        {status.url}/")
     return lines
+
+
+def _named(sink: SinkView) -> str:
+    """Return the device's name, or that there is none and why."""
+    if sink.kind != "null" and sink.state == "open":
+        return sink.name
+    return f"none: {sink.detail}" if sink.detail else "none"

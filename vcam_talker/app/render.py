@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import logging
+import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 import numpy as np
 
@@ -20,7 +22,7 @@ from vcam_talker.app.encoding import Encoding
 from vcam_talker.config import Config, override
 from vcam_talker.core.clock import frame_pts
 from vcam_talker.core.errors import BadInputError, DeviceError
-from vcam_talker.core.stages import FaceDriver
+from vcam_talker.core.stages import Cancelled, FaceDriver, Scene
 from vcam_talker.core.text import clean_text, detect_language, parse_emotion_tags
 from vcam_talker.core.types import (
     MOUTH_RATE_HZ,
@@ -38,8 +40,6 @@ from vcam_talker.engine.speaker import to_quanta
 from vcam_talker.persona import Persona, load_persona
 from vcam_talker.tts.sentences import SentenceSplitter
 from vcam_talker.tts.voice import Voice
-
-log = logging.getLogger(__name__)
 
 # A breath before and after, so that nothing starts or ends abruptly.
 _LEAD_S = 0.5
@@ -86,44 +86,70 @@ def render_file(
     began_s = time.perf_counter()
     if out.suffix.lower() != ".mp4":
         raise BadInputError(str(out), "is not an .mp4 file", "Name it like show.mp4")
+    if not out.parent.is_dir():
+        raise DeviceError(str(out), "its folder does not exist", f"Make it: mkdir -p {out.parent}")
     persona = load_persona(persona_name)
     config = override(Config(), {"air.width": size[0], "air.height": size[1], "air.fps": fps})
-    # Read the sound before the file is begun: bad input must leave nothing behind.
-    speeches = _from_audio(audio) if audio is not None else _from_text(persona, text or "", emotion)
-    first = next(speeches, None)
-    if first is None:
-        raise BadInputError("the text", "has nothing to say", "Add words beside the emotion tag")
-    driver = "phonemes" if audio is None else "audio"
+    # Everything that can be wrong is looked at before the file is begun: it must leave nothing behind.
+    scene = make_scene(persona, config)
+    stop = threading.Event()
+    if audio is not None:
+        speeches = _from_audio(audio)
+    else:
+        speeches = _from_text(persona, text or "", emotion, stop.is_set)
     # Under another name until it is complete: a file of this name that was there before stays until then.
     partial = out.with_name(f".{out.stem}.partial.mp4")
     sink = Mp4Sink(partial)
-    try:
-        sink.open(size[0], size[1], fps)
-        with Encoding(sink) as encoding:
-            frames = _Renderer(persona, config, encoding).run(first, speeches, driver)
-        sink.finish()
-        partial.replace(out)
-    except OSError as e:
-        raise DeviceError(
-            str(out), f"can't be written ({e.strerror})", "Name a file in a folder of yours"
-        ) from e
-    finally:
-        sink.close()
-        partial.unlink(missing_ok=True)
+    with _terminable(), closing(speeches):
+        try:
+            first = next(speeches, None)
+            if first is None:
+                raise BadInputError("the text", "has nothing to say", "Add words beside the emotion tag")
+            sink.open(size[0], size[1], fps)
+            with Encoding(sink) as encoding:
+                renderer = _Renderer(persona, scene, fps, encoding, stop)
+                frames = renderer.run(first, speeches, "phonemes" if audio is None else "audio")
+            sink.finish()
+            partial.replace(out)
+        except OSError as e:
+            raise DeviceError(str(out), f"can't be written ({e.strerror})", "Name another file") from e
+        finally:
+            sink.close()
+            partial.unlink(missing_ok=True)
     took_s = time.perf_counter() - began_s
     duration_s = frames / fps
     return RenderReport(str(out), duration_s, frames, round(took_s, 3), round(duration_s / took_s, 2))
 
 
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Let SIGTERM end the block like an error, so that it cleans up behind itself."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def leave(_number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(128 + signal.SIGTERM)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 class _Renderer:
     """Draws while the speech is still being made on another thread."""
 
-    def __init__(self, persona: Persona, config: Config, encoding: Encoding) -> None:
-        self._fps = config.air.fps
+    def __init__(
+        self, persona: Persona, scene: Scene, fps: int, encoding: Encoding, stop: threading.Event
+    ) -> None:
+        self._fps = fps
         self._encoding = encoding
+        self._stop = stop
         self._timeline = Timeline()
         self._mood = FaceDirector(persona.emotions.default)
-        self._painter = Painter(self._timeline, make_scene(persona, config), self._mood, self._fps)
+        self._painter = Painter(self._timeline, scene, self._mood, fps)
         self._moods: list[_Mood] = []
         self._made = threading.Condition()
         self._quanta = 0
@@ -141,6 +167,15 @@ class _Renderer:
             frame += 1
         lead = self._pulled
         maker.start()
+        try:
+            return self._draw_all(frame, lead)
+        finally:
+            # On an error the voice may be in the middle of a sentence.
+            self._stop.set()
+            maker.join()
+
+    def _draw_all(self, frame: int, lead: int) -> int:
+        """Draw from `frame` on; the speech follows `lead` quanta of silence. Return the number of frames."""
         while (spoken := self._quanta_at(frame + 1) - lead) <= self._wait_for(spoken):
             self._follow(spoken)
             self._advance(frame)
@@ -149,7 +184,6 @@ class _Renderer:
         self._mood.activity = Activity.IDLE
         for index in range(frame, end):
             self._advance(index)
-        maker.join()
         return end
 
     @property
@@ -201,13 +235,13 @@ class _Renderer:
         self._encoding.put(self._painter.draw(frame_pts(index, self._fps)))
 
 
-def _from_text(persona: Persona, text: str, emotion: Emotion | None) -> Iterator[Speech]:
+def _from_text(
+    persona: Persona, text: str, emotion: Emotion | None, cancelled: Cancelled
+) -> Generator[Speech, None, None]:
     clean = clean_text(text, _MAX_TEXT_CHARS)
     synthesizers = {name: registry.find("synthesizer", name)() for name in registry.ENGINES["synthesizer"]}
     try:
         voice = Voice(synthesizers, persona)
-        for warning in voice.warnings:
-            log.warning("%s", warning)
         splitter = SentenceSplitter()
         mood = emotion or persona.emotions.default
         for index, piece in enumerate([*splitter.feed(clean.text), *splitter.flush()]):
@@ -215,13 +249,13 @@ def _from_text(persona: Persona, text: str, emotion: Emotion | None) -> Iterator
             mood = tagged or mood
             if spoken.strip():
                 language = detect_language(spoken, persona.language)
-                yield from voice.speak(Sentence(_TURN, index, spoken, mood, language), lambda: False)
+                yield from voice.speak(Sentence(_TURN, index, spoken, mood, language), cancelled)
     finally:
         for synthesizer in synthesizers.values():
             synthesizer.close()
 
 
-def _from_audio(path: Path) -> Iterator[Speech]:
+def _from_audio(path: Path) -> Generator[Speech, None, None]:
     samples, rate = read_wav(path)
     samples = resample(samples, rate, SAMPLE_RATE)
     sentence = Sentence(_TURN, 0, path.name)

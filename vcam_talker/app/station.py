@@ -39,6 +39,9 @@ class LiveStation:
     def __init__(self, config: Config, persona: Persona, clock: MonotonicClock) -> None:
         self._config = config
         self._persona = persona
+        self._first = persona.summary()
+        # A persona given by path is found by its name again.
+        self._by_path = {persona.name: str(persona.root)}
         self._clock = clock
         self._started_ns = clock.now_ns()
         self._usage = UsageMeter(clock)
@@ -119,7 +122,7 @@ class LiveStation:
     async def set_persona(self, name: str) -> PersonaSummary:
         """Put another persona on air; what is being said ends."""
         async with self._persona_lock:
-            persona = await asyncio.to_thread(load_persona, name)
+            persona = await asyncio.to_thread(load_persona, self._by_path.get(name, name))
             scene = await asyncio.to_thread(make_scene, persona, self._config)
             # The engine learns of the persona before the next turn is handed to it.
             self._on_air.painter.swap(scene)
@@ -131,8 +134,9 @@ class LiveStation:
             return persona.summary()
 
     def personas(self) -> Sequence[PersonaSummary]:
-        """Return the personas that can be chosen."""
-        return list_personas()
+        """Return the personas that can be chosen: built-in, the user's, and the one the daemon began with."""
+        found = list_personas()
+        return found if self._first.name in {p.name for p in found} else [*found, self._first]
 
     def status(self) -> DaemonStatus:
         """Return a snapshot."""

@@ -166,17 +166,6 @@ class FaceInput:
 
 
 @dataclass(frozen=True, slots=True)
-class ChatMessage:
-    """A line from a viewer. `text` is hostile until cleaned."""
-
-    platform: str
-    id: str
-    user: str
-    text: str
-    time_s: float
-
-
-@dataclass(frozen=True, slots=True)
 class Playout:
     """The truth about one finished turn: what the audience heard."""
 

@@ -14,11 +14,12 @@ import pytest
 from tests.support.chromium import Chromium
 from tests.support.obs import SILENCE_DB, obs_studio
 from tests.support.pulse import SoundServer, pulse_server
-from vcam_talker.bench.harness import MICROPHONE, Daemon, daemon
+from vcam_talker.bench.harness import Daemon, daemon
 
 __all__ = ["pulse_server"]
 pytestmark = pytest.mark.real
 
+MICROPHONE = "vcam_talker_mic"
 OUT = Path(__file__).resolve().parents[2] / "out"
 _TALK = "Good evening, and welcome to the show! Ask me anything you like, I am here all night. " * 3
 
@@ -28,7 +29,7 @@ _LISTEN = """(async () => {
   first.getTracks().forEach((track) => track.stop());
   const devices = await navigator.mediaDevices.enumerateDevices();
   const labels = devices.filter((d) => d.kind === 'audioinput').map((d) => d.label);
-  const ours = devices.find((d) => d.kind === 'audioinput' && d.label.includes('vcam_talker bench'));
+  const ours = devices.find((d) => d.kind === 'audioinput' && d.label.includes('vcam_talker_mic'));
   if (!ours) return {labels, level: -1};
   const stream = await navigator.mediaDevices.getUserMedia({audio: {
     deviceId: {exact: ours.deviceId},
@@ -49,7 +50,7 @@ _LISTEN = """(async () => {
 @pytest.fixture
 def on_air(pulse_server: SoundServer) -> Iterator[Daemon]:
     assert pulse_server.names("sinks") == ["speakers"]
-    with daemon() as running:
+    with daemon(microphone=MICROPHONE) as running:
         running.wait_microphone()
         running.wait_idle()
         yield running
@@ -65,7 +66,8 @@ def test_a_viewer_types_and_sees_and_hears_the_answer(on_air: Daemon) -> None:
         page.click("textarea")
         page.type("Who are you?")
         page.press("Enter")
-        page.wait("Number(document.querySelector('#picture').dataset.level) > 0.02")
+        # Loud enough that the mouth is open on the picture that is kept.
+        page.wait("Number(document.querySelector('#picture').dataset.level) > 0.1")
         page.screenshot(OUT / "on-air.png")
         figures = page.evaluate("({...document.querySelector('#picture').dataset})")
         assert abs(float(figures["skewMs"])) < 60, figures
@@ -98,7 +100,7 @@ def test_a_web_meeting_lists_the_microphone_and_hears_it(on_air: Daemon, meeting
             "speech", lambda: (on_air.client.status()["on_air"] or {}).get("state") == "speaking"
         )
         heard = browser.page.evaluate(_LISTEN)
-    assert any("vcam_talker bench" in label for label in heard["labels"]), heard
+    assert any("vcam_talker_mic" in label for label in heard["labels"]), heard
     assert heard["level"] > 0.02, heard
 
 

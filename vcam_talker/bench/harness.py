@@ -119,13 +119,17 @@ class Daemon:
 
 @contextmanager
 def daemon(
-    *arguments: str, persona: str = "mira", camera: str = "null", mic: str = "auto"
+    *arguments: str,
+    persona: str = "mira",
+    camera: str = "null",
+    mic: str = "auto",
+    microphone: str = MICROPHONE,
 ) -> Iterator[Daemon]:
     """Run `vcam-talker run` with a runtime folder and microphone of its own until the block ends."""
     folder = Path(tempfile.mkdtemp(prefix="vcam-talker-bench-"))
     config = folder / "config.toml"
     config.write_text(
-        f'greet = false\n[microphone]\nname = "{MICROPHONE}"\nlabel = "vcam_talker bench"\n', encoding="utf-8"
+        f'greet = false\n[microphone]\nname = "{microphone}"\nlabel = "{microphone}"\n', encoding="utf-8"
     )
     command = [
         sys.executable, "-m", "vcam_talker", "run", "--config", str(config), "--persona", persona,

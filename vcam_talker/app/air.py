@@ -140,6 +140,7 @@ class Air:
                 camera.detail or self.outputs.camera.note,
                 self.pacer.frames_written,
                 camera.reopened,
+                dropped=camera.sink.dropped,
             ),
             SinkView(
                 self.outputs.microphone.kind,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from importlib import import_module
+from typing import TYPE_CHECKING
 
-from vcam_talker.bench.report import Report
+if TYPE_CHECKING:  # numpy is not needed to list the names
+    from vcam_talker.bench.report import Report
 
 _BENCHES = {
     "pacing": "vcam_talker.bench.pacing",

@@ -13,6 +13,7 @@ import numpy as np
 
 from vcam_talker.bench.harness import MicRecorder, daemon, loud_spans
 from vcam_talker.bench.report import Report, percentile
+from vcam_talker.core.errors import DeviceError
 from vcam_talker.core.types import NS_PER_S, SAMPLE_RATE
 
 _DEFAULT_S = 300.0
@@ -42,13 +43,17 @@ def run(*, seconds: float | None, camera: str) -> Report:
             recorder.close()
     flashes_ns = frames.sent_ns[1:][(frames.luma[1:] >= _WHITE) & (frames.luma[:-1] < _WHITE)]
     pairs = _pair(flashes_ns, beeps_ns)
+    if not len(pairs):
+        raise DeviceError(
+            "the microphone", f"of {len(beeps_ns)} beeps none had its flash", "See `vcam-talker doctor`"
+        )
     offsets_ms = (pairs[:, 0] - pairs[:, 1]) / 1e6
     minutes = (pairs[:, 1] - pairs[0, 1]) / (60 * NS_PER_S)
     slope_ms_h = float(np.polyfit(minutes, offsets_ms, 1)[0]) * 60 if len(pairs) > 2 else float("nan")
     spread_ms = float(np.std(offsets_ms)) / np.sqrt(len(offsets_ms))
     report.add("picture minus sound, p50", percentile(offsets_ms, 50), "ms")
     report.add("picture against sound, |offset| p95", percentile(np.abs(offsets_ms), 95), "ms", 20.0)
-    report.add("drift", slope_ms_h, "ms/h", 5.0 if length_s >= 1800 else None)
+    report.add("|drift|", abs(slope_ms_h), "ms/h", 5.0 if length_s >= 1800 else None)
     report.add("standard error of the offset", spread_ms, "ms")
     report.add("flashes paired with beeps", len(pairs) / max(1, len(beeps_ns)), "of all", 0.95, at_least=True)
     report.add("frames lost against the audio clock", frames.lost(_FPS), "frames", 0.0)
@@ -75,13 +80,13 @@ def _beep_onsets(recorder: MicRecorder, begin_ns: int) -> np.ndarray:
     arrivals = recorder.arrivals_ns()
     ends = (np.arange(len(arrivals)) + 1) * (SAMPLE_RATE // 100)
     onsets = np.array([first for first, _ in loud_spans(samples, 0.02, 0.05)], np.float64)
-    line = _lower_line(ends.astype(np.float64), arrivals.astype(np.float64))
+    line = _line_through(ends.astype(np.float64), arrivals.astype(np.float64))
     times = np.interp(onsets, ends, line)
     onsets_ns: np.ndarray = times[times >= begin_ns].astype(np.int64)
     return onsets_ns
 
 
-def _lower_line(samples: np.ndarray, arrivals_ns: np.ndarray) -> np.ndarray:
+def _line_through(samples: np.ndarray, arrivals_ns: np.ndarray) -> np.ndarray:
     """Return the time of each block on a line through the arrivals, piece by piece of 10 s."""
     line = np.empty_like(arrivals_ns)
     for start in range(0, len(samples), 1000):

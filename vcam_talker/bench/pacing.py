@@ -29,9 +29,9 @@ def run(*, seconds: float | None, camera: str) -> Report:
         under_test.wait_microphone()
         _keep_talking(under_test, _SETTLE_S)
         begin_ns = time.monotonic_ns()
-        before = under_test.client.status()["pacing"]
+        before = _counts(under_test)
         _keep_talking(under_test, length_s)
-        after = under_test.client.status()["pacing"]
+        after = _counts(under_test)
         time.sleep(1.5)
         frames = under_test.frames().after(begin_ns)
     intervals_ms = np.diff(frames.sent_ns) / 1e6
@@ -44,10 +44,16 @@ def run(*, seconds: float | None, camera: str) -> Report:
     report.add("frames lost against the audio clock", frames.lost(_FPS), "frames", 0.0)
     report.add("frames repeated", after["repeated"] - before["repeated"], "frames")
     report.add("late by over a quarter period", after["late"] - before["late"], "frames")
+    report.add("dropped on the way to the camera", after["dropped"] - before["dropped"], "frames", 0.0)
     span_ms = ms(float(frames.sent_ns[-1] - frames.sent_ns[0]))
     report.add("frames a second by the wall clock", 1000 * (len(frames.sent_ns) - 1) / span_ms, "1/s")
-    report.notes.append(f"camera {camera}; frame times taken as each write to it returned")
+    report.notes.append(f"camera {camera}; frame times taken as each was handed to it")
     return report
+
+
+def _counts(under_test: Daemon) -> dict[str, int]:
+    status = under_test.client.status()
+    return {**status["pacing"], "dropped": status["sinks"][0]["dropped"]}
 
 
 def _keep_talking(under_test: Daemon, length_s: float) -> None:

@@ -53,6 +53,8 @@ class SinkView:
     """Frames, or audio samples."""
     reopened: int = 0
     latency_ms: float | None = None
+    dropped: int = 0
+    """Frames that were handed over but never got there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +132,7 @@ class DaemonStatus:
 class DeviceView:
     """A device on this machine."""
 
-    kind: Literal["camera", "microphone"]
+    kind: Literal["camera", "microphone", "output"]
     id: str
     label: str
     usable: bool
@@ -145,3 +147,5 @@ class DeviceReport:
     microphones: tuple[DeviceView, ...] = ()
     notes: tuple[str, ...] = field(default=())
     """What is missing and the one command that adds it."""
+    outputs: tuple[DeviceView, ...] = ()
+    """Sound outputs that `--mic NAME` takes; empty unless asked for."""

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from vcam_talker import registry
 from vcam_talker.core.text import parse_emotion_tags
 from vcam_talker.llm.lines import THRESHOLD, LineMatcher
 from vcam_talker.llm.script import ScriptResponder, spoken_name
@@ -35,9 +36,8 @@ PARAPHRASES = {
     "你是谁": ["你叫什么", "你叫啥名字呀"],
     "你是机器人吗": ["你是不是机器人"],
     "多少钱": ["请问这个多少钱啊？", "价格是多少呢"],
-    "有优惠吗": ["有没有优惠", "今天有什么优惠吗"],
+    "有优惠吗": ["有没有优惠", "今天有什么优惠吗", "没有优惠吗"],
     "什么时候发货": ["什么时候能发货呢"],
-    "可以退货吗": ["可以退货不"],
     "推荐哪一款": ["推荐一款吧"],
     "讲个笑话": ["主播 讲个笑话吧"],
     "唱首歌": ["会不会唱歌", "唱一首歌吧"],
@@ -45,6 +45,23 @@ PARAPHRASES = {
     "你真好看": ["主播你好漂亮啊"],
     "几点下播": ["几点下播呀"],
     "谢谢": ["谢谢主播"],
+    "how old are you": ["how old are you Mira?", "what's your age"],
+    "shipping": ["shipping to Norway?", "Shipping"],
+    "do you have size XL": ["do you have this in size M", "available in XL?"],
+    "PayPal": ["paypal?", "do you accept PayPal", "can I pay by credit card?"],
+    "where is my order": ["where's my order??", "where is my parcel now"],
+    "return": ["returns", "how do I return a dress"],
+    "discount code": ["got a discount code?", "don't you have a discount?", "no, really, any discount?"],
+    "what if it does not fit": ["it doesn't fit"],
+    "where are you": ["where are you now?"],
+    "you are good": ["you are really good"],
+    "I love your channel": ["I love your channel so much"],
+    "sing": ["why don't you sing?"],
+    "you are stupid": ["you're so stupid", "oh shut up", "u suck"],
+    "I hate waiting": ["i really hate waiting"],
+    "可以退货吗": ["可以退货不", "不能退货吗", "不合适可以退货吗"],
+    "我的订单在哪里": ["我的订单呢"],
+    "可以用微信支付吗": ["可以微信付款吗"],
 }
 STRANGERS = [
     "what is the capital of France",
@@ -76,6 +93,24 @@ STRANGERS = [
     "哈哈哈",
     "",
     "?!",
+    "This is bad for my skin?",
+    "I hate mondays",
+    "this food is boring",
+    "the shirt is beautiful",
+    "good",
+    "ok",
+    "no",
+]
+NEGATED = [
+    "you are not stupid",
+    "you're not boring",
+    "do not sing",
+    "please don't sing a song",
+    "I'm not sad",
+    "I don't want a refund",
+    "别唱歌",
+    "不要唱歌",
+    "你不好看",
 ]
 
 
@@ -115,6 +150,22 @@ class TestMatching:
     @pytest.mark.parametrize("text", STRANGERS)
     def test_strangers_meet_none(self, text: str) -> None:
         assert MATCHER.best(text) is None
+
+    @pytest.mark.parametrize("text", NEGATED)
+    def test_a_negation_is_not_its_opposite(self, text: str) -> None:
+        assert MATCHER.best(text) is None
+
+    def test_nothing_but_a_negation_makes_the_difference(self) -> None:
+        matcher = LineMatcher([["the weather is fine"], ["the weather is not fine"]])
+        found = [matcher.best(t) for t in ("is the weather fine", "the weather isn't fine today")]
+        assert [m.index for m in found if m] == [0, 1]
+
+    def test_one_word_has_to_be_a_question_of_its_own(self) -> None:
+        matcher = LineMatcher([["tomorrows"], ["dinner time"]])
+        assert matcher.best("dinner") is None
+        match = matcher.best("tomorows")
+        assert match is not None
+        assert match.index == 0
 
     @pytest.mark.parametrize("question", [q for line in MIRA.lines for q in line.match])
     def test_the_exact_question_always_matches_its_line(self, question: str) -> None:
@@ -156,6 +207,14 @@ class TestAnswers:
         assert [await answer(a, to=first) for a in asked] == [await answer(a, to=second) for a in asked]
 
 
+class TestEcho:
+    async def test_says_what_it_was_told_and_never_speaks_first(self) -> None:
+        echo = registry.find("responder", "echo")(persona())
+        assert [d async for d in echo.respond("[happy] {user}", user="Ann")] == ["[happy] {user}"]
+        assert [d async for d in echo.respond("")] == []
+        assert echo.greeting() == ""
+
+
 class TestPlaceholders:
     @pytest.mark.parametrize(
         ("line", "user", "spoken"),
@@ -182,6 +241,14 @@ class TestPlaceholders:
     async def test_filled_safely(self, line: str, user: str, spoken: str) -> None:
         lines = (LineSection(match=("hello",), say=(line,)),)
         assert await answer("hello", user, to=ScriptResponder(persona(lines=lines))) == spoken
+
+    @pytest.mark.parametrize("asked", ["hello", "thank you", "你好", "谢谢"])
+    async def test_the_built_in_presenter_uses_names_and_does_without(self, asked: str) -> None:
+        named, unnamed = ScriptResponder(MIRA, seed=1), ScriptResponder(MIRA, seed=1)
+        assert any(["Ann" in await answer(asked, "Ann", to=named) for _ in range(12)])
+        for _ in range(12):
+            said = await answer(asked, to=unnamed)
+            assert not any(trace in said for trace in ("{", " !", ",!", ",,", ",。"))
 
     def test_a_name_can_not_steer_the_face(self) -> None:
         assert parse_emotion_tags(spoken_name("[angry]"))[0] is None

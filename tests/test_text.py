@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vcam_talker.core.errors import BadInputError
+from vcam_talker.core.language import canonical_language
 from vcam_talker.core.text import (
     clean_name,
     clean_text,
@@ -55,6 +56,24 @@ class TestCleanText:
 
     def test_a_note_is_given_once(self) -> None:
         assert len(clean_text("a😀b😀c😀\x00\x01", 100).notes) == 2
+
+    @pytest.mark.parametrize(
+        ("raw", "note"),
+        [
+            ("[hapy] Hello", "[hapy] is no emotion and will be spoken; did you mean [happy]?"),
+            (" [ Angyr ] no", "[Angyr] is no emotion and will be spoken; did you mean [angry]?"),
+        ],
+    )
+    def test_a_mistyped_emotion_stays_text_and_is_noted(self, raw: str, note: str) -> None:
+        clean = clean_text(raw, 100)
+        assert clean.text == " ".join(raw.split())
+        assert clean.notes == (note,)
+
+    @pytest.mark.parametrize(
+        "raw", ["[happy] Hi", "[laughs] Hi", "[1] Hi", "Hi [hapy]", "[hapy", "[so hapy] Hi"]
+    )
+    def test_other_brackets_get_no_note(self, raw: str) -> None:
+        assert clean_text(raw, 100).notes == ()
 
     @pytest.mark.parametrize(
         "raw", ["", "   \n\t", "😀😀", "!!! ... ?", "\x00\x01", "\u200b\u202e", "—", "\u3164"]
@@ -128,10 +147,33 @@ class TestLanguages:
             ("გამარჯობა", "en", "ka"),
             ("123 !?", "de", "de"),
             ("", "cmn", "cmn"),
+            ("你好", "zh", "cmn"),
+            ("你好", "zh-TW", "cmn"),
+            ("123", "zh-CN", "cmn"),
         ],
     )
     def test_by_script(self, text: str, default: str, language: str) -> None:
         assert detect_language(text, default) == language
+
+    @pytest.mark.parametrize(
+        ("tag", "canonical"),
+        [
+            ("zh", "cmn"),
+            ("zh-CN", "cmn"),
+            ("zh-TW", "cmn"),
+            ("zh-Hans", "cmn"),
+            ("zh-Hant-HK", "cmn"),
+            ("ZH", "cmn"),
+            ("zh-yue", "yue"),
+            ("zh-cmn-Hans", "cmn"),
+            ("yue", "yue"),
+            ("cmn", "cmn"),
+            ("en-GB", "en-GB"),
+            ("", ""),
+        ],
+    )
+    def test_zh_is_mandarin(self, tag: str, canonical: str) -> None:
+        assert canonical_language(tag) == canonical
 
     def test_mixed_text_comes_in_runs(self) -> None:
         assert split_languages('He said "你好世界" 3 times, и всё.', "en") == [
@@ -141,6 +183,8 @@ class TestLanguages:
             ("ru", "и всё."),
         ]
         assert split_languages("42 你好", "en") == [("cmn", "42 你好")]
+        assert split_languages("42 你好", "zh-CN") == [("cmn", "42 你好")]
+        assert split_languages("42", "zh") == [("cmn", "42")]
         assert split_languages("42", "en") == [("en", "42")]
         assert split_languages("", "en") == []
         assert split_languages("東京へ行く", "cmn") == [("ja", "東京へ行く")]

@@ -201,3 +201,12 @@ class TestMisbehaviour:
         with pytest.raises(EngineError):
             list(FliteSynthesizer(fake).synthesize(Sentence(TurnId(1), 0, "Hi."), spec, lambda: False))
         assert "evil" not in log.read_text()
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize("language", ["de", "cmn", "eo"])
+def test_another_language_is_refused_before_anything_runs(language: str) -> None:
+    engine = FliteSynthesizer(program="/nowhere/flite")
+    spec = VoiceSpec("flite", "slt", language)
+    with pytest.raises(EngineError, match=f"reads English only, not '{language}'"):
+        list(engine.synthesize(Sentence(TurnId(1), 0, "Guten Tag"), spec, lambda: False))

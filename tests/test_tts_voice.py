@@ -97,20 +97,41 @@ class TestCasting:
         assert len(espeak.asked) == 2
         assert voice.warnings == ("flite is not installed; espeak-ng speaks 'en' instead. apt install flite",)
 
-    def test_without_any_program_it_beeps(self) -> None:
+    def test_without_any_program_it_is_an_error_and_no_beep(self) -> None:
         voice = cast(Fake("flite"), Fake("espeak-ng"), ToneSynthesizer())
-        (part,) = say(voice, "Hello")
-        assert part.samples.size > 0
-        assert [w.split(";")[0] for w in voice.warnings] == [
-            "flite is not installed",
-            "espeak-ng is not installed",
+        with pytest.raises(EngineError) as caught:
+            say(voice, "Hello")
+        assert str(caught.value) == (
+            "voice: nothing here speaks 'en' (flite is not installed, espeak-ng is not installed). "
+            "apt install flite espeak-ng"
+        )
+        assert [w.partition(" (")[0] for w in voice.warnings] == [
+            "nothing here speaks 'en'",
+            "nothing here speaks 'cmn'",
         ]
 
-    def test_without_even_that_it_is_an_error(self) -> None:
-        voice = cast(Fake("flite"))
-        with pytest.raises(EngineError, match="nothing here speaks 'en'"):
-            say(voice, "Hello")
-        assert voice.warnings
+    def test_one_language_that_nothing_speaks_leaves_the_others_alone(self) -> None:
+        voice = cast(Fake("flite", "en"), Fake("espeak-ng"), ToneSynthesizer(), voices={})
+        with pytest.raises(EngineError, match=r"speaks 'ru' \(flite has no voice.*apt install espeak-ng$"):
+            say(voice, "Привет", "ru")
+        assert say(voice, "Hello", "en")
+
+    def test_a_language_that_no_voice_knows_has_another_remedy(self) -> None:
+        voice = cast(Fake("flite", "en"), Fake("espeak-ng", "en", "cmn"), ToneSynthesizer())
+        with pytest.raises(EngineError, match=r"Choose another language in persona\.toml"):
+            say(voice, "ᏣᎳᎩ", "chr")
+
+    def test_only_who_asks_for_beeps_gets_them(self) -> None:
+        beeps = VoiceSection(engine="tone", name="beep")
+        engines = Fake("flite", "en"), Fake("espeak-ng", "en", "cmn")
+        for voice in (
+            cast(*engines, ToneSynthesizer(), voice=beeps, voices={}),
+            cast(*engines, ToneSynthesizer(), choice="tone"),
+        ):
+            assert say(voice, "Hello")
+            assert say(voice, "你好", "cmn")
+            assert voice.warnings == ()
+        assert [engine.asked for engine in engines] == [[], []]
 
     def test_a_voice_that_is_not_there_is_named_and_replaced(self) -> None:
         flite = Fake("flite", "en")
@@ -137,6 +158,26 @@ class TestCasting:
         section = VoiceSection(engine="flite", name="slt")
         voice = cast(Fake("flite", "en"), Fake("espeak-ng", "cmn"), language="cmn", voice=section, voices={})
         assert any("flite does not speak 'cmn'; espeak-ng speaks" in w for w in voice.warnings)
+
+    @pytest.mark.parametrize("name", ["slt", "anna"])
+    def test_flite_reads_no_german_although_it_knows_the_letters(self, name: str) -> None:
+        flite, espeak = Fake("flite", "en"), Fake("espeak-ng", "en", "de")
+        section = VoiceSection(engine="flite", name=name)
+        voice = cast(flite, espeak, language="de", voice=section, voices={})
+        say(voice, "Guten Tag", "de")
+        assert [spec.voice for _, spec in espeak.asked] == ["de"]
+        assert flite.asked == []
+        (warning,) = voice.warnings
+        what, remedy = warning.split(". ", 1)
+        assert what == "flite does not speak 'de'; espeak-ng speaks 'de' instead"
+        assert remedy == 'Set engine = "espeak-ng", name = "de" in persona.toml'
+
+    @pytest.mark.parametrize("tag", ["zh", "zh-CN", "zh-TW", "zh-Hans"])
+    def test_zh_in_a_sentence_is_mandarin(self, tag: str) -> None:
+        espeak = Fake("espeak-ng", "en", "cmn")
+        (part,) = say(cast(Fake("flite", "en"), espeak), "你好", tag)
+        assert part.sentence.language == "cmn"
+        assert [spec.voice for _, spec in espeak.asked] == ["cmn+f3"]
 
     def test_one_that_breaks_is_replaced_in_the_middle_of_the_show(self) -> None:
         flite, espeak = Fake("flite", "en", fails=True), Fake("espeak-ng", "en", "cmn")

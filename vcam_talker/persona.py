@@ -3,22 +3,45 @@
 from __future__ import annotations
 
 import difflib
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 from vcam_talker.core.errors import PersonaError
+from vcam_talker.core.language import canonical_language
 from vcam_talker.core.paths import builtin_dir, config_dir
 from vcam_talker.core.status import PersonaSummary
+from vcam_talker.core.text import unknown_emotion
 from vcam_talker.core.types import Emotion, VoiceSpec
 from vcam_talker.tomlfile import load_model
 
 PERSONA_FILE = "persona.toml"
 
 Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
-Tag = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]+)*$")]
-"""BCP 47 language tag: `en`, `cmn`, `de`."""
+_TAG = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{1,8})*")
+
+
+def _language_tag(tag: str) -> str:
+    if not _TAG.fullmatch(tag):
+        raise ValueError("is no language tag, such as en, de, cmn")
+    return canonical_language(tag)
+
+
+def _known_emotion(line: str) -> str:
+    word, meant = unknown_emotion(line)
+    if word and word.islower():
+        hint = f"did you mean [{meant}]?" if meant else f"there are {', '.join(Emotion)}"
+        raise ValueError(f"[{word}] is no emotion; {hint}")
+    return line
+
+
+Tag = Annotated[str, AfterValidator(_language_tag)]
+"""BCP 47 language tag: `en`, `cmn`, `de`; `zh` is taken for `cmn`."""
+SpokenLine = Annotated[Line, AfterValidator(_known_emotion)]
+"""What the persona says; a bracketed word at its start must be an emotion."""
 
 
 class Section(BaseModel):
@@ -48,7 +71,11 @@ class VoiceSection(Section):
 
     def spec(self, language: str) -> VoiceSpec:
         """Return the voice as the synthesizers take it."""
-        return VoiceSpec(self.engine, self.name, language, self.rate, self.pitch_semitones, self.gain_db)
+        name = self.name
+        if self.engine == "espeak-ng":  # its voices are named by language
+            base, plus, variant = name.partition("+")
+            name = canonical_language(base) + plus + variant
+        return VoiceSpec(self.engine, name, language, self.rate, self.pitch_semitones, self.gain_db)
 
 
 class IdleSection(Section):
@@ -72,7 +99,7 @@ class LineSection(Section):
 
     match: tuple[Line, ...] = Field(min_length=1)
     """Ways to ask, in any of the persona's languages."""
-    say: tuple[Line, ...] = Field(min_length=1)
+    say: tuple[SpokenLine, ...] = Field(min_length=1)
     """Answers, one is chosen; may start with an emotion tag: `[happy] Hello!`."""
     language: Tag | None = None
     """Of `say`; default: the persona's."""
@@ -85,11 +112,11 @@ class Persona(Section):
     """The name viewers see."""
     description: str = Field("", max_length=500)
     language: Tag = "en"
-    greeting: tuple[Line, ...] = ()
+    greeting: tuple[SpokenLine, ...] = ()
     """Spoken when going on air; one is chosen."""
-    fallback: tuple[Line, ...] = Field(min_length=1)
+    fallback: tuple[SpokenLine, ...] = Field(min_length=1)
     """Answers when nothing matches, in the persona's language."""
-    fallback_by_language: dict[Tag, tuple[Line, ...]] = {}
+    fallback_by_language: dict[Tag, tuple[SpokenLine, ...]] = {}
     face: FaceSection = FaceSection()
     voice: VoiceSection
     voices: dict[Tag, VoiceSection] = {}
@@ -101,10 +128,21 @@ class Persona(Section):
     root: Path = Path()
     name: str = ""
 
+    @field_validator("voices", "fallback_by_language", mode="before")
+    @classmethod
+    def _each_language_once(cls, value: object) -> object:
+        if isinstance(value, Mapping):
+            seen: dict[str, str] = {}
+            for tag in map(str, value):
+                first = seen.setdefault(canonical_language(tag), tag)
+                if first != tag:
+                    raise ValueError(f"'{first}' and '{tag}' are one language; keep one of them")
+        return value
+
     def voice_for(self, language: str) -> VoiceSpec:
         """Return the voice that speaks `language` (empty: the persona's own)."""
-        tag = language or self.language
-        if tag == self.language:
+        tag = canonical_language(language) or self.language
+        if tag == self.language or (self.voice.engine == "tone" and tag not in self.voices):
             return self.voice.spec(tag)
         if tag in self.voices:
             return self.voices[tag].spec(tag)

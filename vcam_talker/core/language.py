@@ -91,7 +91,7 @@ _OTHER_LANGUAGES: Final = {
     "Arab": ("fa", "ur", "ps", "sd", "ug", "ckb"),
     "Deva": ("mr", "ne", "kok", "sa"),
     "Beng": ("as", "bpy"),
-    "Hani": ("zh", "yue", "hak", "wuu", "nan", "ja"),
+    "Hani": ("yue", "hak", "wuu", "nan", "ja"),
     "Hebr": ("yi", "iw"),
     "Grek": ("grc",),
     "Ethi": ("ti",),
@@ -99,6 +99,19 @@ _OTHER_LANGUAGES: Final = {
 _SCRIPT_OF: Final = {language: script for script, language in _MAIN_LANGUAGE.items()} | {
     language: script for script, others in _OTHER_LANGUAGES.items() for language in others
 }
+
+
+def canonical_language(tag: str) -> str:
+    """Return the tag that everything else here goes by: `zh`, `zh-CN` and `zh-Hant` mean Mandarin, `cmn`.
+
+    `zh` is a macrolanguage; what it holds may be named behind it (RFC 5646, extended language subtags):
+    `zh-yue` is `yue`. Every other tag stays as it is.
+    """
+    main, _, rest = tag.partition("-")
+    if main.lower() != "zh":
+        return tag
+    member = rest.partition("-")[0].lower()
+    return member if member in _SCRIPT_OF else "cmn"
 
 
 def script_of(character: str) -> str:
@@ -110,7 +123,7 @@ def script_of(character: str) -> str:
 
 def language_script(language: str) -> str:
     """Return the script that a BCP 47 language is written in; languages not known here are Latin ones."""
-    return _SCRIPT_OF.get(language.partition("-")[0], "Latn")
+    return _SCRIPT_OF.get(canonical_language(language).partition("-")[0], "Latn")
 
 
 def is_wide(character: str) -> bool:
@@ -129,7 +142,7 @@ def detect_language(text: str, default: str) -> str:
         if script := script_of(character):
             counts[script] += 3 if script in {"Hani", "Kana", "Hang"} else 1
     if not counts:
-        return default
+        return canonical_language(default)
     if counts["Kana"] and counts["Hani"]:
         counts["Kana"] += counts.pop("Hani")
     return _language_for(counts.most_common(1)[0][0], default)
@@ -157,7 +170,7 @@ def split_languages(text: str, default: str) -> list[tuple[str, str]]:
             runs[-1] = (runs[-1][0], runs[-1][1], start)
             runs.append((language, start, index + 1))
     if not runs:
-        return [(default, text)] if text else []
+        return [(canonical_language(default), text)] if text else []
     runs[-1] = (runs[-1][0], runs[-1][1], len(text))
     return [(language, text[start:end]) for language, start, end in runs]
 
@@ -174,6 +187,7 @@ def _is_opening_quote(text: str, index: int) -> bool:
 
 
 def _language_for(script: str, default: str) -> str:
+    default = canonical_language(default)
     wanted = language_script(default)
     if script == wanted or (default.partition("-")[0] == "ja" and script in {"Hani", "Kana"}):
         return default

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import unicodedata
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ __all__ = [
     "detect_language",
     "parse_emotion_tags",
     "split_languages",
+    "unknown_emotion",
 ]
 
 NOTE_CONTROL: Final = "control characters were removed"
@@ -34,6 +36,7 @@ _JOINERS: Final = "\u200c\u200d"
 _ANSI: Final = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 """Terminal colours and cursor movements: what follows the escape character is no text either."""
 _TAG: Final = re.compile(r"\[\s*(" + "|".join(Emotion) + r")\s*\]", re.IGNORECASE)
+_FIRST_TAG: Final = re.compile(r"\s*\[\s*([A-Za-z]{2,32})\s*\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,9 @@ def clean_text(raw: str, max_chars: int) -> CleanText:
     if not any(unicodedata.category(c)[0] in "LN" for c in text):
         why = "holds nothing that can be spoken" if raw else "is empty"
         raise BadInputError("text", why, "Write at least one letter or number")
+    word, meant = unknown_emotion(text)
+    if meant is not None:
+        notes[f"[{word}] is no emotion and will be spoken; did you mean [{meant}]?"] = None
     return CleanText(text, tuple(notes))
 
 
@@ -88,6 +94,18 @@ def parse_emotion_tags(text: str) -> tuple[Emotion | None, str]:
     if match is None:
         return None, text
     return Emotion(match[1].lower()), " ".join(_TAG.sub(" ", text).split())
+
+
+def unknown_emotion(text: str) -> tuple[str, Emotion | None]:
+    """Return the bracketed word that `text` starts with if it is no emotion, and the one that it resembles.
+
+    `("", None)` when the text starts with no bracketed word, or with an emotion. Pure.
+    """
+    match = _FIRST_TAG.match(text)
+    if match is None or match[1].lower() in set(Emotion):
+        return "", None
+    near = difflib.get_close_matches(match[1].lower(), list(Emotion), n=1, cutoff=0.7)
+    return match[1], Emotion(near[0]) if near else None
 
 
 def _filter(text: str, notes: dict[str, None]) -> str:

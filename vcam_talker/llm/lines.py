@@ -4,7 +4,8 @@ Two views of a pair are blended. The order of characters (rapidfuzz's normalised
 typing errors and tells a whole question from a lucky word. The overlap of words, weighted by how rare a word
 is among all the persona's questions (inverse document frequency), lets `so, what's your name then?` meet
 `what is your name` and keeps `what` and `吗` from deciding anything. Han, kana and Hangul are compared
-character by character.
+character by character. Two things overrule likeness: a negation (`you are not stupid` is not `you are
+stupid`), and whom a line is about (`I hate waiting` is not `I hate you`).
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ THRESHOLD: Final = 60.0
 
 _MAX_CHARS: Final = 300
 """Of the viewer's line that are compared; a question stands at its beginning or its end."""
+_ONE_WORD_THRESHOLD: Final = 85.0
+"""A single word says little: it has to be a question of its own, give or take a typing error."""
 _SAME_WORD: Final = 84.0
 """Similarity from which two words are taken for one with a typing error."""
 _FILLER_WEIGHT: Final = 0.15
@@ -33,6 +36,9 @@ _RECALL_WEIGHT: Final = 0.65
 """What matters more: that the known question is contained in the line, rather than nothing else is."""
 _FILLER_RECALL_WEIGHT: Final = 0.2
 _FILLER_PENALTY: Final = 0.7
+_NOT_ABOUT_YOU_PENALTY: Final = 0.7
+_NEGATION_REACH: Final = 3
+"""Words behind a `not` that it may negate."""
 
 _FILLERS: Final = frozenset(
     """a an the is are am was be do does did will would can could should to of in on at it its this that there
@@ -41,6 +47,10 @@ _FILLERS: Final = frozenset(
     的 了 吗 呢 啊 呀 吧 请 问 你 我 他 她 是 有 在 这 那 个 就 都 也 很 们 一 下 可 以 能
     好 今 天 怎 么 样 什 哪 主 播 不 没""".split()  # noqa: SIM905
 )
+_NEGATIONS: Final = frozenset(("not", "no", "never", "without", "不", "没", "别"))
+_YOU: Final = frozenset(("you", "your", "yours", "yourself"))
+_ASIDES: Final = _FILLERS | {"good", "nice", "more"}
+"""Words that do not change what a line is about."""
 _VOCATIVES: Final = frozenset(("there", "everyone", "everybody", "guys", "folks", "friends", "all"))
 """Whom a line speaks to says nothing about what it asks."""
 _CONTRACTIONS: Final = (
@@ -48,7 +58,16 @@ _CONTRACTIONS: Final = (
     (re.compile(r"\bi'?m\b"), "i am"),
     (re.compile(r"\byou'?re\b"), "you are"),
     (re.compile(r"\bcan'?t\b"), "can not"),
+    (re.compile(r"\bdont\b"), "do not"),
     (re.compile(r"n't\b"), " not"),
+    # "Don't you have ...?", "no, ...", `会不会`, `不能...吗` and a last `不` ask without a negation.
+    (
+        re.compile(r"\b(is|are|do|does|did|can|could|will|would|should) not (you|we|i|there|this|that|it)\b"),
+        r"\1 \2",
+    ),
+    (re.compile(r"^\s*no\s*[,.!]"), " "),
+    (re.compile(r"(\w)[不没]\1"), r"\1"),
+    (re.compile(r"[不没](?=(能|可以|会|是|有).*吗)"), ""),
     (re.compile("主播"), " "),
     (re.compile(r"\bgotta\b"), "have to"),
     (re.compile(r"\b(thx|ty|tysm)\b"), "thanks"),
@@ -84,14 +103,16 @@ class LineMatcher:
         self._unseen = 1 + math.log(1 + count)
 
     def best(self, text: str, groups: frozenset[int] | None = None) -> Match | None:
-        """Return the best match at or above THRESHOLD, of the given groups if any are given."""
+        """Return the best match that is good enough, of the given groups if any are given."""
         words = self.normalise(text)
+        one_word = len(words) == 1 and not is_wide(words[0][0])
+        threshold = _ONE_WORD_THRESHOLD if one_word else THRESHOLD
         found: Match | None = None
         for index, question in self._questions:
             if groups is not None and index not in groups:
                 continue
             score = self.score(words, question)
-            if score >= THRESHOLD and (found is None or score > found.score):
+            if score >= threshold and (found is None or score > found.score):
                 found = Match(index, score)
         return found
 
@@ -106,10 +127,15 @@ class LineMatcher:
             return 0.0
         if line == question:
             return 100.0
+        if _negated(line) & _meant(question) != _negated(question) & _meant(line):
+            return 0.0
         order = _order(line, question)
         if _FILLERS.issuperset(line) and not _FILLERS.issuperset(question):
             return _FILLER_PENALTY * order  # `what is` asks nothing yet
-        return 0.45 * order + 0.55 * self._overlap(line, question)
+        score = 0.45 * order + 0.55 * self._overlap(line, question)
+        if not _YOU.isdisjoint(question) and not _is_for_you(line, question):
+            score *= _NOT_ABOUT_YOU_PENALTY
+        return score
 
     def _overlap(self, line: Sequence[str], question: Sequence[str]) -> float:
         recall = self._covered(question, line)
@@ -140,6 +166,24 @@ def _split(text: str) -> tuple[str, ...]:
         text = pattern.sub(replacement, text)
     spaced = "".join(f" {c} " if is_wide(c) else c if c.isalnum() else " " for c in text)
     return tuple(spaced.split())
+
+
+def _meant(words: Sequence[str]) -> frozenset[str]:
+    """Return the words that a negation can turn round."""
+    return frozenset(w for w in words if w == "好" or (w not in _FILLERS and w not in _NEGATIONS))
+
+
+def _negated(words: Sequence[str]) -> frozenset[str]:
+    """Return the words in reach of a negation."""
+    near = (words[i + 1 : i + 1 + _NEGATION_REACH] for i, w in enumerate(words) if w in _NEGATIONS)
+    return _meant([w for reached in near for w in reached])
+
+
+def _is_for_you(line: Sequence[str], question: Sequence[str]) -> bool:
+    """Tell whether a line speaks to the one who is asked, or of nothing but what the question is about."""
+    if not _YOU.isdisjoint(line):
+        return True
+    return all(any(_same(w, q) for q in question) for w in line if w not in _ASIDES)
 
 
 def _order(line: Sequence[str], question: Sequence[str]) -> float:

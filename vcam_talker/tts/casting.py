@@ -8,14 +8,17 @@ from dataclasses import replace
 from itertools import chain
 from typing import Final
 
-from vcam_talker.core.language import language_script
+from vcam_talker.core.errors import EngineError
+from vcam_talker.core.language import canonical_language, language_script
 from vcam_talker.core.stages import Synthesizer
 from vcam_talker.core.types import VoiceInfo, VoiceSpec
 from vcam_talker.persona import Persona
 
 log = logging.getLogger(__name__)
 
-_LADDER: Final = ("flite", "espeak-ng", "tone")
+_LADDER: Final = ("flite", "espeak-ng")
+"""`tone` is no rung of it: beeps in place of a voice are worse than an error. It has to be asked for."""
+_ENGLISH_ONLY: Final = frozenset(("flite",))
 _REMEDIES: Final = {"flite": "apt install flite", "espeak-ng": "apt install espeak-ng"}
 _ANY: Final = "mul"
 
@@ -37,10 +40,23 @@ class Casting:
         return tuple(self._warnings)
 
     def specs(self, language: str) -> tuple[VoiceSpec, ...]:
-        """Return the voices that speak `language` here, best first; one at least while `tone` is there."""
+        """Return the voices that speak `language` here, best first; none when no engine does."""
+        language = canonical_language(language)
         if language not in self._specs:
             self._specs[language] = self._cast(language)
         return self._specs[language]
+
+    def refusal(self, language: str) -> EngineError:
+        """Return why nothing here speaks `language`, and what to do about it."""
+        absent = [name for name in _LADDER if name not in self._engines or not self._voices_of(name)]
+        reasons = [
+            f"{name} is not installed" if name in absent else f"{name} has no voice for it"
+            for name in _LADDER
+        ]
+        # flite would be no help for another language than English.
+        useful = [n for n in absent if n not in _ENGLISH_ONLY or language.partition("-")[0] == "en"]
+        remedy = f"apt install {' '.join(useful)}" if useful else "Choose another language in persona.toml"
+        return EngineError("voice", f"nothing here speaks '{language}' ({', '.join(reasons)})", remedy)
 
     def _cast(self, language: str) -> tuple[VoiceSpec, ...]:
         wanted = self._persona.voice_for(language)
@@ -54,9 +70,10 @@ class Casting:
             if spec is not None:
                 specs.append(spec)
         if not specs:
-            self._warn(f"no voice speaks '{language}'", "apt install flite espeak-ng")
+            refusal = self.refusal(language)
+            self._warn(refusal.why, refusal.remedy)
         elif specs[0].engine != first:
-            self._warn_replaced(first, specs[0].engine, language)
+            self._warn_replaced(first, specs[0], language)
         return tuple(specs)
 
     def _voices_of(self, name: str) -> Sequence[VoiceInfo]:
@@ -73,21 +90,22 @@ class Casting:
             own = next((v for v in voices if v.name == base), None)
             if own is not None and _can_read(own, language):
                 return wanted
-            if voices and own is None and base != language:
-                self._warn(f"{name} has no voice '{wanted.voice}'", "vcam-talker doctor lists what there is")
         fitting = _fitting(voices, language)
         if fitting is None:
             return None
+        if wanted.engine == name and base not in {language, *(v.name for v in voices)}:
+            self._warn(f"{name} has no voice '{wanted.voice}'", "vcam-talker doctor lists what there is")
         # Pitch was tuned for another voice; speed and loudness carry over.
         return replace(wanted, engine=name, voice=fitting.name, language=language, pitch_semitones=0.0)
 
-    def _warn_replaced(self, first: str, speaker: str, language: str) -> None:
-        instead = f"{speaker} speaks '{language}' instead"
+    def _warn_replaced(self, first: str, speaker: VoiceSpec, language: str) -> None:
+        instead = f"{speaker.engine} speaks '{language}' instead"
         if first in self._engines and self._voices_of(first):
             # Who chooses one engine for all knows that it can't speak every language.
             if self._choice == "auto":
                 self._warn(
-                    f"{first} does not speak '{language}'; {instead}", "Choose another in persona.toml"
+                    f"{first} does not speak '{language}'; {instead}",
+                    f'Set engine = "{speaker.engine}", name = "{speaker.voice}" in persona.toml',
                 )
         else:
             self._warn(f"{first} is not installed; {instead}", _REMEDIES.get(first, ""))
@@ -100,7 +118,9 @@ class Casting:
 
 
 def _can_read(voice: VoiceInfo, language: str) -> bool:
-    """Tell whether a voice knows the script; an accent is the persona's choice."""
+    """Tell whether a voice knows the script, and is of an engine where an accent may be chosen."""
+    if voice.engine in _ENGLISH_ONLY:
+        return language.partition("-")[0] == "en"
     return voice.language == _ANY or language_script(voice.language) == language_script(language)
 
 

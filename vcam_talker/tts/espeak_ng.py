@@ -15,6 +15,7 @@ from typing import Final
 import numpy as np
 
 from vcam_talker.core.errors import EngineError
+from vcam_talker.core.language import canonical_language
 from vcam_talker.core.stages import Cancelled
 from vcam_talker.core.types import Phone, Samples, Sentence, Speech, VoiceInfo, VoiceSpec, Word
 from vcam_talker.tts.edges import CLAUSE_PAUSE_S, pause_after, trim
@@ -25,7 +26,7 @@ from vcam_talker.tts.sentences import split_overlong
 
 _WORDS_PER_MINUTE: Final = 165
 """At rate 1; espeak-ng's own 175 is hasty for an audience."""
-_MANDARIN: Final = frozenset(("cmn", "zh"))
+_MANDARIN: Final = "cmn"
 _PINYIN_VOICE: Final = "cmn-latn-pinyin"
 _LATIN_VOICE: Final = "en-us"
 
@@ -116,7 +117,7 @@ class EspeakNgSynthesizer:
 
 def _segments(text: str, spec: VoiceSpec) -> list[_Segment]:
     base, plus, variant = spec.voice.partition("+")
-    if base.partition("-")[0] not in _MANDARIN:
+    if canonical_language(base).partition("-")[0] != _MANDARIN:
         return [_Segment(spec.voice, text)]
     return [
         _Segment((_LATIN_VOICE if run.latin else _PINYIN_VOICE) + plus + variant, run.text, run.words)

@@ -44,7 +44,7 @@ rms ignores that feature; it is made faster or slower and resampled back instead
 
 
 class FliteSynthesizer:
-    """Flite's voices, by name. English only: the caller sends other scripts elsewhere. Thread-safe."""
+    """Flite's voices, by name. English only, and refuses every other language. Thread-safe."""
 
     name = "flite"
 
@@ -69,8 +69,13 @@ class FliteSynthesizer:
     def synthesize(self, sentence: Sentence, spec: VoiceSpec, cancelled: Cancelled) -> Iterator[Speech]:
         """Yield one part per run: one for a sentence, several for one longer than ~14 s.
 
-        Rate 16 kHz (kal: 8), ARPABET phones, words placed by alignment. Raises EngineError.
+        Rate 16 kHz (kal: 8), ARPABET phones, words placed by alignment. Raises EngineError, also for
+        a `spec.language` other than English: its letters would be read by English rules.
         """
+        if spec.language.partition("-")[0] != "en":
+            raise EngineError(
+                self.name, f"reads English only, not '{spec.language}'", 'Choose engine = "espeak-ng"'
+            )
         # An unknown voice would silently become flite's default one.
         voice = spec.voice if spec.voice in _VOICES else "slt"
         pieces = [p for p in split_overlong(to_plain(sentence.text)) if any(c.isalnum() for c in to_ascii(p))]

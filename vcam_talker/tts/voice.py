@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from vcam_talker.core.errors import EngineError
-from vcam_talker.core.language import language_script, script_of, split_languages
+from vcam_talker.core.language import canonical_language, language_script, script_of, split_languages
 from vcam_talker.core.stages import Cancelled, Synthesizer
 from vcam_talker.core.types import NO_TURN, SAMPLE_RATE, Emotion, Sentence, Speech, VoiceSpec
 from vcam_talker.dsp.loudness import apply_gain, levelling_gain_db
@@ -85,7 +85,7 @@ class Voice:
                 return
 
     def _runs(self, sentence: Sentence) -> list[Sentence]:
-        language = sentence.language or self._persona.language
+        language = canonical_language(sentence.language) or self._persona.language
         runs = _merge_inserts(split_languages(sentence.text, language), language)
         home = self._persona.language
         return [
@@ -99,8 +99,9 @@ class Voice:
 
     def _speak_run(self, run: Sentence, cancelled: Cancelled) -> Iterator[Speech]:
         """Speak with the best engine; one that fails before its first sound is replaced by the next."""
-        failure = EngineError("voice", f"nothing here speaks '{run.language}'", "apt install flite espeak-ng")
-        for spec in self._casting.specs(run.language):
+        specs = self._casting.specs(run.language)
+        failure = None if specs else self._casting.refusal(run.language)
+        for spec in specs:
             started = False
             try:
                 for part in self._parts(run, self._coloured(spec, run.emotion), cancelled):
@@ -113,7 +114,8 @@ class Voice:
                 failure = e
             else:
                 return
-        raise failure
+        if failure is not None:
+            raise failure
 
     def _parts(self, run: Sentence, spec: VoiceSpec, cancelled: Cancelled) -> Iterator[Speech]:
         joiner: Joiner | None = None

@@ -49,7 +49,6 @@ class Mouth:
 
     def __init__(self, style: RigStyle, skeleton: Skeleton) -> None:
         self._m = style.mouth
-        self._jaw_drop = style.head.jaw_drop
         self._scale = skeleton.scale
         self._skeleton = skeleton
         closed = np.zeros(2 * _N - 2, np.bool_)

@@ -68,6 +68,9 @@ def test_interrupt_with_and_without_a_body(client: TestClient, station: FakeStat
     headers = {"Content-Type": "application/json"}
     assert client.post("/api/interrupt", headers=headers).json() == {"ended": 0}
     assert station.calls[-1] == ("interrupt", {"clear_queue": False})
+    del station.calls[:]
+    assert client.post("/api/interrupt").json() == {"ended": 0}
+    assert station.calls == [("interrupt", {"clear_queue": False})]
 
 
 def test_persona_changes(client: TestClient) -> None:
@@ -166,6 +169,11 @@ def test_malformed_requests(
 def test_the_field_is_named(client: TestClient) -> None:
     error = error_of(client.post("/api/say", json={"text": "x", "volume": 11}), 422)
     assert error["what"] == "field 'volume'"
+
+
+def test_an_empty_text_reads_as_the_command_line_prints_it(client: TestClient) -> None:
+    error = error_of(client.post("/api/say", json={"text": ""}), 422)
+    assert (error["what"], error["why"]) == ("text", "is empty")
 
 
 @pytest.mark.parametrize(
@@ -289,6 +297,7 @@ def test_unknown_paths_and_methods(client: TestClient) -> None:
     assert error_of(client.get("/..%2f..%2fetc%2fpasswd"), 404)["code"] == "not_found"
     assert error_of(client.get("/api/say"), 405)["code"] == "wrong_method"
     assert error_of(client.put("/api/say", json={}), 405)["code"] == "wrong_method"
+    assert error_of(client.delete("/api/say"), 405)["code"] == "wrong_method"
 
 
 def test_headers_are_strict_everywhere(client: TestClient) -> None:

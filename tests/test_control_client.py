@@ -47,7 +47,7 @@ def station() -> FakeStation:
 
 @pytest.fixture
 def client(station: FakeStation) -> Iterator[ControlClient]:
-    config = ControlConfig(port=0, token="s3cret")  # noqa: S106
+    config = ControlConfig(port=0, token="s3cret-token")  # noqa: S106
     with RunningServer(station, config) as server:
         publish_address(server.url, config.token)
         yield ControlClient.discover()
@@ -72,7 +72,7 @@ def test_refusals_are_raised_as_what_they_are(client: ControlClient, station: Fa
         client.persona("nobody")
     with pytest.raises(BadInputError):
         client.say("")
-    with pytest.raises(BadInputError, match="larger than 64 kB"):
+    with pytest.raises(BadInputError, match=r"too long: 2,000 characters.*20,000"):
         client.ask("x" * 1_000_000)
     with pytest.raises(ConfigError, match="token"):
         ControlClient(Address(1, client.url, "wrong")).status()
@@ -104,11 +104,11 @@ def test_a_proxy_in_the_environment_is_not_used(
 
 
 def test_the_address_file_is_private_and_complete(runtime: Path) -> None:
-    path = publish_address("http://127.0.0.1:1234", "s3cret")
+    path = publish_address("http://127.0.0.1:1234", "s3cret-token")
     assert path == runtime / "daemon.json"
     assert path.stat().st_mode & 0o777 == 0o600
     assert runtime.stat().st_mode & 0o777 == 0o700
-    assert read_address() == Address(os.getpid(), "http://127.0.0.1:1234", "s3cret")
+    assert read_address() == Address(os.getpid(), "http://127.0.0.1:1234", "s3cret-token")
     assert [p.name for p in runtime.iterdir()] == ["daemon.json"]
     remove_address()
     remove_address()
@@ -134,7 +134,7 @@ def test_a_broken_address_file_means_not_running(runtime: Path, content: str) ->
 
 
 def test_an_address_others_could_have_written_is_not_trusted() -> None:
-    path = publish_address("http://127.0.0.1:1234", "s3cret")
+    path = publish_address("http://127.0.0.1:1234", "s3cret-token")
     path.chmod(0o622)
     with pytest.raises(NotRunningError, match="not this user's"):
         read_address()

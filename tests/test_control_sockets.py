@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +12,11 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient, WebSocketDenialResponse
 from starlette.websockets import WebSocketDisconnect
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+from websockets.typing import Origin
 
+from tests.support.server import RunningServer
 from tests.support.station import FakeStation, moving_picture
 from vcam_talker.air.sinks.preview import PICTURE, SOUND
 from vcam_talker.config import ControlConfig
@@ -48,6 +53,8 @@ def test_the_status_comes_first(client: TestClient) -> None:
         message = socket.receive_json()
         assert message["event"] == "status"
         assert message["status"]["persona"]["name"] == "mira"
+        assert "voices" not in message["status"]["engine"]
+    assert client.get("/api/status").json()["engine"]["voices"]
 
 
 def test_commands_are_acknowledged_with_their_id(client: TestClient, station: FakeStation) -> None:
@@ -142,8 +149,19 @@ def test_sockets_are_guarded(client: TestClient, path: str, headers: dict[str, s
     assert refused.value.json()["error"]["code"] == code
 
 
+def test_a_refused_socket_is_no_error_in_the_log(
+    station: FakeStation, caplog: pytest.LogCaptureFixture
+) -> None:
+    with RunningServer(station, ControlConfig(port=0)) as server:
+        with pytest.raises(InvalidStatus) as refused:
+            connect(f"ws://127.0.0.1:{server.port}/api/events", origin=Origin("https://evil.example"))
+        assert refused.value.response.status_code == 403
+        assert b"forbidden_origin" in (refused.value.response.body or b"")
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
 def test_the_token_may_be_in_the_query_of_a_socket(station: FakeStation) -> None:
-    client = TestClient(create_app(station, ControlConfig(token="s3cret"), 8470), base_url=URL)  # noqa: S106
+    client = TestClient(create_app(station, ControlConfig(token="s3cret-token"), 8470), base_url=URL)  # noqa: S106
     for query in ("", "?token=wrong", "?token=" + "x" * 5000):
         with (
             pytest.raises(WebSocketDenialResponse) as refused,
@@ -151,10 +169,10 @@ def test_the_token_may_be_in_the_query_of_a_socket(station: FakeStation) -> None
         ):
             pass
         assert refused.value.status_code == 401
-    with client.websocket_connect(f"{SOCKETS}/api/events?token=s3cret") as socket:
+    with client.websocket_connect(f"{SOCKETS}/api/events?token=s3cret-token") as socket:
         assert socket.receive_json()["event"] == "status"
     with client.websocket_connect(
-        f"{SOCKETS}/api/events", headers={"Authorization": "Bearer s3cret"}
+        f"{SOCKETS}/api/events", headers={"Authorization": "Bearer s3cret-token"}
     ) as socket:
         assert socket.receive_json()["event"] == "status"
 

@@ -25,6 +25,7 @@ from vcam_talker.doctor import (
     software,
     sound,
 )
+from vcam_talker.setup_camera import plan as setup_plan
 
 pytestmark = pytest.mark.unit
 
@@ -155,6 +156,17 @@ def test_no_camera_module_names_the_one_command(tmp_path: Path) -> None:
     found = camera.check_camera(Config(), Machine(tmp_path))
     assert states(found) == ["warn"]
     assert "vcam-talker setup camera" in found[0].remedy
+
+
+@pytest.mark.parametrize("loaded", [False, True])
+def test_in_a_container_the_camera_is_the_hosts_business(tmp_path: Path, loaded: bool) -> None:
+    target = loopback(tmp_path, {}) if loaded else Machine(tmp_path)
+    write(tmp_path, ".dockerenv")
+    found = camera.check_camera(Config(), target)[-1]
+    blocker = setup_plan(Config(), root=tmp_path, system="linux").blocker
+    assert found.state == "warn"
+    assert found.remedy == blocker
+    assert "on the host" in blocker
 
 
 def test_the_labelled_camera_is_found(tmp_path: Path) -> None:

@@ -303,7 +303,7 @@ def test_a_user_outside_the_group_is_let_in(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_a_label_the_kernel_would_cut_is_refused(tmp_path: Path) -> None:
-    for label in ("a,b", 'a"b', "a\nb"):
+    for label in ("a,b", 'a"b', "a'b", "a\nb"):
         with pytest.raises(ConfigError, match=r"camera\.label"):
             planned(
                 machine(tmp_path / label.encode().hex()), config=override(Config(), {"camera.label": label})
@@ -334,7 +334,10 @@ def test_the_verb_fails_where_there_can_be_no_camera(monkeypatch: pytest.MonkeyP
     found = SetupPlan("", "cam", blocker="no kernel of one's own")
     monkeypatch.setattr("vcam_talker.setup_camera.plan", lambda *_, **__: found)
     with pytest.raises(DeviceError, match="no kernel"):
-        run_setup(Config(), dry_run=True, remove=False, ask=yes, announce=print)
+        run_setup(Config(), dry_run=False, remove=False, ask=yes, announce=print)
+    said: list[str] = []
+    run_setup(Config(), dry_run=True, remove=False, ask=yes, announce=said.append)
+    assert said == ["no kernel of one's own"]
 
 
 def test_the_rendered_plan_shows_every_byte() -> None:

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from vcam_talker.core.errors import ConfigError
 from vcam_talker.core.paths import config_dir
-from vcam_talker.tomlfile import load_model
+from vcam_talker.tomlfile import load_model, matching
 
 CONFIG_NAME = "vcam-talker.toml"
+
+MIN_SIDE_PX: Final = 160
+MAX_SIDE_PX: Final = 3840
+MIN_FPS: Final = 10
+MAX_FPS: Final = 60
+MAX_TEXT_CHARS: Final = 20_000
+"""What `queue.max_text_chars` may be at most."""
+MIN_TOKEN_CHARS: Final = 12
+TOKEN_COMMAND: Final = 'python3 -c "import secrets; print(secrets.token_urlsafe(24))"'  # noqa: S105
+"""Prints a token that nobody guesses."""
 
 
 def _even(value: int) -> int:
@@ -20,7 +31,20 @@ def _even(value: int) -> int:
     return value
 
 
-Side = Annotated[int, Field(ge=160, le=3840), AfterValidator(_even)]
+Side = Annotated[int, Field(ge=MIN_SIDE_PX, le=MAX_SIDE_PX), AfterValidator(_even)]
+
+
+def _camera_label(value: str) -> str:
+    # It becomes an option of the kernel module, where commas part labels and quotes end them.
+    if re.search(r"""[",'\\\x00-\x1f\x7f]""", value):
+        raise ValueError("commas, quotes, backslashes and control characters can't be in a camera's name")
+    return value
+
+
+def _strong_token(value: str) -> str:
+    if value and len(value) < MIN_TOKEN_CHARS:
+        raise ValueError(f"must have at least {MIN_TOKEN_CHARS} characters. Make one: {TOKEN_COMMAND}")
+    return value
 
 
 class Section(BaseModel):
@@ -34,7 +58,7 @@ class AirConfig(Section):
 
     width: Side = 1280
     height: Side = 720
-    fps: int = Field(30, ge=10, le=60)
+    fps: int = Field(30, ge=MIN_FPS, le=MAX_FPS)
 
 
 class CameraConfig(Section):
@@ -42,7 +66,7 @@ class CameraConfig(Section):
 
     device: str = Field("auto", min_length=1, max_length=4096)
     """`auto`, `/dev/videoN`, `obs`, `unitycapture`, `null` or `file:PATH.mp4`."""
-    label: str = Field("vcam_talker", min_length=1, max_length=31)
+    label: Annotated[str, AfterValidator(_camera_label)] = Field("vcam_talker", min_length=1, max_length=31)
     """What `setup camera` calls the device; applications list this name."""
     number: int = Field(10, ge=0, le=255)
     """`setup camera` makes /dev/video<number>."""
@@ -53,7 +77,9 @@ class MicrophoneConfig(Section):
 
     device: str = Field("auto", min_length=1, max_length=4096)
     """`auto`, `null`, `file:PATH.wav`, or the name of a sound output (VB-Cable, BlackHole)."""
-    name: str = Field("vcam_talker_mic", pattern=r"^[A-Za-z0-9_.\-]{1,60}$")
+    name: Annotated[
+        str, matching(r"[A-Za-z0-9_.\-]{1,60}", "letters, digits, '_', '.' and '-' only, 60 at most")
+    ] = "vcam_talker_mic"
     """Name of the virtual microphone that `auto` creates on PulseAudio and PipeWire."""
     label: str = Field("vcam_talker microphone", min_length=1, max_length=60)
     """What applications show for it."""
@@ -87,7 +113,7 @@ class QueueConfig(Section):
     """Turns that wait for the floor."""
 
     capacity: int = Field(32, ge=1, le=1000)
-    max_text_chars: int = Field(2000, ge=50, le=20_000)
+    max_text_chars: int = Field(2000, ge=50, le=MAX_TEXT_CHARS)
     """Longer texts are refused by name, never cut silently."""
 
 
@@ -98,8 +124,8 @@ class ControlConfig(Section):
     """Anything but a loopback address requires `token`."""
     port: int = Field(8470, ge=0, le=65535)
     """0 takes a free one; `vcam-talker status` prints it."""
-    token: str = Field("", max_length=256)
-    """Bearer token; on a loopback address it may stay empty."""
+    token: Annotated[str, AfterValidator(_strong_token)] = Field("", max_length=256)
+    """Bearer token of 12 characters or more; on a loopback address it may stay empty."""
     allowed_hosts: tuple[str, ...] = ()
     """Further Host names the page is reached by (a reverse proxy's name)."""
     requests_per_s: float = Field(20.0, gt=0, le=10_000)
@@ -166,8 +192,14 @@ def override(config: Config, changes: dict[str, Any]) -> Config:
 
 
 def parse_size(text: str) -> tuple[int, int]:
-    """Return (width, height) of `1280x720`. Raises ConfigError."""
-    width, _, height = text.lower().partition("x")
-    if not (width.isdecimal() and height.isdecimal()):
-        raise ConfigError(f"size '{text[:40]}'", "is not WIDTHxHEIGHT", "Write it like 1280x720")
-    return int(width), int(height)
+    """Return (width, height) in pixels of `1280x720`. Raises ConfigError for what `[air]` would refuse."""
+    what = f"'{text[:40]}'"
+    found = re.fullmatch(r"([0-9]{1,5})x([0-9]{1,5})", text.strip().lower())
+    if found is None:
+        raise ConfigError(what, "is not WIDTHxHEIGHT", "Write it like 1280x720")
+    width, height = int(found[1]), int(found[2])
+    if not all(MIN_SIDE_PX <= side <= MAX_SIDE_PX for side in (width, height)):
+        raise ConfigError(what, f"each side must be between {MIN_SIDE_PX} and {MAX_SIDE_PX}")
+    if width % 2 or height % 2:
+        raise ConfigError(what, "each side must be even", "Write it like 1280x720")
+    return width, height

@@ -6,9 +6,9 @@ import difflib
 import re
 import tomllib
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, Final, TypeVar, get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import AfterValidator, BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from vcam_talker.core.errors import ConfigError
@@ -16,6 +16,23 @@ from vcam_talker.core.errors import ConfigError
 M = TypeVar("M", bound=BaseModel)
 
 _MAX_BYTES = 1_000_000
+_SECRETS: Final = frozenset({"token"})
+"""Keys whose values are never shown."""
+
+
+def matching(pattern: str, words: str) -> AfterValidator:
+    """Return what makes a text field refuse all that `pattern` does not match as a whole, saying `words`.
+
+    Pydantic's own refusal shows the regular expression, which tells a user little.
+    """
+    compiled = re.compile(pattern)
+
+    def check(value: str) -> str:
+        if not compiled.fullmatch(value):
+            raise ValueError(words)
+        return value
+
+    return AfterValidator(check)
 
 
 def load_toml(path: Path, error: type[ConfigError] = ConfigError) -> dict[str, Any]:
@@ -41,7 +58,8 @@ def load_model(path: Path, model: type[M], error: type[ConfigError] = ConfigErro
         return model.model_validate(data)
     except ValidationError as e:
         text = path.read_text(encoding="utf-8")
-        first = e.errors()[0]
+        # A misspelt key explains the missing one beside it.
+        first = min(e.errors(), key=lambda detail: detail["type"] != "extra_forbidden")
         where, why, remedy = explain(first, model, text)
         more = f" (and {e.error_count() - 1} more)" if e.error_count() > 1 else ""
         raise error(f"{path}{where}", why + more, remedy) from None
@@ -60,9 +78,11 @@ def explain(detail: ErrorDetails, model: type[BaseModel], text: str) -> tuple[st
         return where, f"unknown key '{dotted}'", hint
     if detail["type"] == "missing":
         return where, f"'{dotted}' is missing", "Add it"
+    message = detail["msg"].removeprefix("Value error, ")
+    if location[-1:] and location[-1] in _SECRETS:
+        return where, f"'{dotted}': {message}", ""
     shown = repr(detail["input"])
     shown = shown if len(shown) <= 60 else shown[:57] + "..."
-    message = detail["msg"].removeprefix("Value error, ")
     return where, f"'{dotted}' = {shown}: {message}", _remedy(detail)
 
 

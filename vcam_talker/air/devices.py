@@ -24,6 +24,7 @@ _NO_CAMERA: Final = "no virtual camera on this machine. Add one: vcam-talker set
 _CABLES: Final = {"Windows": ("CABLE Input", "VB-Cable"), "Darwin": ("BlackHole", "BlackHole")}
 """Platform -> name of the output, name of the product."""
 _SERVER_TIMEOUT_S: Final = 2.0
+_OUTPUTS_TIMEOUT_S: Final = 3.0
 
 SinkT_co = TypeVar("SinkT_co", VideoSink, AudioSink, covariant=True)
 
@@ -112,8 +113,12 @@ def _path(device: str) -> str:
     return path
 
 
-def list_devices(config: Config | None = None) -> DeviceReport:
-    """Return cameras and microphones at hand, and what is missing. Blocks for up to 2 s; never raises."""
+def list_devices(config: Config | None = None, *, outputs: bool = False) -> DeviceReport:
+    """Return cameras and microphones at hand, and what is missing. Blocks for up to 2 s; never raises.
+
+    `outputs`: list the sound outputs that `[microphone] device` can name, too, which may take 3 s more. Not
+    for a process that is on air: PortAudio's lock would hold up its microphone.
+    """
     config = config or Config()
     notes: list[str] = []
     cameras = tuple(_camera_view(camera) for camera in list_cameras())
@@ -123,7 +128,8 @@ def list_devices(config: Config | None = None) -> DeviceReport:
         microphones = _pulse_views(config.microphone, notes)
     else:
         microphones = _output_views(notes)
-    return DeviceReport(cameras, microphones, tuple(notes))
+    named = _named_outputs(notes) if outputs else ()
+    return DeviceReport(cameras, microphones, tuple(notes), named)
 
 
 def _camera_view(camera: Camera) -> DeviceView:
@@ -169,6 +175,31 @@ def _pulse_views(spec: MicrophoneConfig, notes: list[str]) -> tuple[DeviceView, 
         detail = "the sound server does not answer"
         return (DeviceView("microphone", spec.name, spec.label, usable=False, detail=detail),)
     return tuple(found)
+
+
+def _named_outputs(notes: list[str]) -> tuple[DeviceView, ...]:
+    """Return what `make_audio_sink` finds by name: PortAudio's outputs, a sound server's among them."""
+    if platform.system() != "Linux":
+        return ()  # there they are the microphones
+    found: list[DeviceView] = []
+    problems: list[str] = []
+
+    def ask() -> None:
+        try:
+            # One name is one choice, however many ways lead to it.
+            for name, output in {output.name: output for output in reversed(list_outputs())}.items():
+                found.append(DeviceView("output", name, name, usable=True, detail=output.host_api))
+        except DeviceError as error:
+            problems.append(str(error))
+
+    thread = threading.Thread(target=ask, name="list-outputs", daemon=True)
+    thread.start()
+    thread.join(_OUTPUTS_TIMEOUT_S)
+    if thread.is_alive():
+        notes.append("the sound outputs can't be listed: PortAudio does not answer")
+        return ()
+    notes += problems
+    return tuple(sorted(found, key=lambda view: view.id))
 
 
 def _output_views(notes: list[str]) -> tuple[DeviceView, ...]:

@@ -8,7 +8,9 @@ from vcam_talker import __version__
 from vcam_talker.cli import offline, remote, running
 
 _EPILOG = """Exit codes: 0 done, 1 internal fault, 2 wrong usage, 3 configuration or persona, 4 device,
-5 no daemon is running, 6 a daemon is already running, 7 bad input, 8 a voice or model failed."""
+5 no daemon is running, 6 a daemon is already running, 7 bad input, 8 a voice or model failed,
+130 stopped with Ctrl+C. In addition, doctor ends with 4 when something essential fails, and bench with 1
+when a figure misses its bar."""
 
 
 @click.group(

@@ -6,16 +6,38 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, is_dataclass
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import click
 
-from vcam_talker.core.errors import ExitCode, VcamTalkerError
+from vcam_talker.core.errors import ConfigError, ExitCode, VcamTalkerError
+
+if TYPE_CHECKING:
+    _SizeBase = click.ParamType[tuple[int, int]]
+else:
+    _SizeBase = click.ParamType
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+
+
+class SizeType(_SizeBase):
+    """A picture's size on the command line: `1280x720` -> (1280, 720)."""
+
+    name = "WxH"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int]:
+        """Return (width, height) in pixels; what can't be one is a usage error naming the flag."""
+        from vcam_talker.config import parse_size
+
+        try:
+            return parse_size(str(value))
+        except ConfigError as e:
+            self.fail(str(e), param, ctx)
 
 
 def print_json(value: object) -> None:
@@ -34,6 +56,9 @@ def speaks_errors(verb: Callable[P, R]) -> Callable[P, R]:
         except VcamTalkerError as e:
             click.echo(f"error: {e}", err=True)
             raise SystemExit(int(e.exit_code)) from None
+        except (KeyboardInterrupt, click.Abort):
+            click.echo("Aborted!", err=True)
+            raise SystemExit(int(ExitCode.INTERRUPTED)) from None
         except BrokenPipeError:
             # The reader (`| head`) has seen enough.
             raise SystemExit(int(ExitCode.OK)) from None

@@ -3,34 +3,33 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import click
 
 from vcam_talker.cli.output import json_option, print_json, speaks_errors
-from vcam_talker.control.client import ControlClient
-from vcam_talker.core.errors import BadInputError
+from vcam_talker.control.client import MAX_BODY_BYTES, ControlClient
+from vcam_talker.core.errors import VcamTalkerError
 from vcam_talker.core.status import TurnReceipt
 from vcam_talker.core.types import Emotion
-
-_MAX_STDIN_BYTES = 1_000_000
 
 
 def _text(words: tuple[str, ...]) -> str:
     """Return the words as one text; `-` reads standard input."""
     if words != ("-",):
         return " ".join(words)
-    data = sys.stdin.buffer.read(_MAX_STDIN_BYTES + 1)
-    if len(data) > _MAX_STDIN_BYTES:
-        raise BadInputError("standard input", "is longer than 1 MB", "Send it in pieces")
-    return data.decode("utf-8", errors="replace")
+    # More than the client sends is not worth reading: it refuses that much, naming the limit.
+    return sys.stdin.buffer.read(MAX_BODY_BYTES + 1).decode("utf-8", errors="replace")
 
 
 def _print_receipt(receipt: TurnReceipt, *, as_json: bool) -> None:
     if as_json:
         print_json(receipt)
         return
-    where = "now" if receipt.position == 0 else f"after {receipt.position} more"
+    others = receipt.position
+    where = "now" if others == 0 else f"waits for {others} other{'s' * (others > 1)}"
     click.echo(f"turn {receipt.turn}: {where}{f' ({receipt.note})' if receipt.note else ''}")
 
 
@@ -103,22 +102,44 @@ def status(as_json: bool) -> None:
         click.echo(line)
 
 
-@click.command(epilog="Example:  vcam-talker devices")
+@click.command(
+    epilog="""Example:  vcam-talker devices
+
+Marks: * on air now, + can be used, - can't. An output is named with 'run --mic NAME'."""
+)
+@click.option("--config", "config_path", type=click.Path(path_type=Path), help="TOML file to use.")
 @json_option
 @speaks_errors
-def devices(as_json: bool) -> None:
-    """List the cameras and microphones of this machine; works without a daemon, too."""
+def devices(config_path: Path | None, as_json: bool) -> None:
+    """List the cameras, microphones and sound outputs of this machine; works without a daemon, too."""
     from vcam_talker.air.devices import list_devices
+    from vcam_talker.config import load_config
 
-    report = list_devices()
+    report = list_devices(load_config(config_path), outputs=True)
+    on_air = _names_on_air()
     if as_json:
-        print_json(report)
+        print_json({**asdict(report), "on_air": sorted(on_air)})
         return
-    for device in (*report.cameras, *report.microphones):
-        mark = "+" if device.usable else "-"
-        click.echo(f"{mark} {device.kind:11} {device.id:24} {device.label}  {device.detail}")
+    for device in (*report.cameras, *report.microphones, *report.outputs):
+        mark = "*" if device.id in on_air else "+" if device.usable else "-"
+        label = "" if device.label == device.id else device.label
+        columns = [mark, f"{device.kind:11}", f"{device.id:24}", label, device.detail]
+        if mark == "*":
+            columns.append("on air")
+        click.echo(" ".join(column for column in columns if column).rstrip())
     for note in report.notes:
         click.echo(f"  {note}")
+
+
+def _names_on_air() -> set[str]:
+    """Return the names of the devices a daemon has open; none without one that answers."""
+    try:
+        sinks = ControlClient.discover(timeout_s=2.0).status()["sinks"]
+    except VcamTalkerError:
+        return set()
+    return {
+        sink["name"] for sink in sinks if sink["kind"] in {"camera", "microphone"} and sink["state"] == "open"
+    }
 
 
 def _status_lines(report: dict[str, Any]) -> list[str]:
@@ -126,13 +147,18 @@ def _status_lines(report: dict[str, Any]) -> list[str]:
     size = f"{report['width']}x{report['height']} at {pacing['fps']} fps"
     counts = ", ".join(f"{pacing[key]} {key}" for key in ("frames", "late", "repeated", "skipped"))
     steadiness = f"p99 {pacing['deviation_p99_ms']} ms, longest gap {pacing['longest_gap_ms']} ms"
+    restarts = engine["restarts"]
     lines = [
         f"{report['persona']['title']} on air for {report['uptime_s']:.0f} s, {size}, {report['url']}",
         f"  picture     {pacing['rung']}, {counts}, {steadiness}",
-        f"  engine      {engine['state']}, {engine['restarts']} restarts",
+        f"  engine      {engine['state']}, {restarts} restart{'s' * (restarts != 1)}",
         f"  cost        {report['cpu_percent']} % of a core, {report['rss_mb']} MB",
     ]
-    for sink in report["sinks"]:
+    # The station gives the camera first, then the microphone; a null sink is either.
+    for device, sink in zip(("camera", "microphone"), report["sinks"], strict=False):
+        if sink["kind"] == "null":
+            lines.append(f"  {device:11} none")
+            continue
         latency = f", {sink['latency_ms']} ms to a reader" if sink["latency_ms"] is not None else ""
         lines.append(f"  {sink['kind']:11} {sink['name']} {sink['state']}{latency}")
     if report["on_air"]:

@@ -38,12 +38,13 @@ from vcam_talker.core.status import DaemonStatus, DeviceReport, PersonaSummary, 
 _DESCRIPTION = """\
 Puts words into the mouth of the presenter on air.
 
-Requests that change something carry `Content-Type: application/json` and at most 64 kB. When
+Requests that change something carry `Content-Type: application/json` (or no body) and at most 64 kB. When
 `control.token` is set, every request needs `Authorization: Bearer TOKEN` (on a WebSocket also `?token=`).
 Every answer of status 400 or above has the body `{"error": {"what", "why", "remedy", "code"}}`.
 
 **WebSocket `/api/events`** sends JSON texts: `{"event": "status", "status": DaemonStatus}` once a second and
-after every change, and the daemon's events (`{"event": "turn_started", ...}`). It takes commands,
+after every change (without `engine.voices`), and the daemon's events (`{"event": "turn_started", ...}`). It
+takes commands,
 `{"cmd": "say" | "ask" | "interrupt" | "persona", "id": ..., ...fields of the request of that name}`, and
 answers each with `{"event": "ack", "id": ..., "ok": true, "result": ...}` or
 `{"event": "ack", "id": ..., "ok": false, "error": ...}`. A client that reads too slowly loses the oldest.

@@ -89,11 +89,10 @@ class ControlClient:
         return report
 
     def _post(self, path: str, body: dict[str, object]) -> dict[str, Any]:
-        raw = json.dumps(body).encode()
+        # What UTF-8 can't hold (half a surrogate pair) is escaped, and that is how JSON writes it, too.
+        raw = json.dumps(body, ensure_ascii=False).encode(errors="backslashreplace")
         if len(raw) > MAX_BODY_BYTES:
-            raise BadInputError(
-                "the text", f"is larger than {MAX_BODY_BYTES // 1024} kB", "Send less at once"
-            )
+            raise _too_long()
         answer: dict[str, Any] = self._call("POST", path, raw)
         return answer
 
@@ -129,6 +128,14 @@ class ControlClient:
         if status >= 400:
             raise _error(status, data)
         return data
+
+
+def _too_long() -> BadInputError:
+    from vcam_talker.config import MAX_TEXT_CHARS, QueueConfig  # heavier than all the rest here
+
+    usual = QueueConfig().max_text_chars
+    why = f"is too long: {usual:,} characters are taken, with 'queue.max_text_chars' up to {MAX_TEXT_CHARS:,}"
+    return BadInputError("text", why, "Send it in parts")
 
 
 def _error(status: int, data: object) -> VcamTalkerError:

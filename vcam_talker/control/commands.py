@@ -39,7 +39,13 @@ class Commands:
         """Put another persona on air."""
         if "/" in request.name or "\\" in request.name:
             # The command line may name folders; a web page must not probe the daemon's file system.
-            raise Refusal(422, "bad_input", "field 'name'", "is a path", "Give a name of GET /api/personas")
+            raise Refusal(
+                422,
+                "bad_input",
+                f"persona '{request.name}'",
+                "a path can't be chosen while on air",
+                "Put the folder into ~/.config/vcam-talker/personas, or start with --persona",
+            )
         try:
             return await self._station.set_persona(request.name)
         except PersonaError as e:

@@ -7,6 +7,8 @@ import json
 from collections import deque
 from collections.abc import Callable
 
+from pydantic.main import IncEx
+
 from vcam_talker.control.models import STATUS
 from vcam_talker.core.stages import Station
 
@@ -16,6 +18,8 @@ SPEAKING_INTERVAL_S = 0.2
 """While somebody speaks, the subtitle must follow the voice."""
 SETTLE_S = 0.03
 """After an event a fresh status follows; this long, so that a burst of events makes one."""
+_UNSENT: IncEx = {"engine": {"voices"}}
+"""Over a hundred names that do not change while the engine lives; GET /api/status has them."""
 
 
 class Listener:
@@ -76,8 +80,9 @@ class EventHub:
                 self._unsubscribe = None
 
     def status_message(self) -> str:
-        """Return `{"event": "status", "status": {...}}` as it is now."""
-        return '{"event":"status","status":' + STATUS.dump_json(self._station.status()).decode() + "}"
+        """Return `{"event": "status", "status": {...}}` as it is now, without the names of the voices."""
+        raw = STATUS.dump_json(self._station.status(), exclude=_UNSENT)
+        return '{"event":"status","status":' + raw.decode() + "}"
 
     def _on_event(self, event: dict[str, object]) -> None:
         self._send(json.dumps(event, ensure_ascii=False, default=str))

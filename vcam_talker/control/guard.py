@@ -179,8 +179,10 @@ async def _read_body(scope: Scope, receive: Receive) -> bytes:
     except TimeoutError:
         raise Refusal(408, "too_slow", "the request", f"took longer than {_BODY_TIMEOUT_S:g} s") from None
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-    # A form of another site can only send three types without asking first; JSON is none of them.
-    if media_type != "application/json":
+    # A form of another site can only POST three types without asking first; JSON is none of them. Without a
+    # body there is nothing to declare; other methods are for the router to refuse.
+    undeclared = not body and not media_type
+    if scope["method"] == "POST" and media_type != "application/json" and not undeclared:
         raise Refusal(
             415,
             "not_json",

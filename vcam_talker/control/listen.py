@@ -7,7 +7,7 @@ import ipaddress
 import socket
 import sys
 
-from vcam_talker.config import ControlConfig
+from vcam_talker.config import TOKEN_COMMAND, ControlConfig
 from vcam_talker.core.errors import AlreadyRunningError, ConfigError, DeviceError, NotRunningError
 
 _SEND_BUFFER_BYTES = 256 * 1024
@@ -31,7 +31,7 @@ def check_exposure(config: ControlConfig) -> None:
         raise ConfigError(
             f"control.host '{config.host}'",
             "can be reached by other machines, and 'control.token' is empty",
-            "Set 'control.token' to a long random text, or 'control.host' to 127.0.0.1",
+            f"Set 'control.token' to what this prints: {TOKEN_COMMAND}, or 'control.host' to 127.0.0.1",
         )
     if not config.token.isascii() or config.token != config.token.strip():
         raise ConfigError(
@@ -84,10 +84,13 @@ def _refused(host: str, port: int, e: OSError) -> DeviceError | AlreadyRunningEr
         if _ours(port):
             return AlreadyRunningError(what, "a vcam_talker is already on air there", "Stop that one first")
         return DeviceError(
-            what, "is taken by another program", "Choose another with 'control.port' (0 takes a free one)"
+            what,
+            "is taken by another program",
+            "Choose another with --port or 'control.port' (0 takes a free one)",
         )
     if e.errno == errno.EACCES:
-        return DeviceError(what, "the system does not allow it", "Choose a port above 1023")
+        remedy = "Choose one above 1023 with --port or 'control.port'"
+        return DeviceError(what, "the system does not allow it", remedy)
     if e.errno == errno.EADDRNOTAVAIL:
         return _no_such_address(host)
     return DeviceError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 from collections.abc import Iterator
 
@@ -17,6 +18,11 @@ from vcam_talker.core.stages import Station
 _MAX_CONNECTIONS = 64
 _MAX_MESSAGE_BYTES = 64 * 1024
 _GRACE_S = 1
+
+
+def _is_no_false_alarm(record: logging.LogRecord) -> bool:
+    # Uvicorn takes a WebSocket that was refused with an HTTP answer for one that was forgotten.
+    return record.msg != "ASGI callable returned without completing handshake."
 
 
 class _Server(uvicorn.Server):
@@ -44,6 +50,7 @@ class ControlServer:
     def __init__(self, station: Station, config: ControlConfig, sock: socket.socket) -> None:
         """Raise ConfigError when other machines could reach the socket without a token."""
         self._socket = sock
+        logging.getLogger("uvicorn.error").addFilter(_is_no_false_alarm)
         app = create_app(station, config, int(sock.getsockname()[1]))
         self._server = _Server(
             uvicorn.Config(

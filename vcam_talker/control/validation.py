@@ -18,6 +18,14 @@ def explain(errors: Sequence[Any]) -> Refusal:
     what = f"field '{'.'.join(names)[:100]}'" if names else "the request"
     if kind == "extra_forbidden":
         return Refusal(422, "bad_request", what, "is unknown here", "See /docs")
+    if kind == "string_too_short" and names[-1:] == ["text"]:
+        # As core.text.clean_text says it of a text with nothing in it.
+        return Refusal(422, "bad_request", "text", "is empty", "Write at least one letter or number")
+    if kind == "string_too_short":
+        return Refusal(422, "bad_request", what, "is empty")
+    if kind == "string_too_long":
+        limit = first["ctx"]["max_length"]
+        return Refusal(422, "bad_request", what, f"is longer than {limit} characters", "Shorten it")
     why = message[:1].lower() + message[1:]
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
     return Refusal(422, "bad_request", what, why + more, "See /docs")

@@ -17,6 +17,7 @@ class ExitCode(IntEnum):
     ALREADY_RUNNING = 6
     BAD_INPUT = 7
     ENGINE = 8
+    INTERRUPTED = 130
 
 
 class VcamTalkerError(Exception):

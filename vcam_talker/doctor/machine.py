@@ -104,7 +104,7 @@ def check_port(config: Config, _machine: Machine) -> list[Finding]:
             probe.bind(infos[0][4])
     except OSError as e:
         if e.errno == errno.EADDRINUSE:
-            remedy = "Stop it, or set another 'control.port' (0 takes a free one)"
+            remedy = "Stop it, or choose another with --port or 'control.port' (0 takes a free one)"
             return [Finding("page", "fail", f"port {port} is used by another program", remedy)]
         message = f"{host}:{port} can't be used ({e.strerror})"
         return [Finding("page", "fail", message, "Set another 'control.host' or 'control.port'")]

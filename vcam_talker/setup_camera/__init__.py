@@ -25,13 +25,13 @@ def run_setup(
     ask: Callable[[str], bool],
     announce: Callable[[str], None],
 ) -> None:
-    """Show the plan through `announce`; unless `dry_run`, carry it out if `ask` agrees.
+    """Show the plan, or why there is none, through `announce`; unless `dry_run`, do it if `ask` agrees.
 
-    Blocks for minutes where a module is built. Raises ConfigError; DeviceError where there can be
-    no camera or where a step fails.
+    Blocks for minutes where a module is built. Raises DeviceError where there can be no camera (not with
+    `dry_run`) or where a step fails.
     """
     wanted = plan(config, remove=remove)
-    if wanted.blocker:
+    if wanted.blocker and not dry_run:
         raise DeviceError("virtual camera", wanted.blocker)
     announce(render_plan(wanted))
     if dry_run or not wanted.steps:

@@ -1,4 +1,4 @@
-"""Where the kernel module comes from: the packages that build it, and the places where none can be loaded."""
+"""Where the kernel module comes from: the packages that build it, and whether the firmware will have it."""
 
 from __future__ import annotations
 
@@ -19,8 +19,6 @@ def package_steps(state: LoopbackState, root: Path, query: Run) -> tuple[list[St
     """Return the step that installs the module's source and the kernel's headers, or why there is none."""
     if state.available:
         return [], ""
-    if confined := _confinement(root, state.kernel):
-        return [], confined
     headers = f"linux-headers-{state.kernel}"
     # The meta package brings the headers of the next kernels too, so that an upgrade rebuilds the module.
     flavour = re.sub(r"^[^-]*(-[\d.]+)?-", "", state.kernel)
@@ -59,22 +57,6 @@ def package_steps(state: LoopbackState, root: Path, query: Run) -> tuple[list[St
         "Run 'sudo apt-get update' and try again; a failed build is explained in /var/lib/dkms/v4l2loopback"
     )
     return [Step("Install the camera's kernel module and what builds it", argv, None, remedy)], ""
-
-
-def _confinement(root: Path, kernel: str) -> str:
-    """Return why this place can't load a kernel module of its own, or nothing."""
-    if "microsoft" in kernel.lower():
-        return (
-            "This is WSL: its kernel comes without v4l2loopback and takes no packages. Run vcam_talker on "
-            "Windows itself with OBS's virtual camera, or use the preview page."
-        )
-    marks = (".dockerenv", "run/.containerenv", "run/systemd/container")
-    if any((root / mark).exists() for mark in marks):
-        return (
-            "This is a container: the camera must be made on the host (run 'vcam-talker setup camera' there) "
-            "and handed in, for Docker with --device /dev/video10. Everything but the camera works without."
-        )
-    return ""
 
 
 def secure_boot(root: Path) -> bool:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from vcam_talker.air.confinement import confinement
 from vcam_talker.air.loopback import MODULE, LoopbackState, read_loopback
 from vcam_talker.air.loopback_options import MergedOptions, OptionsLine, add_camera, read_options
 from vcam_talker.config import Config
-from vcam_talker.core.errors import ConfigError
 from vcam_talker.setup_camera.module import SECURE_BOOT_NOTE, package_steps, secure_boot
 from vcam_talker.setup_camera.step import Run, SetupPlan, Step, query_program
 
@@ -31,20 +30,16 @@ def plan(
 ) -> SetupPlan:
     """Work out what is to be done for the camera of `config`; reads the machine, changes nothing.
 
-    Blocks for up to a second or two (apt's lists). Raises ConfigError for a label the kernel can't take.
+    Blocks for up to a second or two (apt's lists). Never raises.
     """
     camera = config.camera
     if system != "linux":
         return SetupPlan("obs", camera.label, blocker=_elsewhere(system))
-    if re.search(r'[",\\\x00-\x1f]', camera.label):
-        raise ConfigError(
-            f"camera.label '{camera.label}'",
-            "commas, quotes, backslashes and control characters can't be in a camera's name",
-            "Choose a plain one, such as vcam_talker",
-        )
     state = read_loopback(root, kernel)
     if remove:
         return _plan_removal(camera.label, state, root)
+    if confined := confinement(root, state):
+        return SetupPlan(f"/dev/video{camera.number}", camera.label, blocker=confined)
     others = [line for line in read_options(root) if not line.file.name.endswith(OPTIONS_NAME)]
     merged = add_camera(others, state.devices, _real_cameras(root, state), camera.number, camera.label)
     device = f"/dev/video{merged.number}"

@@ -16,9 +16,9 @@ from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 from vcam_talker.core.errors import PersonaError
 from vcam_talker.face.rig.geometry import parse_outline
 from vcam_talker.persona import Section
-from vcam_talker.tomlfile import find_line, load_model
+from vcam_talker.tomlfile import find_line, load_model, matching
 
-Hex = Annotated[str, StringConstraints(pattern=r"^#[0-9a-fA-F]{6}$")]
+Hex = Annotated[str, matching(r"#[0-9a-fA-F]{6}", "write it like #ffe3d2")]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 _PALETTE: Final = "palette"
 """Marks a field that names colours of `[palette]`."""

@@ -23,7 +23,7 @@ from rapidfuzz import fuzz
 from vcam_talker.core.language import is_wide
 
 THRESHOLD: Final = 60.0
-"""0 .. 100. Tuned on the built-in persona: paraphrases score 61 and more, strangers 58 and less."""
+"""0 .. 100. Tuned on the built-in persona: paraphrases score 60.5 and more, strangers 58 and less."""
 
 _MAX_CHARS: Final = 300
 """Of the viewer's line that are compared; a question stands at its beginning or its end."""

@@ -114,6 +114,24 @@ def test_a_named_output_that_is_missing_is_refused(monkeypatch: pytest.MonkeyPat
     assert isinstance(make_audio_sink(configured(microphone="CABLE Input")).sink, NamedOutputSink)
 
 
+def test_outputs_that_can_be_named_are_listed_once_each_and_only_when_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = [
+        OutputDevice(0, "pulse", "ALSA", 32),
+        OutputDevice(1, "Speakers", "ALSA", 2),
+        OutputDevice(2, "Speakers", "JACK Audio Connection Kit", 2),
+    ]
+    monkeypatch.setattr(devices, "list_outputs", lambda: found)
+    monkeypatch.setattr(devices.platform, "system", lambda: "Linux")
+    assert list_devices(Config()).outputs == ()
+    outputs = list_devices(Config(), outputs=True).outputs
+    assert [(view.kind, view.id, view.detail) for view in outputs] == [
+        ("output", "Speakers", "ALSA"),
+        ("output", "pulse", "ALSA"),
+    ]
+
+
 class BrokenServer:
     """A connection over which nothing can be asked any more."""
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import platform
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Generic, Literal, TypeVar
 
+from vcam_talker.air.confinement import confinement
+from vcam_talker.air.loopback import read_loopback
 from vcam_talker.air.sinks import pulse
 from vcam_talker.air.sinks.camera import CameraSink
 from vcam_talker.air.sinks.file import Mp4Sink, WavSink
@@ -20,7 +23,6 @@ from vcam_talker.core.stages import AudioSink, VideoSink
 from vcam_talker.core.status import DeviceReport, DeviceView
 
 _FILE: Final = "file:"
-_NO_CAMERA: Final = "no virtual camera on this machine. Add one: vcam-talker setup camera"
 _CABLES: Final = {"Windows": ("CABLE Input", "VB-Cable"), "Darwin": ("BlackHole", "BlackHole")}
 """Platform -> name of the output, name of the product."""
 _SERVER_TIMEOUT_S: Final = 2.0
@@ -62,9 +64,14 @@ def _auto_camera(spec: CameraConfig) -> Output[VideoSink]:
         return Output(CameraSink("obs"), "camera")
     camera = find_camera(spec.label, spec.number)
     if camera is None:
-        return Output(NullVideoSink(), "null", _NO_CAMERA)
+        return Output(NullVideoSink(), "null", _no_camera())
     note = "" if camera.label == spec.label else f"using '{camera.label}' at {camera.path}"
     return Output(CameraSink(camera.path), "camera", note)
+
+
+def _no_camera() -> str:
+    remedy = confinement(Path("/"), read_loopback()) or "Add one: vcam-talker setup camera"
+    return f"no virtual camera on this machine. {remedy}"
 
 
 def make_video_sink(config: Config) -> Output[VideoSink]:
@@ -124,7 +131,7 @@ def list_devices(config: Config | None = None, *, outputs: bool = False) -> Devi
     cameras = tuple(_camera_view(camera) for camera in list_cameras())
     if platform.system() == "Linux":
         if find_camera(config.camera.label, config.camera.number) is None:
-            notes.append(_NO_CAMERA)
+            notes.append(_no_camera())
         microphones = _pulse_views(config.microphone, notes)
     else:
         microphones = _output_views(notes)

@@ -159,8 +159,9 @@ def _status_lines(report: dict[str, Any]) -> list[str]:
         if sink["kind"] == "null":
             lines.append(f"  {device:11} none")
             continue
+        dropped = f", {sink['dropped']} frames dropped" if sink["dropped"] else ""
         latency = f", {sink['latency_ms']} ms to a reader" if sink["latency_ms"] is not None else ""
-        lines.append(f"  {sink['kind']:11} {sink['name']} {sink['state']}{latency}")
+        lines.append(f"  {sink['kind']:11} {sink['name']} {sink['state']}{latency}{dropped}")
     if report["on_air"]:
         lines.append(f"  now         {report['on_air']['answer'] or report['on_air']['text']}")
     lines += [f"  next        {turn['text']}" for turn in report["queue"]]

@@ -22,9 +22,9 @@ def confinement(root: Path, state: LoopbackState) -> str:
 
     Reads files under `root` only; never raises.
     """
+    if state.available:
+        # A privileged container, a virtual machine on somebody's root, a WSL kernel of the user's own.
+        return ""
     if any((root / mark).exists() for mark in _CONTAINER_MARKS):
         return _CONTAINER
-    # A WSL kernel of the user's own may have the module.
-    if "microsoft" in state.kernel.lower() and not state.available:
-        return _WSL
-    return ""
+    return _WSL if "microsoft" in state.kernel.lower() else ""

@@ -212,7 +212,6 @@ class TestEcho:
         echo = registry.find("responder", "echo")(persona())
         assert [d async for d in echo.respond("[happy] {user}", user="Ann")] == ["[happy] {user}"]
         assert [d async for d in echo.respond("")] == []
-        assert echo.greeting() == ""
 
 
 class TestPlaceholders:

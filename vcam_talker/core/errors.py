@@ -85,3 +85,13 @@ class EngineError(VcamTalkerError):
     """A voice, responder or face driver failed on one turn; the daemon stays on air."""
 
     exit_code = ExitCode.ENGINE
+
+
+class DeclinedError(EngineError):
+    """A responder has nothing to say to this question; another one should."""
+
+
+class SourceError(VcamTalkerError):
+    """A chat source, an ear or OBS that can't be reached or was lost; its owner tries again with back-off."""
+
+    exit_code = ExitCode.DEVICE

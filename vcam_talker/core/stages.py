@@ -12,12 +12,16 @@ from typing import Protocol
 from vcam_talker.core.status import DaemonStatus, DeviceReport, PersonaSummary, TurnReceipt
 from vcam_talker.core.types import (
     AudioChunk,
+    ChatLine,
     Emotion,
     FaceInput,
     MouthTrack,
     Pts,
+    Question,
+    Samples,
     Sentence,
     Speech,
+    Transcript,
     VideoFrame,
     VoiceInfo,
     VoiceSpec,
@@ -28,13 +32,79 @@ Cancelled = Callable[[], bool]
 
 
 class Responder(Protocol):
-    """Turns a viewer's line into an answer. Lives in the engine process."""
+    """Turns a viewer's line into an answer. Lives in the engine process, on its event loop.
 
-    def respond(self, text: str, *, user: str = "") -> AsyncIterator[str]:
-        """Yield text deltas of the answer. Closing the iterator cancels the work behind it.
+    Built as `Class(persona, brain_config)`; construction is cheap, `warm_up` is not.
+    """
+
+    @property
+    def name(self) -> str:
+        """Name in the registry."""
+        ...
+
+    def respond(self, question: Question) -> AsyncIterator[str]:
+        """Yield text deltas of the answer. Closing the iterator cancels the work behind it, soon.
 
         Emotion tags such as `[happy]` may stand in the text; they steer face and voice and are never spoken.
-        Raises EngineError.
+        Never blocks the loop for more than a few milliseconds. Raises DeclinedError, before any delta, to
+        pass a question on; EngineError when it can't answer.
+        """
+        ...
+
+    async def warm_up(self) -> None:
+        """Load what must be loaded. May take minutes, without blocking the loop. Raises EngineError."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections and models. Idempotent."""
+        ...
+
+
+class Transcriber(Protocol):
+    """Turns one utterance into text while it is spoken. Lives in the senses process; used from one thread."""
+
+    @property
+    def name(self) -> str:
+        """Name in the registry, as upstream names it."""
+        ...
+
+    def begin(self) -> None:
+        """Start an utterance; forgets the one before."""
+        ...
+
+    def feed(self, samples: Samples) -> None:
+        """Take sound: float32[N] in [-1, 1], mono, 16 kHz. May block for a fraction of its length."""
+        ...
+
+    def partial(self) -> str:
+        """Return the words so far, empty where the engine can't tell. Does not block."""
+        ...
+
+    def pause(self) -> None:
+        """Learn that the voice has paused: an engine may transcribe on speculation now. May block."""
+        ...
+
+    def finish(self) -> Transcript:
+        """End the utterance; return its text, empty if nothing was understood. Blocks. Raises EngineError."""
+        ...
+
+    def close(self) -> None:
+        """Free the model. Idempotent."""
+        ...
+
+
+class ChatSource(Protocol):
+    """A live chat. Lives in the senses process, on its event loop."""
+
+    @property
+    def name(self) -> str:
+        """Platform and room, as a user would say it (`twitch #channel`)."""
+        ...
+
+    def lines(self) -> AsyncIterator[ChatLine]:
+        """Yield lines as they come, from a connection made anew; ends or raises when it is lost.
+
+        Raises SourceError. The caller calls again, with back-off. Closing the iterator closes the connection.
         """
         ...
 
@@ -205,6 +275,25 @@ class Station(Protocol):
 
     async def interrupt(self, *, clear_queue: bool = False) -> int:
         """Stop the turn on air, and drop what waits if asked. Returns how many turns ended. Idempotent."""
+        ...
+
+    async def mute(self, muted: bool) -> None:
+        """Send silence to the microphone, or sound again; lips and the page go on. Idempotent."""
+        ...
+
+    async def pause(self, paused: bool) -> None:
+        """Begin no further turn, or go on; what is being said ends normally. Idempotent."""
+        ...
+
+    async def set_emotion(self, emotion: Emotion | None) -> None:
+        """Set the mood of the resting face and of texts without one; None: the persona's own."""
+        ...
+
+    async def chat(self, lines: Sequence[ChatLine]) -> int:
+        """Hand viewers' lines of the webhook to the chat's filters; return how many were taken.
+
+        Raises BadInputError when `chat.webhook` is off.
+        """
         ...
 
     async def set_persona(self, name: str) -> PersonaSummary:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 EngineState = Literal["starting", "ready", "restarting", "stopped"]
+TurnKind = Literal["say", "ask", "greeting", "quiet"]
+"""`say`: a text word for word; `ask`: a question; `greeting`, `quiet`: the persona's own lines."""
 TurnState = Literal["queued", "thinking", "speaking", "done", "interrupted", "failed"]
 
 
@@ -25,7 +27,7 @@ class TurnView:
     """One turn as the page shows it; the times trace the answer, in milliseconds from `queued`."""
 
     turn: int
-    kind: Literal["say", "ask", "greeting"]
+    kind: TurnKind
     state: TurnState
     text: str
     user: str = ""
@@ -39,6 +41,111 @@ class TurnView:
     """First sample at a reader of the microphone."""
     duration_s: float | None = None
     error: str = ""
+    heard_ms: float | None = None
+    """Negative: how long before `queued` the viewer's line was complete (sent, or the voice ended)."""
+    first_token_ms: float | None = None
+    """First text of the answer; the cache and lines word for word have theirs at once."""
+    first_frame_ms: float | None = None
+    """First frame that shows the turn left for the camera."""
+    brain: str = ""
+    """Which rung of the brain's ladder answered."""
+    cached: bool = False
+    """The first sentence came from the hot-phrase cache."""
+
+
+@dataclass(frozen=True, slots=True)
+class SkippedView:
+    """A line that is not answered, and why, in words."""
+
+    text: str
+    user: str
+    source: str
+    why: str
+    at_s: float
+    """Seconds since the daemon's start."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceView:
+    """Something that brings lines in: a chat, the ears, OBS."""
+
+    name: str
+    state: Literal["off", "connecting", "open", "lost", "failed"]
+    detail: str = ""
+    """Why it is not open, with the remedy; or what it is."""
+    lines: int = 0
+    """Taken in since start."""
+    reconnects: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ChatView:
+    """The live chat."""
+
+    sources: tuple[SourceView, ...] = ()
+    passed: int = 0
+    dropped: dict[str, int] = field(default_factory=dict)
+    """Reason -> how many lines: `flood`, `repeated`, `user rate`, `blocked word`, `too long`, ..."""
+
+
+@dataclass(frozen=True, slots=True)
+class EarsView:
+    """Listening."""
+
+    state: Literal["off", "starting", "listening", "hearing", "lost"] = "off"
+    """`hearing`: somebody speaks right now."""
+    device: str = ""
+    engine: str = ""
+    model: str = ""
+    detail: str = ""
+    """What is degraded and the remedy."""
+    utterances: int = 0
+    echoes: int = 0
+    """Utterances that were its own voice, and were dropped."""
+
+
+@dataclass(frozen=True, slots=True)
+class BrainView:
+    """One rung of the ladder."""
+
+    name: str
+    state: Literal["ready", "loading", "resting", "failed"]
+    detail: str = ""
+    answered: int = 0
+    failed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CacheView:
+    """The hot-phrase cache."""
+
+    entries: int = 0
+    memory_mb: float = 0.0
+    disk_entries: int = 0
+    disk_mb: float = 0.0
+    hits: int = 0
+    misses: int = 0
+    evicted: int = 0
+    warmed: int = 0
+    """Persona lines that are ready."""
+    to_warm: int = 0
+    detail: str = ""
+    """What is degraded (a full disk) and the remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShowView:
+    """What the director is up to."""
+
+    paused: bool = False
+    muted: bool = False
+    emotion: str = ""
+    """The mood that was set; empty: the persona's own."""
+    skipped: tuple[SkippedView, ...] = ()
+    """The last lines that were not answered, newest first."""
+    skipped_total: int = 0
+    quiet_in_s: float | None = None
+    """How long until it talks by itself; None when it won't."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +231,14 @@ class DaemonStatus:
     """How much slower than nominal the microphone's clock runs, which everything follows."""
     clock_reanchored: int = 0
     """How often the clock was laid anew after a stall."""
+    show: ShowView = ShowView()
+    brains: tuple[BrainView, ...] = ()
+    cache: CacheView | None = None
+    ears: EarsView = EarsView()
+    chat: ChatView = ChatView()
+    obs: SourceView = SourceView("obs", "off")
+    senses: EngineView | None = None
+    """The child process that holds ears and chat; None when neither is on."""
     warnings: tuple[str, ...] = ()
     """What is degraded now, in words, with the remedy."""
 

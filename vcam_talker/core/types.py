@@ -199,3 +199,86 @@ class VoiceInfo:
     name: str
     language: str
     description: str = ""
+
+
+Role = Literal["viewer", "moderator", "owner"]
+
+
+@dataclass(frozen=True, slots=True)
+class ChatMessage:
+    """One viewer's line as every platform's is made: cleaned, bounded, data and nothing else."""
+
+    platform: str
+    """`twitch`, `webhook`."""
+    room: str
+    id: str
+    """Unique within its platform; made up where the platform gives none."""
+    user: str
+    """Display name."""
+    user_id: str
+    """What stays the same when the display name changes; what rate limits count by."""
+    text: str
+    received_ns: int
+    """Monotonic time at which it reached this machine."""
+    role: Role = "viewer"
+    mentions_persona: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ChatLine:
+    """A line as a source read it: hostile, of any length up to the source's own limit, not yet cleaned."""
+
+    user: str
+    text: str
+    room: str = ""
+    id: str = ""
+    user_id: str = ""
+    role: Role = "viewer"
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What a transcriber understood."""
+
+    text: str
+    confidence: float
+    """0 .. 1."""
+    language: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """What somebody said to the presenter. Times are monotonic nanoseconds at the capture device."""
+
+    text: str
+    began_ns: int
+    ended_ns: int
+    """Where the voice ended; the endpoint is decided later."""
+    endpoint_ns: int
+    """When the pause was long enough to call the utterance ended."""
+    confidence: float
+    """0 .. 1, as the recogniser sees it."""
+    language: str = ""
+    engine: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """An answered line of the past: what was asked, and what of the answer was heard."""
+
+    user: str
+    asked: str
+    heard: str
+    interrupted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a responder answers."""
+
+    text: str
+    user: str = ""
+    room: str = ""
+    history: tuple[Exchange, ...] = ()
+    """Oldest first; bounded by the caller. Grows at its end and is shortened in large steps at its beginning,
+    so that a prompt made from it keeps its prefix."""

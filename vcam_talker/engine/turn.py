@@ -7,12 +7,13 @@ import logging
 import queue
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 from vcam_talker.core.errors import VcamTalkerError
 from vcam_talker.core.stages import Cancelled, Responder
+from vcam_talker.core.status import TurnKind
 from vcam_talker.core.text import detect_language, parse_emotion_tags
-from vcam_talker.core.types import Emotion, Sentence, TurnId, Word
+from vcam_talker.core.types import Emotion, Question, Sentence, TurnId, Word
 from vcam_talker.engine.speaker import Speaker, TurnCancelledError
 from vcam_talker.persona import Persona
 from vcam_talker.tts.sentences import SentenceSplitter
@@ -29,7 +30,7 @@ class TurnRequest:
     """What air asks for."""
 
     turn: TurnId
-    kind: Literal["say", "ask", "greeting"]
+    kind: TurnKind
     text: str
     user: str = ""
     emotion: Emotion | None = None
@@ -108,7 +109,7 @@ class TurnWorker:
 
     async def _deltas(self, request: TurnRequest) -> AsyncIterator[str]:
         if request.kind == "ask":
-            async for delta in self._responder.respond(request.text, user=request.user):
+            async for delta in self._responder.respond(Question(request.text, request.user)):
                 yield delta
         else:
             yield request.text

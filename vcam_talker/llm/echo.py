@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+from vcam_talker.config import BrainConfig
+from vcam_talker.core.types import Question
 from vcam_talker.persona import Persona
 
 
 class EchoResponder:
     """Repeats the viewer's line. Stateless."""
 
-    def __init__(self, persona: Persona, seed: int | None = None) -> None:
-        """Take what every responder takes; an echo needs neither persona nor chance."""
-        del persona, seed
+    name = "echo"
 
-    async def respond(self, text: str, *, user: str = "") -> AsyncIterator[str]:
-        """Yield `text` as it came, in one delta; nothing for an empty one."""
-        del user
-        if text:
-            yield text
+    def __init__(self, persona: Persona, config: BrainConfig) -> None:
+        """Take what every responder takes; an echo needs none of it."""
+        del persona, config
 
-    def greeting(self) -> str:
-        """Return nothing: an echo never speaks first."""
-        return ""
+    async def respond(self, question: Question) -> AsyncIterator[str]:
+        """Yield the question as it came, in one delta; nothing for an empty one."""
+        if question.text:
+            yield question.text
+
+    async def warm_up(self) -> None:
+        """Do nothing."""
+
+    async def close(self) -> None:
+        """Do nothing."""

@@ -7,8 +7,10 @@ import re
 from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
+from vcam_talker.config import BrainConfig
 from vcam_talker.core.language import detect_language
 from vcam_talker.core.text import clean_name
+from vcam_talker.core.types import Question
 from vcam_talker.llm.lines import LineMatcher
 from vcam_talker.persona import Persona
 
@@ -23,27 +25,30 @@ _MAX_CHARS: Final = 500
 class ScriptResponder:
     """Answers from `persona.lines`, else with a fallback line. Never blocks; used from one event loop."""
 
-    def __init__(self, persona: Persona, seed: int | None = None) -> None:
+    name = "script"
+
+    def __init__(self, persona: Persona, config: BrainConfig, seed: int | None = None) -> None:
+        del config
         self._persona = persona
         self._random = random.Random(seed)
         self._matcher = LineMatcher([line.match for line in persona.lines], persona.title)
         self._last = ""
 
-    async def respond(self, text: str, *, user: str = "") -> AsyncIterator[str]:
+    async def respond(self, question: Question) -> AsyncIterator[str]:
         """Yield the answer, in one delta. Never raises.
 
         `{user}` in a line becomes the viewer's name, cleaned and at most 32 characters long, `{title}` the
         persona's; nothing else in braces is touched, and names are never looked into for more.
         """
-        text = text[:_MAX_CHARS]
+        text = question.text[:_MAX_CHARS]
         language = detect_language(text, self._persona.language)
-        yield self._fill(self._choose(self._candidates(text, language)), user)
+        yield self._fill(self._choose(self._candidates(text, language)), question.user)
 
-    def greeting(self) -> str:
-        """Return one of the greetings, empty when the persona has none."""
-        if not self._persona.greeting:
-            return ""
-        return self._fill(self._choose(self._persona.greeting), "")
+    async def warm_up(self) -> None:
+        """Do nothing: the script is in memory."""
+
+    async def close(self) -> None:
+        """Do nothing."""
 
     def _candidates(self, text: str, language: str) -> Sequence[str]:
         lines = self._persona.lines

@@ -20,9 +20,9 @@ from vcam_talker.core.events import (
     TurnFailed,
     WordsPlaced,
 )
-from vcam_talker.core.status import TurnReceipt, TurnState, TurnView
+from vcam_talker.core.status import TurnKind, TurnReceipt, TurnState, TurnView
 from vcam_talker.core.types import NS_PER_S, Activity, Emotion, Playout, Pts, TurnId
-from vcam_talker.show.turns import SpokenSentence, Turn, TurnKind
+from vcam_talker.show.turns import SpokenSentence, Turn
 
 log = logging.getLogger(__name__)
 

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
 
-from vcam_talker.core.status import TurnState, TurnView
+from vcam_talker.core.status import TurnKind, TurnState, TurnView
 from vcam_talker.core.types import NO_TURN, Emotion, TurnId
-
-TurnKind = Literal["say", "ask", "greeting"]
 
 
 @dataclass(slots=True)

@@ -14,11 +14,13 @@ from typing import TypeVar
 import numpy as np
 import pytest
 
+from vcam_talker.air.child_process import child_context
 from vcam_talker.air.feed import SpeechFeed
 from vcam_talker.air.supervisor import Limits, Supervisor
 from vcam_talker.air.timeline import Timeline
+from vcam_talker.config import Config
 from vcam_talker.core.clock import SystemClock
-from vcam_talker.core.events import EngineDown, EngineEvent, Ready
+from vcam_talker.core.events import EngineDown, EngineEvent, Ready, parse_event
 from vcam_talker.core.ring import Ring
 from vcam_talker.core.types import TurnId
 from vcam_talker.core.wire import QUANTUM, decode, encode, pack_speech
@@ -30,7 +32,7 @@ E = TypeVar("E", bound=EngineEvent)
 _LIMITS = Limits(heartbeat_timeout_s=0.6, start_timeout_s=10, backoff_max_s=0.5, ahead_ms=400)
 
 
-def good_engine(connection: Connection, ring_name: str, persona: str, _voice: str, _level: str) -> None:
+def good_engine(connection: Connection, ring_name: str, persona: str, _config: Config) -> None:
     """Answer every turn with 50 ms of speech; `crash`, `hang` and `nonsense` do as they say."""
     ring = Ring.attach(ring_name)
     connection.send_bytes(encode({"op": "ready", "persona": persona, "voices": ["x"], "warnings": []}))
@@ -79,8 +81,8 @@ class Rig:
         self.timeline = Timeline()
         self.feed = SpeechFeed(self.timeline, self._replace)
         self.supervisor = Supervisor(
-            main, self.feed, SystemClock(), limits, self.events.put, persona="p", voice_engine="auto",
-            log_level="warning",
+            "engine", main, child_context([main]), self.feed, SystemClock(), limits, parse_event,
+            self.events.put, persona="p", config=Config(),
         )  # fmt: skip
         self.supervisor.start()
 

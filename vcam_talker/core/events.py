@@ -5,7 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import TypeAdapter
+
+from vcam_talker.core.status import BrainView
 from vcam_talker.core.types import Emotion, TurnId
+
+_BRAINS = TypeAdapter(tuple[BrainView, ...])
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +35,35 @@ class PersonaFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class FirstToken:
+    """The first text of a turn's answer came, at monotonic `at_ns`, from the rung `brain` (empty: no brain)."""
+
+    turn: TurnId
+    at_ns: int
+    brain: str
+
+
+@dataclass(frozen=True, slots=True)
 class Answered:
     """The whole text of a turn's answer, emotion tags removed."""
 
     turn: TurnId
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class SentenceCached:
+    """A sentence came from the hot-phrase cache."""
+
+    turn: TurnId
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class BrainState:
+    """The rungs of the ladder, in order; told when one changes."""
+
+    brains: tuple[BrainView, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +94,13 @@ class TurnFailed:
 
 @dataclass(frozen=True, slots=True)
 class EngineDown:
-    """The engine is gone. Told by the supervisor, not by the engine."""
+    """A child is gone. Told by its supervisor, not by the child."""
 
     reason: str
 
 
-TurnEvent = Answered | SentenceBegan | WordsPlaced | TurnFailed
-EngineEvent = Alive | Ready | PersonaFailed | TurnEvent | EngineDown
+TurnEvent = FirstToken | Answered | SentenceBegan | SentenceCached | WordsPlaced | TurnFailed
+EngineEvent = Alive | Ready | PersonaFailed | BrainState | TurnEvent | EngineDown
 
 
 def parse_event(message: dict[str, Any]) -> EngineEvent:
@@ -90,6 +119,12 @@ def _parse(message: dict[str, Any]) -> EngineEvent:
             return Ready(str(message["persona"]), _texts(message["voices"]), _texts(message["warnings"]))
         case "persona_failed":
             return PersonaFailed(str(message["error"]))
+        case "token":
+            return FirstToken(_turn(message), int(message["at_ns"]), str(message["brain"]))
+        case "cached":
+            return SentenceCached(_turn(message), int(message["index"]))
+        case "brains":
+            return BrainState(_BRAINS.validate_python(message["brains"]))
         case "answer":
             return Answered(_turn(message), str(message["text"]))
         case "sentence":

@@ -1,25 +1,26 @@
-"""One life of the engine: the child process, its pipe, its ring, and the signs of life it gave."""
+"""One life of a child: the process, its pipe, and the signs of life it gave."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing import forkserver, get_context
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, SpawnContext
 
+from vcam_talker.config import Config
 from vcam_talker.core.clock import MonotonicClock
-from vcam_talker.core.ring import Ring
 from vcam_talker.core.types import NS_PER_S
 
-EngineMain = Callable[[Connection, str, str, str, str], None]
+ChildMain = Callable[[Connection, str, str, Config], None]
+"""Runs in the child with (its end of the pipe, the ring's name or empty, the persona, the configuration)."""
 Context = ForkServerContext | SpawnContext
 
 _KILL_WAIT_S = 2.0
 
 
-def engine_context(main: EngineMain) -> Context:
-    """Return how engines are started: forked from a small server of ours, where the system can.
+def child_context(mains: Sequence[ChildMain]) -> Context:
+    """Return how children are started: forked from a small server of ours, where the system can.
 
     Starting a program stops the starting process's interpreter until the new one runs (vfork), which on a
     busy machine is several frame periods; the server takes that wait, and keeps the modules loaded. It
@@ -28,22 +29,22 @@ def engine_context(main: EngineMain) -> Context:
     if sys.platform == "win32":
         return get_context("spawn")
     context = get_context("forkserver")
-    context.set_forkserver_preload([main.__module__])
+    context.set_forkserver_preload([main.__module__ for main in mains])
     forkserver.ensure_running()
     return context
 
 
-class EngineProcess:
+class ChildProcess:
     """A running child. `receive` and `send` belong to the supervisor's thread; `kill` to any thread."""
 
     def __init__(
         self,
         context: Context,
-        main: EngineMain,
-        ring: Ring,
+        main: ChildMain,
+        name: str,
+        ring_name: str,
         persona: str,
-        voice_engine: str,
-        log_level: str,
+        config: Config,
         clock: MonotonicClock,
     ) -> None:
         """Start it. Raises OSError or EOFError when the system can't."""
@@ -53,8 +54,8 @@ class EngineProcess:
         self.connection, theirs = context.Pipe()
         self.process = context.Process(
             target=main,
-            args=(theirs, ring.name, persona, voice_engine, log_level),
-            name="vcam_talker engine",
+            args=(theirs, ring_name, persona, config),
+            name=f"vcam_talker {name}",
             daemon=True,
         )
         try:

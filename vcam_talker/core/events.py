@@ -36,7 +36,7 @@ class PersonaFailed:
 
 @dataclass(frozen=True, slots=True)
 class FirstToken:
-    """The first text of a turn's answer came, at monotonic `at_ns`, from the rung `brain` (empty: no brain)."""
+    """The first text of an answer came at monotonic `at_ns`, from the rung `brain` (empty: none)."""
 
     turn: TurnId
     at_ns: int

@@ -280,7 +280,7 @@ class Question:
     user: str = ""
     room: str = ""
     history: tuple[Exchange, ...] = ()
-    """Of the room, oldest first; bounded by the caller. Grows at its end and is shortened in large steps at its beginning,
-    so that a prompt made from it keeps its prefix."""
+    """Of the room, oldest first; bounded by the caller. Grows at its end and is shortened in large steps
+    at its beginning, so that a prompt made from it keeps its prefix."""
     remembered: tuple[Exchange, ...] = ()
     """This viewer's own earlier ones which the room's history no longer holds, oldest first."""

@@ -1,0 +1,176 @@
+"""The live chat's lines that wait for an answer: which of them comes next, and why others never do."""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal, TypeVar
+
+from rapidfuzz import fuzz
+
+from vcam_talker.core.types import NS_PER_S, ChatMessage
+
+_CAPACITY: Final = 64
+_TYPO: Final = 80.0
+"""Likeness of two words, 0 .. 100, from which they are one with a typing error."""
+_JUST_ANSWERED_S: Final = 30.0
+_ANSWERED_USERS: Final = 512
+_ANSWERED_LINES: Final = 32
+_COMPARED_CHARS: Final = 120
+
+_QUESTION_MARKS: Final = frozenset("?？؟;")
+_ASKING: Final = frozenset(
+    """what what's who who's whom whose which when where why how how's can could do does did is are am was were
+    will would should shall may have has any anyone tell explain show price cost""".split()  # noqa: SIM905
+)
+_ASKING_HAN: Final = (
+    "吗",
+    "呢",
+    "什么",
+    "怎么",
+    "多少",
+    "几",
+    "哪",
+    "谁",
+    "为什么",
+    "能不能",
+    "可以",
+    "有没有",
+    "请问",
+)
+
+_FILLERS: Final = frozenset("a an the please pls plz hi hey hello so um uh well just and but".split())  # noqa: SIM905
+_PARTICLES_HAN: Final = dict.fromkeys(map(ord, "吗呢啊呀吧的请问了"))
+
+K = TypeVar("K")
+
+Skip = Callable[[ChatMessage, str], None]
+"""Told of every line that will not be answered, and why, in words."""
+
+
+@dataclass(slots=True)
+class WaitingLine:
+    """A line, and how many viewers asked the same."""
+
+    message: ChatMessage
+    question: bool
+    key: tuple[str, ...]
+    askers: set[str] = field(default_factory=set)
+
+
+class Audience:
+    """Bounded; used on the control loop. All times monotonic nanoseconds, given by the caller."""
+
+    def __init__(
+        self, answer: Literal["questions", "mentions", "all"], stale_s: float, cooldown_s: float, skip: Skip
+    ) -> None:
+        self._answer = answer
+        self._stale_ns = int(stale_s * NS_PER_S)
+        self._cooldown_ns = int(cooldown_s * NS_PER_S)
+        self._skip = skip
+        self._waiting: list[WaitingLine] = []
+        self._answered_users: OrderedDict[str, int] = OrderedDict()
+        self._answered_lines: OrderedDict[tuple[str, ...], int] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def offer(self, message: ChatMessage, now_ns: int) -> None:
+        """Take a line in, or tell why not."""
+        question = message.mentions_persona or is_question(message.text)
+        if self._answer == "mentions" and not message.mentions_persona:
+            self._skip(message, "it does not name the persona")
+            return
+        if self._answer == "questions" and not question:
+            self._skip(message, "it asks nothing")
+            return
+        key = _key(message.text)
+        for answered, at_ns in self._answered_lines.items():
+            if now_ns - at_ns < _JUST_ANSWERED_S * NS_PER_S and _alike(key, answered):
+                self._skip(message, "the same was answered just now")
+                return
+        for line in self._waiting:
+            if _alike(key, line.key):
+                line.askers.add(message.user_id)
+                self._skip(message, f"{line.message.user or 'somebody'} asked the same and is next")
+                return
+        self._waiting.append(WaitingLine(message, question, key, {message.user_id}))
+        if len(self._waiting) > _CAPACITY:
+            last = max(self._waiting, key=lambda line: self._rank(line, now_ns))
+            self._waiting.remove(last)
+            self._skip(last.message, f"more than {_CAPACITY} lines wait")
+
+    def drop_stale(self, now_ns: int) -> None:
+        """Let go of what has waited too long."""
+        for line in [w for w in self._waiting if now_ns - w.message.received_ns > self._stale_ns]:
+            self._waiting.remove(line)
+            self._skip(line.message, f"it waited longer than {self._stale_ns / NS_PER_S:.0f} s")
+
+    def take(self, now_ns: int) -> ChatMessage | None:
+        """Return the line to answer now, None when none waits."""
+        self.drop_stale(now_ns)
+        if not self._waiting:
+            return None
+        best = min(self._waiting, key=lambda line: self._rank(line, now_ns))
+        self._waiting.remove(best)
+        _remember(self._answered_lines, best.key, now_ns, _ANSWERED_LINES)
+        for user in best.askers:
+            _remember(self._answered_users, user, now_ns, _ANSWERED_USERS)
+        return best.message
+
+    def withdraw(self, platform: str, *, message_id: str = "", user_id: str = "") -> None:
+        """Drop lines that a moderator removed: one by its id, or all of one user."""
+        for line in list(self._waiting):
+            m = line.message
+            if m.platform == platform and ((message_id and m.id == message_id) or user_id == m.user_id != ""):
+                self._waiting.remove(line)
+                self._skip(m, "a moderator removed it")
+
+    def _rank(self, line: WaitingLine, now_ns: int) -> tuple[bool, bool, bool, int, int]:
+        """Return what orders lines: the smallest is next."""
+        m = line.message
+        last_ns = self._answered_users.get(m.user_id)
+        cooling = last_ns is not None and now_ns - last_ns < self._cooldown_ns
+        return (not line.question, cooling, not m.mentions_persona, -len(line.askers), m.received_ns)
+
+
+def is_question(text: str) -> bool:
+    """Tell whether a viewer's line asks something, in English or Chinese, or ends like a question anywhere."""
+    stripped = text.rstrip(" .!。！~")
+    if not stripped:
+        return False
+    if stripped[-1] in _QUESTION_MARKS or any(mark in text for mark in "?？؟"):
+        return True
+    if any(word in text for word in _ASKING_HAN):
+        return True
+    words = re.findall(r"[a-z']+", text[:_COMPARED_CHARS].casefold())
+    return len(words) > 1 and words[0] in _ASKING
+
+
+def _key(text: str) -> tuple[str, ...]:
+    """Return the words of a line that carry meaning."""
+    folded = text[:_COMPARED_CHARS].casefold().replace("'", "")
+    words = "".join(c if c.isalnum() else " " for c in folded).translate(_PARTICLES_HAN).split()
+    return tuple(w for w in words if w not in _FILLERS) or tuple(words)
+
+
+def _alike(key: Sequence[str], other: Sequence[str]) -> bool:
+    """Tell whether two lines are one question: the same words in order, give or take typing errors.
+
+    One word more or another one is another question: "is it red" and "is it blue" differ in little.
+    """
+    if len(key) != len(other):
+        return False
+    return all(
+        a == b or (a.isascii() and min(len(a), len(b)) > 4 and fuzz.ratio(a, b) >= _TYPO)
+        for a, b in zip(key, other, strict=True)
+    )
+
+
+def _remember(table: OrderedDict[K, int], key: K, now_ns: int, most: int) -> None:
+    table[key] = now_ns
+    table.move_to_end(key)
+    while len(table) > most:
+        table.popitem(last=False)

@@ -63,6 +63,8 @@ test;optional;chromium|chromium-browser;cmd:chromium,chromium-browser,google-chr
 test;optional;obs-studio;cmd:obs;tests with OBS fail
 test;optional;xvfb;cmd:Xvfb;tests with OBS fail
 test;optional;xauth;cmd:xauth;tests with OBS fail
+test;optional;systemd;cmd:systemd-analyze;tests of the service fail
+test;optional;dbus-daemon|dbus;cmd:dbus-daemon;tests of the service fail
 test;optional;qemu-system-x86;cmd:qemu-system-x86_64;tests of the real camera device (in a VM) fail
 test;optional;busybox-static;cmd:;tests of the real camera device fail
 test;optional;kmod;cmd:depmod,/sbin/depmod;tests of the real camera device fail

@@ -24,6 +24,7 @@ from vcam_talker.app.station import LiveStation
 from vcam_talker.config import Config
 from vcam_talker.control.address import publish_address, remove_address
 from vcam_talker.control.listen import bind, check_exposure, url_of
+from vcam_talker.control.systemd import ServiceNotifier
 from vcam_talker.core.clock import SystemClock
 from vcam_talker.core.errors import VcamTalkerError
 from vcam_talker.core.status import SinkView
@@ -82,6 +83,7 @@ class _Daemon:
             clock = SystemClock()
             station = LiveStation(config, persona, clock)
             station.url = url_of(sock)
+            service = ServiceNotifier(station)
             air = Air(
                 config,
                 persona,
@@ -96,7 +98,7 @@ class _Daemon:
             try:
                 air.start()
                 air.supervisor.start()
-                await self._serve(station, air, sock)
+                await self._serve(station, air, sock, service)
             finally:
                 await asyncio.to_thread(air.stop)
         finally:
@@ -107,7 +109,9 @@ class _Daemon:
         if self._died:
             raise VcamTalkerError("vcam-talker", f"its thread '{self._died}' died", "The log tells why")
 
-    async def _serve(self, station: LiveStation, air: Air, sock: socket.socket) -> None:
+    async def _serve(
+        self, station: LiveStation, air: Air, sock: socket.socket, service: ServiceNotifier
+    ) -> None:
         # Imported only now: it takes half a second, and the picture is already on the camera.
         from vcam_talker.control.server import ControlServer
 
@@ -123,9 +127,11 @@ class _Daemon:
                     tasks.create_task(station.tick_forever()),
                     tasks.create_task(self._housekeeping()),
                     tasks.create_task(self._introduce(station, air)),
+                    tasks.create_task(service.run()),
                 ]
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._stop.wait(), self._remaining_s(air))
+                service.stopping()
                 await asyncio.to_thread(air.halt)
                 for task in running:
                     task.cancel()

@@ -138,3 +138,78 @@ def setup_camera(dry_run: bool, remove: bool, yes: bool) -> None:
         ask=(lambda _question: True) if yes else click.confirm,
         announce=click.echo,
     )
+
+
+@setup.command(
+    "service",
+    epilog="""Examples:
+
+\b
+  vcam-talker setup service --dry-run
+  vcam-talker setup service --config ~/show.toml
+""",
+)
+@click.option("--config", "config_path", type=click.Path(path_type=Path), help="TOML file it shall use.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be done, or why nothing can be.")
+@click.option("--remove", is_flag=True, help="Undo it; secrets stay.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@speaks_errors
+def setup_service(config_path: Path | None, dry_run: bool, remove: bool, yes: bool) -> None:
+    """Be on air from boot on: a systemd service of yours, watched, restarted for ever."""
+    from vcam_talker.config import load_config
+    from vcam_talker.setup_service import run_setup
+
+    load_config(config_path)  # a mistake in it shows here, not in the journal
+    run_setup(
+        config_path,
+        dry_run=dry_run,
+        remove=remove,
+        ask=(lambda _question: True) if yes else click.confirm,
+        announce=click.echo,
+    )
+
+
+@setup.command(
+    "secret",
+    epilog="""Examples:
+
+\b
+  vcam-talker setup secret obs-password
+  pass show openai | vcam-talker setup secret openai-api-key
+""",
+)
+@click.argument("name", required=False)
+@click.option("--remove", is_flag=True, help="Forget it.")
+@speaks_errors
+def setup_secret(name: str | None, remove: bool) -> None:
+    """Keep the secret NAME: asked for without an echo, or read from a pipe. Without NAME: list them.
+
+    It is kept in a file that only you can read, never in the configuration, in arguments or in the
+    environment.
+    """
+    from vcam_talker.core.secrets import KNOWN_SECRETS, remove_secret, secret_names, write_secret
+
+    kept = secret_names()
+    if name is None:
+        for known in sorted({*KNOWN_SECRETS, *kept}):
+            state = "set" if known in kept else "not set"
+            click.echo(f"{known:20} {state:8} {KNOWN_SECRETS.get(known, '')}".rstrip())
+        return
+    if remove:
+        click.echo(f"{name} is forgotten." if remove_secret(name) else f"There was no {name}.")
+        return
+    path = write_secret(name, _secret_value(name))
+    click.echo(f"Kept in {path}. A running service takes it at its next start:")
+    click.echo("  systemctl --user restart vcam-talker")
+    if name not in KNOWN_SECRETS:
+        click.echo(f"Note: nothing reads {name} yet; known are {', '.join(KNOWN_SECRETS)}.", err=True)
+
+
+def _secret_value(name: str) -> str:
+    from vcam_talker.core.secrets import MAX_SECRET_BYTES
+
+    stdin = click.get_text_stream("stdin", errors="surrogateescape")
+    if not stdin.isatty():
+        return stdin.read(MAX_SECRET_BYTES + 2)
+    entered: str = click.prompt(name, hide_input=True, confirmation_prompt="once more")
+    return entered

@@ -34,6 +34,15 @@ def state_dir() -> Path:
     return _from_env("XDG_STATE_HOME", Path.home() / ".local" / "state")
 
 
+def cache_dir() -> Path:
+    """Return the directory of what can be made again."""
+    if sys.platform == "win32":
+        return _from_env("LOCALAPPDATA", Path.home() / "AppData" / "Local") / "cache"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / APP
+    return _from_env("XDG_CACHE_HOME", Path.home() / ".cache")
+
+
 def runtime_dir() -> Path:
     """Return the directory of the lock and of the running daemon's address; private to the user.
 
@@ -48,6 +57,6 @@ def runtime_dir() -> Path:
 
 
 def builtin_dir(kind: str) -> Path:
-    """Return where the built-in `personas` or `configs` lie: in the wheel, else in the source tree."""
+    """Return where the built-in `personas`, `configs` or `systemd` units lie: in the wheel, else in the source tree."""
     packaged = _PACKAGE / "data" / kind
     return packaged if packaged.is_dir() else _PACKAGE.parent / kind

@@ -1,0 +1,1 @@
+"""Hot phrases: finished sentences, sound and mouth and word times, in memory and on disk."""

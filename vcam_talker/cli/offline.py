@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -208,8 +209,6 @@ def setup_secret(name: str | None, remove: bool) -> None:
 def _secret_value(name: str) -> str:
     from vcam_talker.core.secrets import MAX_SECRET_BYTES
 
-    stdin = click.get_text_stream("stdin", errors="surrogateescape")
-    if not stdin.isatty():
-        return stdin.read(MAX_SECRET_BYTES + 2)
-    entered: str = click.prompt(name, hide_input=True, confirmation_prompt="once more")
-    return entered
+    if not sys.stdin.isatty():
+        return sys.stdin.buffer.read(MAX_SECRET_BYTES + 2).decode("utf-8", "replace")
+    return str(click.prompt(name, hide_input=True, confirmation_prompt="once more"))

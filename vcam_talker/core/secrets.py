@@ -8,6 +8,7 @@ Looked up in this order:
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import stat
@@ -48,10 +49,10 @@ def write_secret(name: str, value: str) -> Path:
     """
     _check_name(name)
     value = value.removesuffix("\n").removesuffix("\r")
-    data = value.encode("utf-8", "surrogatepass")
-    if not value or len(data) > MAX_SECRET_BYTES or any(ord(c) < 32 or ord(c) == 127 for c in value):
+    data = value.encode("utf-8", "replace")
+    if not value or len(data) > MAX_SECRET_BYTES or any(ord(c) < 32 or c in "\x7f\ufffd" for c in value):
         raise BadInputError(
-            name, f"a secret is one line of 1 to {MAX_SECRET_BYTES} bytes", "Nothing was written"
+            name, f"a secret is one line of text, 1 to {MAX_SECRET_BYTES} bytes", "Nothing was written"
         )
     directory = secrets_dir()
     temporary = directory / f".{name}.{os.getpid()}"
@@ -69,7 +70,8 @@ def write_secret(name: str, value: str) -> Path:
     except OSError as e:
         raise ConfigError(str(directory / name), f"can't be written ({e.strerror})") from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
     return directory / name
 
 

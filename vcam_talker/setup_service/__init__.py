@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Callable
 from pathlib import Path
 
-from vcam_talker.core.errors import VcamTalkerError
+from vcam_talker.core.errors import ExitCode, VcamTalkerError
 from vcam_talker.setup_service.machine import Machine
 from vcam_talker.setup_service.plan import LOGS, ServicePlan, Step, plan, plan_removal
 from vcam_talker.setup_service.unit import DROP_INS
@@ -22,6 +22,8 @@ _ON_AIR = f"""It is on air, and will be after every boot.
 
 class ServiceError(VcamTalkerError):
     """There can be no service here, or a step failed."""
+
+    exit_code = ExitCode.DEVICE
 
 
 def run_setup(

@@ -124,6 +124,8 @@ def test_the_cuts_change_nothing(text: str, cuts: list[int]) -> None:
 
 
 @given(TEXTS)
+@example("WWW._")
+@example("xhttps://a.b")
 def test_no_mark_survives(text: str) -> None:
     spoken = clean(text)
     bare = spoken

@@ -25,6 +25,8 @@ _STOPS: Final = ".,;:!?'"
 """Behind an address these belong to the sentence."""
 _NO_SPACE_BEFORE: Final = frozenset(".,;:!?…)]}”’。，、！？；：）」』】》")
 _SPEAKABLE_SYMBOLS: Final = frozenset("°©®™℃℉№℠")
+_JOINERS: Final = "\u200c\u200d"
+"""Scripts from Arabic to Khmer need them; between pictographs they mean nothing here."""
 _VARIANTS: Final = re.compile("[\ufe00-\ufe0f\u20e3\U0001f3fb-\U0001f3ff]")
 """What changes the looks of the character before: emoji style, a key cap, a tone of skin."""
 _TAG_WINDOW: Final = 300
@@ -300,7 +302,8 @@ class AnswerCleaner:
         _, _, rest = address.rpartition("://")
         host = rest.partition("/")[0].rpartition("@")[2].partition(":")[0]
         for character in host.removeprefix("www."):
-            self._emit(character)
+            if character.isalnum() or character in ".-":
+                self._emit(character)
 
     def _drop_until(self) -> int:
         found = re.compile(re.escape(self._until), re.IGNORECASE).search(self._text, self._at)
@@ -360,8 +363,8 @@ class AnswerCleaner:
             self._space(" ")
             self._soft = True
         elif category == "Cf":
-            if "\u0600" <= self._last <= "\u17ff" and not self._gap:
-                self._emit(character)  # a joiner that scripts from Arabic to Khmer need
+            if character in _JOINERS and "\u0600" <= self._last <= "\u17ff" and not self._gap:
+                self._emit(character)
         elif _VARIANTS.fullmatch(character):
             self._soft = True
         elif character in _BULLETS and character in "•‣◦▪▸":

@@ -223,3 +223,8 @@ def test_no_program_is_left_running(engine: Synthesizer) -> None:
     )
     assert "flite" not in listing.stdout
     assert "espeak" not in listing.stdout
+
+
+def test_it_tells_its_version_the_same_every_time(engine: Synthesizer) -> None:
+    assert engine.version()
+    assert engine.version() == engine.version()

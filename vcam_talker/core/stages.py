@@ -121,6 +121,13 @@ class Synthesizer(Protocol):
         """Return the voices on this machine; empty when the program is missing. May start a program."""
         ...
 
+    def version(self) -> str:
+        """Return what changes when the programs and data that make the sound do; empty when they are missing.
+
+        A few file look-ups once the program runs; may start it.
+        """
+        ...
+
     def synthesize(self, sentence: Sentence, spec: VoiceSpec, cancelled: Cancelled) -> Iterator[Speech]:
         """Yield the sentence's sound in one or more parts, first part as early as possible.
 

@@ -58,9 +58,14 @@ class EspeakClient:
         self._host: _Host | None = None
 
     def hello(self) -> dict[str, Any]:
-        """Return the program's greeting: `rate`, `version`, `voices`. Starts it. Raises EngineError."""
+        """Return the program's greeting, see `espeak_host`. Starts it. Raises EngineError."""
         with self._lock:
             return self._started().hello
+
+    def greeting(self) -> dict[str, Any]:
+        """Return the greeting of the program that runs, at once even while it speaks; else as `hello`."""
+        host = self._host
+        return host.hello if host is not None and host.hello else self.hello()
 
     def request(
         self, segments: Sequence[dict[str, str]], rate_wpm: int, pitch: int, cancelled: Cancelled

@@ -6,16 +6,19 @@ ever loads it, and what crosses is text one way, sound and events the other:
     request   u32 length, JSON {"id": int, "segments": [{"voice": str, "text": str}], "rate_wpm", "pitch"}
     reply     u32 length, u32 length of the JSON, JSON, PCM (s16le mono)
 
-The first reply is the greeting {"id": 0, "rate": Hz, "version": str, "voices": [[name, language], ...]};
+The first reply is the greeting {"id": 0, "rate": Hz, "version": str, "files": str, "voices": [[name,
+language], ...]}, `files` being a digest of the library's and its data's names, sizes and times;
 every segment of a request gets one reply {"id", "segment", "phones": [[mnemonic, sample], ...],
 "words": [[character, length, sample], ...]}, or {"id", "segment", "error": str}. Numbers are little-endian.
 """
 
 import ctypes
+import hashlib
 import json
 import os
 import struct
 import sys
+from pathlib import Path
 from typing import Any, BinaryIO
 
 LIBRARIES = (
@@ -96,6 +99,18 @@ class Espeak:
         raw: bytes = self._library.espeak_Info(None)
         return raw.decode("utf-8", "replace")
 
+    def files(self) -> str:
+        """Return a digest of what an update changes: the library and its data, by name, size and time."""
+        data = ctypes.c_char_p()
+        self._library.espeak_Info(ctypes.byref(data))
+        try:
+            found = [(path, Path(path).stat()) for path in _loaded("espeak")]
+            found += [(file.path, file.stat()) for file in os.scandir(os.fsdecode(data.value or b""))]
+        except OSError:
+            return ""
+        lines = sorted(f"{path}:{status.st_size}:{status.st_mtime_ns}" for path, status in found)
+        return hashlib.blake2b("\n".join(lines).encode("utf-8", "replace"), digest_size=8).hexdigest()
+
     def voices(self) -> list[tuple[str, str]]:
         """Return (name to ask for, BCP 47 language) of every voice except variants and MBROLA's."""
         listed = self._library.espeak_ListVoices(None)
@@ -143,6 +158,16 @@ class Espeak:
         return 1 if len(self._pcm) > MAX_SEGMENT_S * self.rate * 2 else 0
 
 
+def _loaded(part: str) -> set[str]:
+    """Return the libraries of this process whose path holds `part`; none where the system doesn't tell."""
+    try:
+        maps = Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return set()
+    mapped = (line.split(maxsplit=5) for line in maps.splitlines())
+    return {fields[5] for fields in mapped if len(fields) > 5 and part in fields[5]}
+
+
 def load(names: tuple[str, ...]) -> ctypes.CDLL | None:
     """Return the first library that loads."""
     for name in names:
@@ -181,7 +206,8 @@ def main() -> int:
     if library is None:
         return NO_LIBRARY
     espeak = Espeak(library)
-    send(out, {"id": 0, "rate": espeak.rate, "version": espeak.version(), "voices": espeak.voices()})
+    build = {"version": espeak.version(), "files": espeak.files()}
+    send(out, {"id": 0, "rate": espeak.rate, **build, "voices": espeak.voices()})
     source = sys.stdin.buffer
     while len(size := source.read(4)) == 4:
         (length,) = struct.unpack("<I", size)

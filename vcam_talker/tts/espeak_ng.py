@@ -60,6 +60,14 @@ class EspeakNgSynthesizer:
             return ()
         return tuple(VoiceInfo(self.name, name, language) for name, language in listed)
 
+    def version(self) -> str:
+        """Return the library's version with a digest of its files, as the running program loaded them."""
+        try:
+            hello = self._client.greeting()
+        except EngineError:
+            return ""
+        return f"{hello['version']} {hello['files']}"
+
     def synthesize(self, sentence: Sentence, spec: VoiceSpec, cancelled: Cancelled) -> Iterator[Speech]:
         """Yield one part, or several for a sentence longer than ~14 s.
 

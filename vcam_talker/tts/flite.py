@@ -24,7 +24,7 @@ from vcam_talker.tts.align import align_words
 from vcam_talker.tts.edges import CLAUSE_PAUSE_S, pause_after, trim
 from vcam_talker.tts.english import to_ascii
 from vcam_talker.tts.plain import SILENCE_S, to_plain
-from vcam_talker.tts.program import Program
+from vcam_talker.tts.program import Program, stamp
 from vcam_talker.tts.sentences import split_overlong
 
 TIMEOUT_S: Final = 10.0
@@ -65,6 +65,11 @@ class FliteSynthesizer:
             names = listed.decode("ascii", "replace").partition(":")[2].split()
             self._voices = tuple(VoiceInfo(self.name, n, "en", _VOICES[n]) for n in _VOICES if n in names)
         return self._voices
+
+    def version(self) -> str:
+        """Return where the programs lie, with their sizes and times; a package's libraries come with them."""
+        names = (self._program_name, *(f"{self._program_name}_cmu_us_{voice}" for voice in _VOICES))
+        return " ".join(stamp(path) for name in names if (path := self._program.find(name)))
 
     def synthesize(self, sentence: Sentence, spec: VoiceSpec, cancelled: Cancelled) -> Iterator[Speech]:
         """Yield one part per run: one for a sentence, several for one longer than ~14 s.

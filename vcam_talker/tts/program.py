@@ -7,6 +7,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 from vcam_talker.core.errors import EngineError
@@ -14,6 +15,15 @@ from vcam_talker.core.stages import Cancelled
 
 _POLL_S: Final = 0.02
 """How often a running program is asked to stop; the bound for a cancelled sentence is 50 ms."""
+
+
+def stamp(path: str) -> str:
+    """Return what tells one build of a program from another: path, size and time of the file behind links."""
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return path
+    return f"{path}:{found.st_size}:{found.st_mtime_ns}"
 
 
 class Program:

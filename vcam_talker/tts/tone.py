@@ -34,6 +34,10 @@ class ToneSynthesizer:
         """Return the one voice; its language is `mul`, any."""
         return (VoiceInfo(self.name, "beep", "mul", "a beep per syllable"),)
 
+    def version(self) -> str:
+        """Return the one there is: no program makes the beeps."""
+        return "1"
+
     def synthesize(self, sentence: Sentence, spec: VoiceSpec, cancelled: Cancelled) -> Iterator[Speech]:
         """Yield one part, or several for a long sentence. Rate 24 kHz; each beep is the vowel `aa`."""
         pieces = split_overlong(to_plain(sentence.text)) or [""]

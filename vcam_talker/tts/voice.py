@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from vcam_talker.core.errors import EngineError
@@ -34,6 +34,18 @@ _COLOURS: Final = {
 """Rate factor, semitones, dB at strength 1: enough to be felt, too little to be another person."""
 
 
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """A run of a sentence and who is to speak it."""
+
+    text: str
+    language: str
+    spec: VoiceSpec
+    """As the engine gets it, coloured by the emotion."""
+    version: str
+    """Of the engine's programs."""
+
+
 class Voice:
     """One persona's voice over engines that somebody else owns and closes. Used from one thread at a time."""
 
@@ -48,6 +60,8 @@ class Voice:
         for language in self._languages:
             self._casting.specs(language)
         self._gains_db: dict[tuple[str, str], float] = {}
+        self.substituted = False
+        """Whether the sentence spoken last was not, or not wholly, spoken by those who were cast for it."""
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -70,6 +84,21 @@ class Voice:
                 except EngineError as e:
                     log.warning("warming up %s: %s", spec.engine, e)
 
+    def cast(self, sentence: Sentence) -> tuple[Cast, ...]:
+        """Return who is to speak the sentence, run by run; empty when nobody here can.
+
+        Everything but our own code that shapes its sound. May be called beside `speak`; the first call in a
+        language may start programs, later ones take well under a millisecond.
+        """
+        found: list[Cast] = []
+        for run in self._runs(sentence):
+            specs = self._casting.specs(run.language)
+            if not specs:
+                return ()
+            spec = self._coloured(specs[0], run.emotion)
+            found.append(Cast(run.text, run.language, spec, self._engines[spec.engine].version()))
+        return tuple(found)
+
     def speak(self, sentence: Sentence, cancelled: Cancelled) -> Iterator[Speech]:
         """Yield the sentence as parts of 48 kHz mono float32 in [-1, 1], at one loudness, first part early.
 
@@ -78,6 +107,7 @@ class Voice:
         Raises EngineError when no engine can speak it.
         """
         runs = self._runs(sentence)
+        self.substituted = False
         for index, run in enumerate(runs):
             for part in self._speak_run(run, cancelled):
                 yield replace(part, last=part.last and index == len(runs) - 1)
@@ -112,6 +142,7 @@ class Voice:
                     raise
                 log.warning("%s", e)
                 failure = e
+                self.substituted = True
             else:
                 return
         if failure is not None:

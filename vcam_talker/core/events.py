@@ -7,10 +7,11 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from vcam_talker.core.status import BrainView
+from vcam_talker.core.status import BrainView, CacheView
 from vcam_talker.core.types import Emotion, TurnId
 
 _BRAINS = TypeAdapter(tuple[BrainView, ...])
+_CACHE = TypeAdapter(CacheView)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,13 @@ class BrainState:
 
 
 @dataclass(frozen=True, slots=True)
+class CacheState:
+    """The figures of the hot-phrase cache; told about once a second when they change."""
+
+    view: CacheView
+
+
+@dataclass(frozen=True, slots=True)
 class SentenceBegan:
     """A sentence is about to be made; it starts `start_s` into its turn's speech."""
 
@@ -100,7 +108,7 @@ class EngineDown:
 
 
 TurnEvent = FirstToken | Answered | SentenceBegan | SentenceCached | WordsPlaced | TurnFailed
-EngineEvent = Alive | Ready | PersonaFailed | BrainState | TurnEvent | EngineDown
+EngineEvent = Alive | Ready | PersonaFailed | BrainState | CacheState | TurnEvent | EngineDown
 
 
 def parse_event(message: dict[str, Any]) -> EngineEvent:
@@ -125,6 +133,8 @@ def _parse(message: dict[str, Any]) -> EngineEvent:
             return SentenceCached(_turn(message), int(message["index"]))
         case "brains":
             return BrainState(_BRAINS.validate_python(message["brains"]))
+        case "cache":
+            return CacheState(_CACHE.validate_python(message["view"]))
         case "answer":
             return Answered(_turn(message), str(message["text"]))
         case "sentence":

@@ -49,8 +49,10 @@ def write_secret(name: str, value: str) -> Path:
     """
     _check_name(name)
     value = value.removesuffix("\n").removesuffix("\r")
-    data = value.encode("utf-8", "replace")
-    if not value or len(data) > MAX_SECRET_BYTES or any(ord(c) < 32 or c in "\x7f\ufffd" for c in value):
+    data = value.encode("utf-8", "backslashreplace")
+    # U+FFFD and lone surrogates stand for bytes that are no text.
+    spoilt = any(ord(c) < 32 or c in "\x7f\ufffd" or "\ud800" <= c <= "\udfff" for c in value)
+    if not value or spoilt or len(data) > MAX_SECRET_BYTES:
         raise BadInputError(
             name, f"a secret is one line of text, 1 to {MAX_SECRET_BYTES} bytes", "Nothing was written"
         )
@@ -128,13 +130,15 @@ def _read(path: Path, private_bits: int) -> str | None:
         return None
     except OSError as e:
         raise ConfigError(str(path), f"can't be read ({e.strerror})", "Check its owner and mode") from None
-    with os.fdopen(descriptor, "rb") as file:
-        info = os.fstat(file.fileno())
+    try:
+        info = os.fstat(descriptor)
         if not stat.S_ISREG(info.st_mode):
             raise ConfigError(str(path), "is no file", "Put the secret in a file of that name")
         if sys.platform != "win32" and info.st_mode & private_bits:
             raise ConfigError(str(path), "can be read by others", f"Make it yours alone: chmod 600 {path}")
-        data = file.read(MAX_SECRET_BYTES + 2)
+        data = os.read(descriptor, MAX_SECRET_BYTES + 2)
+    finally:
+        os.close(descriptor)
     data = data.removesuffix(b"\n").removesuffix(b"\r")
     if not data or len(data) > MAX_SECRET_BYTES:
         why = "is empty" if not data else f"holds more than {MAX_SECRET_BYTES} bytes"

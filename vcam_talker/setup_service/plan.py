@@ -130,6 +130,7 @@ def _other_daemon(machine: Machine) -> str:
 
 
 def _sandbox_works(machine: Machine) -> bool:
+    """Try the sandbox on a unit that does nothing: without namespaces the service would not start."""
     properties = [f"--property={line}" for line in sandbox_properties()]
     answer = machine.query(
         ["systemd-run", "--user", "--quiet", "--wait", "--collect", *properties, "/bin/true"]

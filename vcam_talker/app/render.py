@@ -36,7 +36,7 @@ from vcam_talker.core.types import (
 )
 from vcam_talker.dsp.resample import resample
 from vcam_talker.dsp.wav import read_wav
-from vcam_talker.engine.speaker import to_quanta
+from vcam_talker.engine.maker import to_quanta
 from vcam_talker.persona import Persona, load_persona
 from vcam_talker.tts.sentences import SentenceSplitter
 from vcam_talker.tts.voice import Voice

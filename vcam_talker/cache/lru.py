@@ -43,6 +43,11 @@ class SegmentedLru(Generic[V]):
         """Return how many bytes a protected value may have without pushing anything out."""
         return min(self._protected_capacity - self._protected_bytes, self.capacity - self.size)
 
+    def peek(self, key: str) -> V | None:
+        """Return the value without using it."""
+        entry = self._protected.get(key) or self._probation.get(key)
+        return entry[0] if entry else None
+
     def get(self, key: str) -> V | None:
         """Return the value, now the most recently used and protected; None when there is none."""
         if key in self._protected:

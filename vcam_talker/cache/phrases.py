@@ -52,8 +52,6 @@ class PhraseCache:
         self._lock = threading.Lock()
         self._asked: OrderedDict[str, bool] = OrderedDict()
         self._hits = self._misses = 0
-        self.cleared = 0
-        """How often somebody has called `cache clear` since `start`."""
 
     @property
     def capacity(self) -> int:
@@ -74,6 +72,11 @@ class PhraseCache:
         """Block until everything that waits is on disk or was refused."""
         if self._writer:
             self._writer.flush()
+
+    def __contains__(self, key: str) -> bool:
+        """Tell whether the phrase is likely to be there, without looking at the disk."""
+        with self._lock:
+            return key in self._memory or (self._folder is not None and key in self._folder)
 
     def get(self, key: str) -> Phrase | None:
         """Return the phrase, which counts as use; from memory in microseconds, from disk in milliseconds."""
@@ -102,22 +105,22 @@ class PhraseCache:
         if hot:
             self._keep(key, phrase)
 
-    def ready(self, key: str) -> bool:
-        """Tell whether `get` would have the phrase, and bring it into memory where there is room for it.
+    def prepare(self, key: str) -> Phrase | None:
+        """Return the phrase if there is one, and bring it into memory where there is room for it.
 
-        For phrases that will be asked for; counts as neither hit nor miss. May read from disk.
+        For what will be asked for; counts as neither hit nor miss. May read from disk.
         """
         with self._lock:
-            if key in self._memory:
-                return True
+            phrase = self._memory.peek(key)
+        if phrase is not None:
+            return phrase
         phrase = self._read(key)
-        if phrase is None:
-            return False
-        with self._lock:
-            if phrase.nbytes <= self._memory.room():
-                self._memory.put(key, phrase, phrase.nbytes, protected=True)
-        self._keep(key, phrase)
-        return True
+        if phrase is not None:
+            with self._lock:
+                if phrase.nbytes <= self._memory.room():
+                    self._memory.put(key, phrase, phrase.nbytes, protected=True)
+            self._keep(key, phrase)
+        return phrase
 
     def stats(self, warmed: int = 0, to_warm: int = 0) -> CacheView:
         """Return the figures for `status`. Does not block."""
@@ -166,4 +169,3 @@ class PhraseCache:
         with self._lock:
             self._memory.clear()
             self._asked.clear()
-            self.cleared += 1

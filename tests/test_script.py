@@ -6,9 +6,13 @@ from typing import Any
 import pytest
 
 from vcam_talker import registry
+from vcam_talker.config import BrainConfig
+from vcam_talker.core.errors import DeclinedError
 from vcam_talker.core.text import parse_emotion_tags
+from vcam_talker.core.types import Question
 from vcam_talker.llm.lines import THRESHOLD, LineMatcher
-from vcam_talker.llm.script import ScriptResponder, spoken_name
+from vcam_talker.llm.phrases import spoken_name
+from vcam_talker.llm.script import ScriptResponder
 from vcam_talker.persona import LineSection, Persona, VoiceSection, load_persona
 
 pytestmark = pytest.mark.unit
@@ -136,8 +140,8 @@ def persona(**changes: Any) -> Persona:
 
 
 async def answer(text: str, user: str = "", *, to: ScriptResponder | None = None) -> str:
-    responder = to or ScriptResponder(persona(), seed=1)
-    return "".join([delta async for delta in responder.respond(text, user=user)])
+    responder = to or ScriptResponder(persona(), BrainConfig(), seed=1)
+    return "".join([delta async for delta in responder.respond(Question(text, user))])
 
 
 class TestMatching:
@@ -194,7 +198,7 @@ class TestAnswers:
         assert await answer("Совсем другое") in {"No idea.", "Pardon?"}
 
     async def test_never_the_same_twice_in_a_row_when_there_is_a_choice(self) -> None:
-        responder = ScriptResponder(persona(), seed=3)
+        responder = ScriptResponder(persona(), BrainConfig(), seed=3)
         answers = [await answer("hello", "A", to=responder) for _ in range(20)]
         assert all(a != b for a, b in pairwise(answers))
         fallbacks = [await answer("xyzzy", to=responder) for _ in range(20)]
@@ -203,15 +207,31 @@ class TestAnswers:
 
     async def test_one_seed_gives_one_show(self) -> None:
         asked = ["hello", "what", "hello", "hm", "hello"]
-        first, second = ScriptResponder(persona(), seed=9), ScriptResponder(persona(), seed=9)
+        first, second = (
+            ScriptResponder(persona(), BrainConfig(), seed=9),
+            ScriptResponder(persona(), BrainConfig(), seed=9),
+        )
         assert [await answer(a, to=first) for a in asked] == [await answer(a, to=second) for a in asked]
 
 
+class TestPassingOn:
+    @pytest.mark.parametrize("engines", [("script", "openai"), ("script", "echo")])
+    async def test_what_no_line_answers_goes_to_the_brain_below(self, engines: tuple[str, ...]) -> None:
+        responder = ScriptResponder(persona(), BrainConfig(engines=engines))
+        assert "Ann" in await answer("hello", "Ann", to=responder)
+        with pytest.raises(DeclinedError):
+            await answer("something else entirely", to=responder)
+
+    async def test_the_last_one_says_a_fallback_line(self) -> None:
+        responder = ScriptResponder(persona(), BrainConfig(engines=("openai", "script")))
+        assert await answer("something else entirely", to=responder) in {"No idea.", "Pardon?"}
+
+
 class TestEcho:
-    async def test_says_what_it_was_told_and_never_speaks_first(self) -> None:
-        echo = registry.find("responder", "echo")(persona())
-        assert [d async for d in echo.respond("[happy] {user}", user="Ann")] == ["[happy] {user}"]
-        assert [d async for d in echo.respond("")] == []
+    async def test_says_what_it_was_told(self) -> None:
+        echo = registry.find("responder", "echo")(persona(), BrainConfig())
+        assert [d async for d in echo.respond(Question("[happy] {user}", "Ann"))] == ["[happy] {user}"]
+        assert [d async for d in echo.respond(Question(""))] == []
 
 
 class TestPlaceholders:
@@ -239,11 +259,14 @@ class TestPlaceholders:
     )
     async def test_filled_safely(self, line: str, user: str, spoken: str) -> None:
         lines = (LineSection(match=("hello",), say=(line,)),)
-        assert await answer("hello", user, to=ScriptResponder(persona(lines=lines))) == spoken
+        assert await answer("hello", user, to=ScriptResponder(persona(lines=lines), BrainConfig())) == spoken
 
     @pytest.mark.parametrize("asked", ["hello", "thank you", "你好", "谢谢"])
     async def test_the_built_in_presenter_uses_names_and_does_without(self, asked: str) -> None:
-        named, unnamed = ScriptResponder(MIRA, seed=1), ScriptResponder(MIRA, seed=1)
+        named, unnamed = (
+            ScriptResponder(MIRA, BrainConfig(), seed=1),
+            ScriptResponder(MIRA, BrainConfig(), seed=1),
+        )
         assert any(["Ann" in await answer(asked, "Ann", to=named) for _ in range(12)])
         for _ in range(12):
             said = await answer(asked, to=unnamed)
@@ -251,7 +274,3 @@ class TestPlaceholders:
 
     def test_a_name_can_not_steer_the_face(self) -> None:
         assert parse_emotion_tags(spoken_name("[angry]"))[0] is None
-
-    def test_greeting(self) -> None:
-        assert ScriptResponder(persona()).greeting() == "I am Mira."
-        assert ScriptResponder(persona(greeting=())).greeting() == ""

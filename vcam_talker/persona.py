@@ -1,4 +1,4 @@
-"""A persona: `personas/NAME/persona.toml` with face, voice, language, greeting, lines and idle style."""
+"""A persona: `personas/NAME/persona.toml` with face, voice, character, lines, products, idle style."""
 
 from __future__ import annotations
 
@@ -6,9 +6,17 @@ import difflib
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 
 from vcam_talker.core.errors import PersonaError
 from vcam_talker.core.language import canonical_language
@@ -16,9 +24,26 @@ from vcam_talker.core.paths import builtin_dir, config_dir
 from vcam_talker.core.status import PersonaSummary
 from vcam_talker.core.text import unknown_emotion
 from vcam_talker.core.types import Emotion, VoiceSpec
-from vcam_talker.tomlfile import load_model
+from vcam_talker.tomlfile import load_model, matching
 
 PERSONA_FILE = "persona.toml"
+
+FACT_KINDS: Final = (
+    "price",
+    "discount",
+    "shipping",
+    "returns",
+    "warranty",
+    "material",
+    "size",
+    "weight",
+    "colour",
+    "stock",
+    "care",
+    "origin",
+    "about",
+)
+"""What viewers ask of any product; how they ask it is known. `about`: what it is."""
 
 Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
 _TAG = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{1,8})*")
@@ -105,6 +130,44 @@ class LineSection(Section):
     """Of `say`; default: the persona's."""
 
 
+class BrainSection(Section):
+    """What a language model is told; viewers never hear it as it stands."""
+
+    prompt: str = Field("", max_length=4000)
+    """Character: who she is, how she talks, what she cares about."""
+    facts: tuple[Annotated[Line, Field(max_length=300)], ...] = Field((), max_length=100)
+    """What she knows for certain, a sentence each."""
+
+
+class FactSection(Section):
+    """One thing that is known about a product."""
+
+    about: Annotated[str, matching(r"[a-z][a-z_]{0,31}", "is no name of a fact: use up to 32 of a-z and _")]
+    """One of FACT_KINDS, or a name of its own; that needs `ask`."""
+    ask: tuple[Annotated[Line, Field(max_length=200)], ...] = ()
+    """Further ways to ask, with or without `{product}`."""
+    say: SpokenLine
+    language: Tag | None = None
+    """Of `say`; default: the persona's."""
+
+    @model_validator(mode="after")
+    def _known_or_asked(self) -> Self:
+        if self.about not in FACT_KINDS and not self.ask:
+            near = difflib.get_close_matches(self.about, FACT_KINDS, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"known without are {', '.join(FACT_KINDS)}"
+            raise ValueError(f"about = '{self.about}' needs `ask`, ways to ask for it; {hint}")
+        return self
+
+
+class ProductSection(Section):
+    """Something that is for sale, and all that may be said about it."""
+
+    name: Annotated[Line, Field(max_length=100)]
+    aliases: tuple[Annotated[Line, Field(max_length=100)], ...] = ()
+    """What else viewers call it, in any language."""
+    facts: tuple[FactSection, ...] = ()
+
+
 class Persona(Section):
     """A whole persona; `root` is where its files lie."""
 
@@ -124,6 +187,13 @@ class Persona(Section):
     idle: IdleSection = IdleSection()
     emotions: EmotionSection = EmotionSection()
     lines: tuple[LineSection, ...] = ()
+    quiet: tuple[SpokenLine, ...] = ()
+    """Said when the room is quiet, none twice within an hour; each in any language."""
+    brain: BrainSection = BrainSection()
+    products: tuple[ProductSection, ...] = Field((), max_length=500)
+    unknown_fact: tuple[SpokenLine, ...] = ()
+    """Said when something is asked of a product that no fact answers, with `{product}`; a line for each
+    language, told by its script. Empty: the built-in ones in English and Mandarin."""
 
     root: Path = Path()
     name: str = ""
@@ -137,6 +207,17 @@ class Persona(Section):
                 first = seen.setdefault(canonical_language(tag), tag)
                 if first != tag:
                     raise ValueError(f"'{first}' and '{tag}' are one language; keep one of them")
+        return value
+
+    @field_validator("products")
+    @classmethod
+    def _each_name_once(cls, value: tuple[ProductSection, ...]) -> tuple[ProductSection, ...]:
+        owner: dict[str, str] = {}
+        for product in value:
+            for called in {" ".join(n.casefold().split()) for n in (product.name, *product.aliases)}:
+                if called in owner:
+                    raise ValueError(f"'{called}' names both '{owner[called]}' and '{product.name}'")
+                owner[called] = product.name
         return value
 
     def voice_for(self, language: str) -> VoiceSpec:

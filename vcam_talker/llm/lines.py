@@ -40,16 +40,17 @@ _NOT_ABOUT_YOU_PENALTY: Final = 0.7
 _NEGATION_REACH: Final = 3
 """Words behind a `not` that it may negate."""
 
-_FILLERS: Final = frozenset(
+FILLERS: Final = frozenset(
     """a an the is are am was be do does did will would can could should to of in on at it its this that there
     please hey hi hello so well um uh just now then really very ok and or but with for your you me my i we
     us tell today what any some know think
     的 了 吗 呢 啊 呀 吧 请 问 你 我 他 她 是 有 在 这 那 个 就 都 也 很 们 一 下 可 以 能
     好 今 天 怎 么 样 什 哪 主 播 不 没""".split()  # noqa: SIM905
 )
+"""Words that decide nothing by themselves."""
 _NEGATIONS: Final = frozenset(("not", "no", "never", "without", "不", "没", "别"))
 _YOU: Final = frozenset(("you", "your", "yours", "yourself"))
-_ASIDES: Final = _FILLERS | {"good", "nice", "more"}
+_ASIDES: Final = FILLERS | {"good", "nice", "more"}
 """Words that do not change what a line is about."""
 _VOCATIVES: Final = frozenset(("there", "everyone", "everybody", "guys", "folks", "friends", "all"))
 """Whom a line speaks to says nothing about what it asks."""
@@ -92,7 +93,7 @@ class LineMatcher:
 
     def __init__(self, groups: Sequence[Sequence[str]], name: str = "") -> None:
         """`name` is the one who is asked; it carries no meaning either."""
-        self._ignored = _VOCATIVES.union(_split(name))
+        self._ignored = _VOCATIVES.union(split_words(name))
         self._questions = [(i, self.normalise(q)) for i, group in enumerate(groups) for q in group]
         self._questions = [(i, q) for i, q in self._questions if q]
         documents: Counter[str] = Counter()
@@ -118,7 +119,7 @@ class LineMatcher:
 
     def normalise(self, text: str) -> tuple[str, ...]:
         """Return the words of `text` that count, ready for `score`."""
-        words = _split(text)
+        words = split_words(text)
         return tuple(w for w in words if w not in self._ignored) or words
 
     def score(self, line: Sequence[str], question: Sequence[str]) -> float:
@@ -130,7 +131,7 @@ class LineMatcher:
         if _negated(line) & _meant(question) != _negated(question) & _meant(line):
             return 0.0
         order = _order(line, question)
-        if _FILLERS.issuperset(line) and not _FILLERS.issuperset(question):
+        if FILLERS.issuperset(line) and not FILLERS.issuperset(question):
             return _FILLER_PENALTY * order  # `what is` asks nothing yet
         score = 0.45 * order + 0.55 * self._overlap(line, question)
         if not _YOU.isdisjoint(question) and not _is_for_you(line, question):
@@ -141,7 +142,7 @@ class LineMatcher:
         recall = self._covered(question, line)
         precision = self._covered(line, question)
         # "Hello, what is the capital of France?" contains the question "hello", and is another one.
-        weight = _FILLER_RECALL_WEIGHT if _FILLERS.issuperset(question) else _RECALL_WEIGHT
+        weight = _FILLER_RECALL_WEIGHT if FILLERS.issuperset(question) else _RECALL_WEIGHT
         return 100 * (weight * recall + (1 - weight) * precision)
 
     def _covered(self, words: Sequence[str], by: Sequence[str]) -> float:
@@ -156,10 +157,10 @@ class LineMatcher:
 
     def _weight(self, word: str) -> float:
         weight = self._weights.get(word, self._unseen)
-        return weight * _FILLER_WEIGHT if word in _FILLERS else weight
+        return weight * _FILLER_WEIGHT if word in FILLERS else weight
 
 
-def _split(text: str) -> tuple[str, ...]:
+def split_words(text: str) -> tuple[str, ...]:
     """Return the words of `text`: NFKC, lower case, without punctuation, each wide character a word."""
     text = unicodedata.normalize("NFKC", text[:_MAX_CHARS]).casefold().replace("’", "'")
     for pattern, replacement in _CONTRACTIONS:
@@ -170,7 +171,7 @@ def _split(text: str) -> tuple[str, ...]:
 
 def _meant(words: Sequence[str]) -> frozenset[str]:
     """Return the words that a negation can turn round."""
-    return frozenset(w for w in words if w == "好" or (w not in _FILLERS and w not in _NEGATIONS))
+    return frozenset(w for w in words if w == "好" or (w not in FILLERS and w not in _NEGATIONS))
 
 
 def _negated(words: Sequence[str]) -> frozenset[str]:

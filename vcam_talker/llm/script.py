@@ -1,48 +1,45 @@
-"""The scripted responder: the persona's own lines, found by likeness, in the language of the question."""
+"""The scripted responder: the persona's own lines and product facts, in the language of the question."""
 
 from __future__ import annotations
 
-import random
-import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from typing import Final
 
 from vcam_talker.config import BrainConfig
+from vcam_talker.core.errors import DeclinedError
 from vcam_talker.core.language import detect_language
-from vcam_talker.core.text import clean_name
 from vcam_talker.core.types import Question
 from vcam_talker.llm.lines import LineMatcher
+from vcam_talker.llm.phrases import Phrases
+from vcam_talker.llm.products import ProductMatcher
 from vcam_talker.persona import Persona
 
-_NAME_CHARS: Final = 32
-_PLACEHOLDER: Final = re.compile(r"\{(user|title)\}")
-_NOBODY: Final = re.compile(r"[,，、]?\s*\{user\}")
-_LOOSE_START: Final = re.compile(r"^((?:\s*\[\w+\])*\s*)[,，、!！.。:：]+\s*")
 _MAX_CHARS: Final = 500
 """Of the viewer's line that are looked at."""
+_CERTAIN: Final = 90.0
+"""A line that is asked for as it stands in the persona comes before a product's facts."""
 
 
 class ScriptResponder:
-    """Answers from `persona.lines`, else with a fallback line. Never blocks; used from one event loop."""
+    """Answers from `persona.products` and `persona.lines`. Never blocks; used from one event loop.
+
+    When neither knows, it passes the question on if a brain stands below it in `config.engines`, and says one
+    of the persona's fallback lines if none does.
+    """
 
     name = "script"
 
     def __init__(self, persona: Persona, config: BrainConfig, seed: int | None = None) -> None:
-        del config
+        """`seed`: of the choice between several ways to say the same."""
         self._persona = persona
-        self._random = random.Random(seed)
-        self._matcher = LineMatcher([line.match for line in persona.lines], persona.title)
-        self._last = ""
+        self._passes_on = self.name in config.engines[:-1]
+        self._phrases = Phrases(persona, seed)
+        self._lines = LineMatcher([line.match for line in persona.lines], persona.title)
+        self._products = ProductMatcher(persona)
 
     async def respond(self, question: Question) -> AsyncIterator[str]:
-        """Yield the answer, in one delta. Never raises.
-
-        `{user}` in a line becomes the viewer's name, cleaned and at most 32 characters long, `{title}` the
-        persona's; nothing else in braces is touched, and names are never looked into for more.
-        """
-        text = question.text[:_MAX_CHARS]
-        language = detect_language(text, self._persona.language)
-        yield self._fill(self._choose(self._candidates(text, language)), question.user)
+        """Yield the answer, in one delta. Raises DeclinedError when another brain may know better."""
+        yield self._answer(question)
 
     async def warm_up(self) -> None:
         """Do nothing: the script is in memory."""
@@ -50,39 +47,23 @@ class ScriptResponder:
     async def close(self) -> None:
         """Do nothing."""
 
-    def _candidates(self, text: str, language: str) -> Sequence[str]:
+    def _answer(self, question: Question) -> str:
+        text = question.text[:_MAX_CHARS]
+        language = detect_language(text, self._persona.language)
         lines = self._persona.lines
         own = frozenset(i for i, line in enumerate(lines) if self._speaks(line.language, language))
         # An answer in another language is better than none, but one in the viewer's own comes first.
-        match = self._matcher.best(text, own) or self._matcher.best(text)
+        match = self._lines.best(text, own) or self._lines.best(text)
+        if match is None or match.score < _CERTAIN:
+            fact = self._products.answer(question, language)
+            if fact is not None:
+                return self._phrases.say(fact.options, question.user, {"product": fact.product})
         if match is not None:
-            return lines[match.index].say
-        main = language.partition("-")[0]
-        for tag, fallback in self._persona.fallback_by_language.items():
-            if tag.partition("-")[0] == main:
-                return fallback
-        return self._persona.fallback
+            return self._phrases.say(lines[match.index].say, question.user)
+        if self._passes_on:
+            raise DeclinedError("script", "no line and no fact of the persona answers this")
+        return self._phrases.fallback(question)
 
     def _speaks(self, line_language: str | None, language: str) -> bool:
         tag = line_language or self._persona.language
         return tag.partition("-")[0] == language.partition("-")[0]
-
-    def _choose(self, options: Sequence[str]) -> str:
-        """Return one of `options`, not the last answer unless there is no other."""
-        fresh = [option for option in options if option != self._last] or list(options)
-        self._last = self._random.choice(fresh)
-        return self._last
-
-    def _fill(self, line: str, user: str) -> str:
-        name = spoken_name(user)
-        if not name:
-            # "Hello, {user}!" without a name is "Hello!", and "{user}, hello!" is "hello!".
-            line = _LOOSE_START.sub(lambda m: f"{m[1].strip()} ".lstrip(), _NOBODY.sub("", line))
-        values = {"user": name, "title": self._persona.title}
-        return _PLACEHOLDER.sub(lambda match: values[match[1]], line)
-
-
-def spoken_name(user: str) -> str:
-    """Return a viewer's name as it may stand in an answer: cleaned, short, without anything that steers."""
-    name = clean_name(user.translate(str.maketrans("[]{}<>_", "       ")), _NAME_CHARS)
-    return name if any(c.isalnum() for c in name) else ""

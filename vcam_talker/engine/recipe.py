@@ -14,6 +14,8 @@ from vcam_talker.cache.phrases import phrase_key
 from vcam_talker.core.types import Sentence
 from vcam_talker.tts.voice import Voice
 
+FACE_DRIVER: Final = "phonemes"
+"""Name in the registry of the one that the engine uses."""
 _CODE: Final = ("dsp", "face", "tts")
 """Our packages that shape sound and mouth; their parts which draw (`face/rig`) do neither."""
 _LIBRARIES: Final = ("pypinyin", "soxr")

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 SHARE: Final = 0.5
 """Of the cache that may be filled ahead of need; the rest is for what viewers bring up."""
-_REST: Final = 12.0
+_REST: Final = 24.0
 """After a phrase, this many times as long as it took: the idle daemon stays cool."""
 _REST_MIN_S: Final = 0.02
 _SETTLE_S: Final = 1.0

@@ -105,9 +105,7 @@ def warm(persona: str | None, config_path: Path | None, as_json: bool) -> None:
         return
     click.echo(f"{counts['made']} phrases made in {took_s:.1f} s, {counts['there']} were there")
     if counts["failed"]:
-        click.echo(
-            f"{counts['failed']} can't be made here; vcam-talker doctor tells what is missing"
-        )
+        click.echo(f"{counts['failed']} can't be made here; vcam-talker doctor tells what is missing")
     if counts["full"]:
         click.echo(f"{counts['full']} were left out for want of room; raise cache.disk_mb")
 

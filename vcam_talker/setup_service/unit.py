@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +21,7 @@ OURS: Final = (Path(UNIT), INSTALLATION, BACK_OFF, SANDBOX)
 BACK_OFF_SINCE: Final = 254
 """The first version of systemd that waits longer after each failure."""
 
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_./:=+-]+")
 _CARRIED: Final = (
     "XDG_CONFIG_HOME",
     "XDG_STATE_HOME",
@@ -66,10 +68,12 @@ def program() -> list[str]:
 
 
 def quoted(word: str) -> str:
-    """Return `word` so that systemd reads exactly it, in ExecStart= and Environment=.
+    """Return `word` so that systemd reads exactly it, in ExecStart= and Environment=; plain words stay.
 
     systemd.service(5), "Command lines": C escapes in double quotes; `%` begins a specifier, `$` a variable.
     """
+    if _PLAIN.fullmatch(word):
+        return word
     escaped = "".join(_escape(c) for c in word)
     return f'"{escaped}"'
 

@@ -99,6 +99,8 @@ def _known_fields(model: type[BaseModel], path: list[str]) -> list[str]:
     """Follow `path` through nested models and return the field names there."""
     current: Any = model
     for part in path:
+        if part.isdigit():
+            continue  # an element of a list has the fields of all of them
         if isinstance(current, type) and issubclass(current, BaseModel):
             info = current.model_fields.get(part)
             current = _model_in(info.annotation) if info else None

@@ -2,16 +2,17 @@
 
 A product is meant when one of its names stands in the line as it is, give or take a typing error, and nothing
 around it makes it another thing: `dark blue mug` and `blue mug lid` are no `blue mug`. Two products in one
-line are nobody's question here. What is asked is matched with the name taken out (`how much is the` -> price).
+line are nobody's question here. What is asked is matched with the name taken out (`how much is the`: price).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
 from vcam_talker.core.language import detect_language, is_wide
@@ -77,12 +78,17 @@ class ProductMatcher:
         self._language = persona.language
         self._unknown = persona.unknown_fact or _UNKNOWN
         self._title = frozenset(split_words(persona.title))
-        self._names = [
+        names = [
             (index, words)
             for index, product in enumerate(persona.products)
             for words in dict.fromkeys(split_words(name) for name in (product.name, *product.aliases))
             if words
         ]
+        self._by_first_word: dict[str, list[tuple[int, tuple[str, ...]]]] = {}
+        for index, words in names:
+            self._by_first_word.setdefault(words[0], []).append((index, words))
+        self._name_words = frozenset(word for _, words in names for word in words)
+        self._long_names = [w for w in self._name_words if len(w) >= _TYPO_FROM_LETTERS and w.isalpha()]
         self._kinds = tuple(ASKS)
         self._asks = LineMatcher(list(ASKS.values()), persona.title)
         self._own = {i: own for i, p in enumerate(persona.products) if (own := _OwnAsks.of(p, persona.title))}
@@ -100,11 +106,14 @@ class ProductMatcher:
         if not self._products:
             return None
         clauses = _clauses(question.text)
-        mentions = self._mentions(clauses)
-        if len({m.product for m in mentions}) == 1:
+        claims = self._claims(clauses)
+        if len({c.product for c in claims}) > 1:
+            return None
+        mentions = [c for c in claims if self._stands_alone(clauses[c.clause], c)]
+        if mentions:
             rests = [_without(words, mentions, clause) for clause, words in enumerate(clauses)]
             return self._fact(mentions[0].product, rests, language, follow_up=False)
-        if mentions or not question.user:
+        if claims or not question.user:
             return None
         words = {w for clause in clauses for w in clause}
         if _PRONOUNS.isdisjoint(words) or not self._vocabulary.issuperset(words - _PRONOUNS - self._title):
@@ -115,11 +124,15 @@ class ProductMatcher:
         rests = [[w for w in clause if w not in _PRONOUNS] for clause in clauses]
         return self._fact(before, rests, language, follow_up=True)
 
+    def names_any(self, text: str) -> bool:
+        """Tell whether a product's name stands in `text`, whatever stands beside it."""
+        return bool(self._claims(_clauses(text)))
+
     def _before(self, question: Question) -> int | None:
         """Return the product that this viewer asked about last, a short while ago."""
         for exchange in reversed(question.history[-_LOOK_BACK:]):
             if exchange.user == question.user:
-                found = {m.product for m in self._mentions(_clauses(exchange.asked))}
+                found = {c.product for c in self._claims(_clauses(exchange.asked))}
                 return found.pop() if len(found) == 1 else None
         return None
 
@@ -143,21 +156,16 @@ class ProductMatcher:
             return "about"
         own = self._own.get(index)
         best: tuple[float, str] | None = None
-        for text in {" ".join(rest) for rest in (*rests, whole) if rest}:
+        for text in dict.fromkeys(" ".join(rest) for rest in (*rests, whole) if rest):
             if own and (match := own.matcher.best(text)) and (best is None or match.score >= best[0]):
                 best = match.score, own.kinds[match.index]
             if (match := self._asks.best(text)) and (best is None or match.score > best[0]):
                 best = match.score, self._kinds[match.index]
         return best[1] if best else None
 
-    def _mentions(self, clauses: Sequence[tuple[str, ...]]) -> list[_Mention]:
-        """Return the products that are meant, each at its own words; the longer name wins."""
-        found = [
-            _Mention(index, clause, start, start + len(name), exact)
-            for clause, words in enumerate(clauses)
-            for index, name in self._names
-            for start, exact in _places(words, name)
-        ]
+    def _claims(self, clauses: Sequence[tuple[str, ...]]) -> list[_Mention]:
+        """Return the names that stand there, each at its own words; the longer one wins."""
+        found = [found for clause, words in enumerate(clauses) for found in self._places(clause, words)]
         found.sort(key=lambda m: (m.start - m.end, not m.exact))
         kept: list[_Mention] = []
         for mention in found:
@@ -173,7 +181,27 @@ class ProductMatcher:
             ]
             if not rivals or any(k.product != mention.product for k in same_claim):
                 kept.append(mention)  # two names with an equal claim make the line nobody's
-        return [m for m in kept if self._stands_alone(clauses[m.clause], m)]
+        return kept
+
+    def _places(self, clause: int, words: Sequence[str]) -> Iterator[_Mention]:
+        alike = {word: self._names_like(word) for word in set(words)}
+        for start, word in enumerate(words):
+            for index, name in (
+                claim for first in alike[word] for claim in self._by_first_word.get(first, ())
+            ):
+                said = words[start : start + len(name)]
+                if len(said) == len(name) and all(n in alike[w] for w, n in zip(said, name, strict=True)):
+                    yield _Mention(index, clause, start, start + len(name), tuple(said) == name)
+
+    def _names_like(self, word: str) -> frozenset[str]:
+        """Return the words of names that `word` may be, give or take a plural or a typing error."""
+        near = {word, f"{word}s", f"{word}es", word.removesuffix("s"), word.removesuffix("es")}
+        found = near & self._name_words
+        # Digits are no typing error: a 15 is no 16.
+        if len(word) >= _TYPO_FROM_LETTERS and word.isalpha() and not is_wide(word[0]):
+            typos = process.extract_iter(word, self._long_names, scorer=OSA.distance, score_cutoff=1)
+            found |= {name for name, _, _ in typos}
+        return frozenset(found)
 
     def _stands_alone(self, words: Sequence[str], mention: _Mention) -> bool:
         """Tell whether the words beside a name leave it the name of that product."""
@@ -233,27 +261,6 @@ def _without(words: Sequence[str], mentions: Sequence[_Mention], clause: int) ->
         for i, word in enumerate(words)
         if not any(m.clause == clause and m.start <= i < m.end for m in mentions)
     ]
-
-
-def _places(words: Sequence[str], name: Sequence[str]) -> list[tuple[int, bool]]:
-    """Return where in `words` the name stands, and whether to the letter."""
-    places = []
-    for start in range(len(words) - len(name) + 1):
-        said = words[start : start + len(name)]
-        if all(_like(word, other) for word, other in zip(said, name, strict=True)):
-            places.append((start, tuple(said) == tuple(name)))
-    return places
-
-
-def _like(word: str, other: str) -> bool:
-    """Tell whether two words of a name are one, give or take a plural or a typing error."""
-    if word == other or word in (f"{other}s", f"{other}es") or other in (f"{word}s", f"{word}es"):
-        return True
-    if min(len(word), len(other)) < _TYPO_FROM_LETTERS or is_wide(word[0]):
-        return False
-    if any(c.isdigit() for c in word + other):
-        return False  # a 15 is no 16
-    return OSA.distance(word, other, score_cutoff=1) <= 1
 
 
 def _main(tag: str) -> str:

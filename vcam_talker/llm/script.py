@@ -9,7 +9,7 @@ from vcam_talker.config import BrainConfig
 from vcam_talker.core.errors import DeclinedError
 from vcam_talker.core.language import detect_language
 from vcam_talker.core.types import Question
-from vcam_talker.llm.lines import LineMatcher
+from vcam_talker.llm.lines import LineMatcher, Match
 from vcam_talker.llm.phrases import Phrases
 from vcam_talker.llm.products import ProductMatcher
 from vcam_talker.persona import Persona
@@ -36,6 +36,9 @@ class ScriptResponder:
         self._phrases = Phrases(persona, seed)
         self._lines = LineMatcher([line.match for line in persona.lines], persona.title)
         self._products = ProductMatcher(persona)
+        self._of_products = frozenset(
+            i for i, line in enumerate(persona.lines) if any(map(self._products.names_any, line.match))
+        )
 
     async def respond(self, question: Question) -> AsyncIterator[str]:
         """Yield the answer, in one delta. Raises DeclinedError when another brain may know better."""
@@ -51,18 +54,30 @@ class ScriptResponder:
         text = question.text[:_MAX_CHARS]
         language = detect_language(text, self._persona.language)
         lines = self._persona.lines
-        own = frozenset(i for i, line in enumerate(lines) if self._speaks(line.language, language))
-        # An answer in another language is better than none, but one in the viewer's own comes first.
-        match = self._lines.best(text, own) or self._lines.best(text)
-        if match is None or match.score < _CERTAIN:
-            fact = self._products.answer(question, language)
-            if fact is not None:
-                return self._phrases.say(fact.options, question.user, {"product": fact.product})
+        match = self._line(text, language)
+        fact = self._products.answer(question, language)
+        if fact is not None and (match is None or match.score < _CERTAIN or fact.follow_up):
+            return self._phrases.say(fact.options, question.user, {"product": fact.product})
         if match is not None:
             return self._phrases.say(lines[match.index].say, question.user)
         if self._passes_on:
             raise DeclinedError("script", "no line and no fact of the persona answers this")
         return self._phrases.fallback(question)
+
+    def _line(self, text: str, language: str) -> Match | None:
+        """Return the line that is asked for; one in the viewer's own language before any other."""
+        own = frozenset(
+            i for i, line in enumerate(self._persona.lines) if self._speaks(line.language, language)
+        )
+        every = frozenset(range(len(self._persona.lines)))
+        for groups in (own, every):
+            match = self._lines.best(text, groups)
+            if match is not None and match.score < _CERTAIN and match.index in self._of_products:
+                # The product's name alone makes such a line look likely.
+                match = self._lines.best(text, groups - self._of_products)
+            if match is not None:
+                return match
+        return None
 
     def _speaks(self, line_language: str | None, language: str) -> bool:
         tag = line_language or self._persona.language

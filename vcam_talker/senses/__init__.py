@@ -1,0 +1,1 @@
+"""The child process that takes in what comes from outside: ears and chat. It may die at any moment."""

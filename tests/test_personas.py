@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 
 from vcam_talker.core.errors import PersonaError
+from vcam_talker.core.language import detect_language
 from vcam_talker.core.paths import builtin_dir
 from vcam_talker.core.stages import Cancelled, Synthesizer
 from vcam_talker.core.text import parse_emotion_tags, unknown_emotion
 from vcam_talker.core.types import Sentence, Speech, VoiceInfo, VoiceSpec
 from vcam_talker.persona import PERSONA_FILE, Persona, load_persona
 from vcam_talker.tts.casting import Casting
+from vcam_talker.tts.sentences import MAX_LETTERS, letters_in
 from vcam_talker.tts.tone import ToneSynthesizer
 
 pytestmark = pytest.mark.unit
@@ -67,6 +69,24 @@ class TestBuiltIn:
         for line in spoken(persona):
             assert "[" not in parse_emotion_tags(line)[1]
 
+    def test_the_presenter_has_much_to_say_to_a_quiet_room(self) -> None:
+        quiet = load_persona("mira").quiet
+        assert len(quiet) >= 24
+        assert len(set(quiet)) == len(quiet)
+        assert {detect_language(line, "en") for line in quiet} == {"en", "cmn"}
+        for line in quiet:
+            assert "{" not in line, "nobody in particular is spoken to"
+            assert letters_in(parse_emotion_tags(line)[1]) <= MAX_LETTERS
+
+    def test_the_example_of_products_is_right(self, tmp_path: Path) -> None:
+        text = (builtin_dir("personas") / "mira" / PERSONA_FILE).read_text(encoding="utf-8")
+        block = text.split("# a shop's own persona would write:\n")[1].split("# And at the top")[0]
+        (product,) = load_persona(
+            write(tmp_path, tail=block.replace("\n# ", "\n").replace("\n#", "\n"))
+        ).products
+        assert product.name == "blue mug"
+        assert [fact.about for fact in product.facts] == ["price", "price", "gift_box"]
+
     def test_the_test_card_beeps_in_every_language(self) -> None:
         casting = Casting(ENGINES, load_persona(str(builtin_dir("personas") / "testcard")), "auto")
         assert [casting.specs(tag)[0].engine for tag in ("en", "cmn", "ru")] == ["tone"] * 3
@@ -76,6 +96,8 @@ class TestBuiltIn:
 def spoken(persona: Persona) -> list[str]:
     lines = [*persona.greeting, *persona.fallback]
     lines += [line for options in persona.fallback_by_language.values() for line in options]
+    lines += [*persona.quiet, *persona.unknown_fact]
+    lines += [fact.say for product in persona.products for fact in product.facts]
     return lines + [line for section in persona.lines for line in section.say]
 
 
@@ -128,6 +150,9 @@ class TestTags:
             'fallback = ["[hapy] Hello"]',
             '[fallback_by_language]\nde = ["[hapy] Hallo"]',
             '[[lines]]\nmatch = ["hi"]\nsay = ["Hello", "[hapy] Hello"]',
+            'quiet = ["[hapy] Hello"]',
+            'unknown_fact = ["[hapy] Hello"]',
+            '[[products]]\nname = "x"\nfacts = [{ about = "price", say = "[hapy] Hello" }]',
         ],
     )
     def test_a_mistyped_emotion_is_an_error_with_a_suggestion(self, head: str, tmp_path: Path) -> None:

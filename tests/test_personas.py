@@ -81,9 +81,8 @@ class TestBuiltIn:
     def test_the_example_of_products_is_right(self, tmp_path: Path) -> None:
         text = (builtin_dir("personas") / "mira" / PERSONA_FILE).read_text(encoding="utf-8")
         block = text.split("# a shop's own persona would write:\n")[1].split("# And at the top")[0]
-        (product,) = load_persona(
-            write(tmp_path, tail=block.replace("\n# ", "\n").replace("\n#", "\n"))
-        ).products
+        block = "\n".join(line.removeprefix("#").removeprefix(" ") for line in block.splitlines())
+        (product,) = load_persona(write(tmp_path, tail=block)).products
         assert product.name == "blue mug"
         assert [fact.about for fact in product.facts] == ["price", "price", "gift_box"]
 

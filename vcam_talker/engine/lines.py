@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from vcam_talker.core.text import parse_emotion_tags
+from vcam_talker.core.text import detect_language, parse_emotion_tags
 from vcam_talker.core.types import Emotion, Sentence
 from vcam_talker.engine.phrasing import Phrasing
 from vcam_talker.llm.phrases import Phrases
-from vcam_talker.persona import Persona
+from vcam_talker.persona import Persona, ProductSection
 
 _SOMEBODY: Final = "Qxzv"
 """Stands for any viewer's name; what comes out with it is said to that viewer alone."""
@@ -46,8 +46,16 @@ def _texts(persona: Persona) -> Iterator[tuple[str, Emotion | None]]:
         if "{user}" in line:
             yield phrases.say((line,), _SOMEBODY), None
     for product in persona.products:
-        values = {"product": product.name}
         for fact in product.facts:
+            values = {"product": _called(product, fact.language or persona.language, persona)}
             yield phrases.say((fact.say,), "", values), None
             if "{user}" in fact.say:
                 yield phrases.say((fact.say,), _SOMEBODY, values), None
+
+
+def _called(product: ProductSection, language: str, persona: Persona) -> str:
+    """Return what the product is called in an answer in `language`: its first name in that language."""
+    for name in (product.name, *product.aliases):
+        if detect_language(name, persona.language).partition("-")[0] == language.partition("-")[0]:
+            return name
+    return product.name

@@ -25,7 +25,7 @@ _NAMESPACE = """
 set -e
 mount --make-rshared /
 mount -t tmpfs -o mode=755 tmpfs /run
-mkdir -p /run/systemd/system /run/systemd/unit-root /run/systemd/inaccessible/dir
+mkdir -p /run/systemd/system /run/systemd/unit-root /run/systemd/inaccessible/dir /run/credentials
 touch /run/systemd/inaccessible/reg
 mkdir -p -m 700 "$1"
 mount -t cgroup2 cgroup2 /sys/fs/cgroup

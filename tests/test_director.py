@@ -9,10 +9,20 @@ import pytest
 
 from vcam_talker.core.clock import ManualClock
 from vcam_talker.core.errors import QueueFullError
-from vcam_talker.core.events import EngineDown, SentenceBegan, TurnFailed, WordsPlaced
+from vcam_talker.core.events import (
+    EngineDown,
+    FirstToken,
+    SentenceBegan,
+    SentenceCached,
+    TurnFailed,
+    WordsPlaced,
+)
 from vcam_talker.core.status import TurnView
-from vcam_talker.core.types import NS_PER_S, Activity, Emotion, Playout, Pts, TurnId
-from vcam_talker.show.director import Director
+from vcam_talker.core.types import NS_PER_S, Activity, ChatMessage, Emotion, Playout, Pts, TurnId
+from vcam_talker.show.audience import Audience
+from vcam_talker.show.director import Director, Rules
+from vcam_talker.show.history import History
+from vcam_talker.show.turns import Rank
 
 pytestmark = pytest.mark.unit
 
@@ -50,11 +60,21 @@ class FakeStage:
 class Show:
     """A director with its stage and the events it told."""
 
-    def __init__(self, capacity: int = 3) -> None:
+    def __init__(self, capacity: int = 3, *, barge_in: bool = True) -> None:
         self.clock = ManualClock()
         self.stage = FakeStage()
         self.events: list[tuple[str, TurnView]] = []
-        self.director = Director(self.stage, self.clock, capacity, lambda e, v: self.events.append((e, v)))
+        self.skipped: list[tuple[str, str]] = []
+        audience = Audience("all", 30.0, 8.0, lambda m, why: self.skipped.append((m.text, why)))
+        self.history = History(12, 4000)
+        self.director = Director(
+            self.stage,
+            self.clock,
+            Rules(capacity, barge_in=barge_in),
+            lambda e, v: self.events.append((e, v)),
+            audience,
+            self.history,
+        )
 
     def speak(self, take: int, *sentences: str) -> None:
         at_s = 0.0
@@ -268,3 +288,129 @@ def test_the_trace_counts_from_the_question() -> None:
     floor = show.director.floor_view()
     assert floor is not None
     assert floor.first_audio_ms == 60.0
+
+
+def line(text: str, user: str = "ada", *, at_ns: int = 0, room: str = "r") -> ChatMessage:
+    return ChatMessage("twitch", room, f"{user}{text}{at_ns}", user, user, text, at_ns)
+
+
+def test_owner_before_viewer_before_own_talk() -> None:
+    show = Show()
+    show.director.submit("say", "floor")
+    show.director.submit("quiet", "own talk", rank=Rank.QUIET)
+    show.director.offer(line("what is it?"))
+    show.director.submit("say", "owner")
+    for take in (1, 2, 3):
+        show.speak(take, "words")
+        show.end(take, 0.5)
+    assert [c["text"] for c in show.stage.begun] == ["floor", "owner", "own talk", "what is it?"]
+
+
+def test_a_viewer_waits_while_somebody_speaks_and_the_owner_does_not() -> None:
+    show = Show()
+    show.director.hear(speaking=True)
+    show.director.offer(line("what is it?"))
+    assert show.stage.begun == []
+    show.director.submit("say", "owner")
+    assert [c["text"] for c in show.stage.begun] == ["owner"]
+    show.speak(1, "words")
+    show.end(1, 0.5)
+    assert len(show.stage.begun) == 1
+    show.director.hear(speaking=False)
+    assert [c["text"] for c in show.stage.begun] == ["owner", "what is it?"]
+
+
+def test_ears_that_were_lost_do_not_silence_the_show() -> None:
+    show = Show()
+    show.director.hear(speaking=True)
+    show.director.offer(line("what is it?"))
+    show.clock.advance(29 * NS_PER_S)
+    show.director.advance()
+    assert show.stage.begun == []
+    show.clock.advance(2 * NS_PER_S)
+    show.director.advance()
+    assert show.director.floor_view() is None, "it went stale meanwhile"
+    show.director.offer(line("and this?", at_ns=show.clock.now_ns()))
+    assert [c["text"] for c in show.stage.begun] == ["and this?"]
+
+
+def test_a_voice_cuts_in_unless_it_must_not() -> None:
+    show = Show()
+    show.director.submit("say", "long")
+    show.speak(1, "Hello dear viewers.")
+    cut = show.director.hear(speaking=True)
+    assert cut is not None
+    assert show.stage.cuts == [1]
+    assert show.stage.moods[-1][1] is Activity.LISTENING
+    polite = Show(barge_in=False)
+    polite.director.submit("say", "long")
+    polite.speak(1, "Hello dear viewers.")
+    assert polite.director.hear(speaking=True) is None
+    assert polite.stage.cuts == []
+
+
+def test_paused_begins_nothing_and_ends_what_is_said_normally() -> None:
+    show = Show()
+    show.director.submit("say", "first")
+    show.director.submit("say", "second")
+    show.speak(1, "first")
+    show.director.paused = True
+    show.end(1, 0.5)
+    assert show.director.recent_view()[0].state == "done"
+    assert len(show.stage.begun) == 1
+    show.director.paused = False
+    show.director.advance()
+    assert [c["text"] for c in show.stage.begun] == ["first", "second"]
+
+
+def test_a_question_carries_what_was_really_heard_before_in_its_room() -> None:
+    show = Show()
+    show.director.offer(line("who are you?", "ada"))
+    show.speak(1, "I am Mira, your host.", "This was never heard.")
+    show.end(1, 1.1, interrupted=True)
+    show.director.offer(line("what do you sell?", "bob"))
+    show.director.offer(line("where are you?", "eve", room="elsewhere"))
+    assert [(e["user"], e["heard"]) for e in show.stage.begun[1]["history"]] == [("ada", "I am")]
+    show.speak(2, "Mugs.")
+    show.end(2, 0.5)
+    assert show.stage.begun[2]["history"] == []
+
+
+def test_the_trace_of_an_answer() -> None:
+    show = Show()
+    show.clock.advance(NS_PER_S)
+    show.director.submit("ask", "hm", heard_ns=show.clock.now_ns() - 450_000_000)
+    begun_ns = show.clock.now_ns()
+    show.director.on_engine(FirstToken(TurnId(1), begun_ns + 5_000_000, "script"))
+    show.director.on_engine(SentenceCached(TurnId(1), 0))
+    show.clock.advance(20_000_000)
+    show.speak(1, "Hello there.")
+    show.director.on_frame(TurnId(1), begun_ns + 40_000_000)
+    show.director.on_frame(TurnId(7), 1)
+    show.end(1, 1.0)
+    view = show.director.recent_view()[0]
+    assert (view.heard_ms, view.first_token_ms, view.first_audio_ms) == (-450.0, 5.0, 20.0)
+    assert (view.first_frame_ms, view.brain, view.cached) == (40.0, "script", True)
+
+
+def test_idle_counts_from_the_last_word() -> None:
+    show = Show()
+    show.clock.advance(5 * NS_PER_S)
+    assert show.director.idle_s == 5.0
+    show.director.submit("say", "x")
+    assert show.director.idle_s is None
+    show.speak(1, "x")
+    show.end(1, 0.5)
+    show.clock.advance(2 * NS_PER_S)
+    assert show.director.idle_s == 2.0
+    show.director.hear(speaking=True)
+    assert show.director.idle_s is None
+
+
+def test_clearing_tells_why_viewers_lines_are_gone() -> None:
+    show = Show()
+    show.director.submit("say", "floor")
+    show.director.offer(line("what is it?"))
+    assert show.director.interrupt(clear_queue=True) == 1
+    assert show.skipped == [("what is it?", "the queue was cleared")]
+    assert len(show.stage.begun) == 1

@@ -19,7 +19,7 @@ from vcam_talker.air.reopen import Keeper
 from vcam_talker.core.clock import MonotonicClock, frame_pts
 from vcam_talker.core.errors import DeviceError, DeviceLostError
 from vcam_talker.core.stages import VideoSink
-from vcam_talker.core.types import NS_PER_S, Pts, VideoFrame
+from vcam_talker.core.types import NO_TURN, NS_PER_S, Pts, TurnId, VideoFrame
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +32,7 @@ _LATE_PERIODS = 3
 _EARLY_PERIODS = 2
 
 SentListener = Callable[[VideoFrame, int], None]
+TurnListener = Callable[[TurnId, int], None]
 
 
 class Pacer:
@@ -47,7 +48,9 @@ class Pacer:
         taps: Sequence[VideoSink],
         meter: PacingMeter,
         on_sent: SentListener | None = None,
+        on_turn: TurnListener | None = None,
     ) -> None:
+        """`on_sent` learns of every frame, `on_turn` of the first one of every turn; both must not block."""
         self._painter = painter
         self._playout_clock = playout_clock
         self._clock = clock
@@ -57,6 +60,8 @@ class Pacer:
         self._taps = taps
         self._meter = meter
         self._on_sent = on_sent
+        self._on_turn = on_turn
+        self._turn = NO_TURN
         self._stop = threading.Event()
         self._slot = threading.Condition()
         self._wanted: Pts | None = None
@@ -155,6 +160,10 @@ class Pacer:
             self.first_frame_ns = now_ns
         if self._on_sent is not None:
             self._on_sent(frame, now_ns)
+        if frame.turn != self._turn:
+            self._turn = frame.turn
+            if self._on_turn is not None and frame.turn != NO_TURN:
+                self._on_turn(frame.turn, now_ns)
         for tap in self._taps:
             try:
                 tap.write(frame)

@@ -70,7 +70,7 @@ class Painter:
             self.rung = "still"
             return replace(still, pts=pts, turn=sample.turn)
         self.rung = "live" if speaking else "idle"
-        return frame
+        return replace(frame, turn=sample.turn) if frame.turn != sample.turn else frame
 
     def _attempt(self, draw: Callable[[], VideoFrame]) -> VideoFrame | None:
         if self._resting > 0:

@@ -41,6 +41,7 @@ class PlayoutThread:
         playout_clock: PlayoutClock,
         clock: MonotonicClock,
         microphone: Keeper[AudioSink],
+        preview: AudioSink,
         taps: Sequence[AudioSink],
         *,
         idle_latency_ns: int,
@@ -51,12 +52,18 @@ class PlayoutThread:
         self._playout_clock = playout_clock
         self._clock = clock
         self._microphone = microphone
+        self._preview = preview
         self._taps = taps
         self._idle_latency_ns = idle_latency_ns
         self._offset_ns = offset_ns
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="playout")
         self._blocks = 0
+        self._gain = 1.0
+        self.muted = False
+        """Send silence to the microphone and the recorders; the preview goes on. Written by any thread."""
+        self.expecting = False
+        """Speech is about to come: look for it every 10 ms instead of every 20. Written by any thread."""
         self.samples_written = 0
         """To the microphone."""
 
@@ -84,6 +91,8 @@ class PlayoutThread:
         while not self._stop.is_set():
             self._feed.drain()
             chunk = self._next()
+            self._tap(self._preview, chunk)
+            chunk = self._faded(chunk)
             for tap in self._taps:
                 self._tap(tap, chunk)
             current = self._microphone.current()
@@ -102,7 +111,7 @@ class PlayoutThread:
 
     def _next(self) -> AudioChunk:
         """Return the next sound: 10 ms, or 20 ms while nobody speaks, which wakes half as many threads."""
-        silent = self._timeline.on_air == NO_TURN and self._timeline.waiting_ms == 0
+        silent = self._timeline.on_air == NO_TURN and self._timeline.waiting_ms == 0 and not self.expecting
         chunk = self._timeline.pull()
         self._blocks += 1
         if silent:
@@ -111,6 +120,15 @@ class PlayoutThread:
             samples = np.concatenate((chunk.samples, second.samples))
             chunk = replace(chunk, samples=samples, turn=second.turn)
         return chunk
+
+    def _faded(self, chunk: AudioChunk) -> AudioChunk:
+        """Return what the audience gets: the chunk, or silence while muted, with a fade between the two."""
+        wanted = 0.0 if self.muted else 1.0
+        if wanted == self._gain == 1.0:
+            return chunk
+        ramp = np.linspace(self._gain, wanted, len(chunk.samples), dtype=np.float32)
+        self._gain = wanted
+        return replace(chunk, samples=chunk.samples * ramp)
 
     def _write(self, device: AudioSink, chunk: AudioChunk) -> None:
         try:

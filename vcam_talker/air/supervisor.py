@@ -48,8 +48,8 @@ class Supervisor(Generic[E]):
 
     `E` is what `parse` makes of the child's messages; Ready and Alive must be among it. `listener` gets every
     event but heartbeats, and EngineDown when a child is lost; it is called on the supervisor's thread and
-    must not block. A stopped child can hold up this thread only (its pipe may be full, or end in half a message),
-    and `check`, called from another one, kills it then.
+    must not block. A stopped child can hold up this thread only (its pipe may be full, or end in half a
+    message), and `check`, called from another one, kills it then.
     """
 
     def __init__(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import Any
 
 from vcam_talker import registry
+from vcam_talker.air.child_process import ChildMain, child_context
 from vcam_talker.air.feed import SpeechFeed
-from vcam_talker.air.pacer import Pacer, SentListener
+from vcam_talker.air.pacer import Pacer, SentListener, TurnListener
 from vcam_talker.air.pacing import PacingMeter
 from vcam_talker.air.painter import FaceDirector, Painter
 from vcam_talker.air.playout import PlayoutThread
@@ -19,7 +21,8 @@ from vcam_talker.air.timeline import Timeline, TimelineEvent
 from vcam_talker.app.outputs import Outputs
 from vcam_talker.config import Config
 from vcam_talker.core.clock import MonotonicClock
-from vcam_talker.core.events import EngineEvent
+from vcam_talker.core.events import EngineEvent, parse_event
+from vcam_talker.core.intake import SensesEvent, parse_senses
 from vcam_talker.core.stages import Scene
 from vcam_talker.core.status import SinkView
 from vcam_talker.core.types import NS_PER_S, SAMPLE_RATE
@@ -50,6 +53,8 @@ class Air:
         clock: MonotonicClock,
         on_timeline: Callable[[TimelineEvent], None],
         on_engine: Callable[[EngineEvent], None],
+        on_senses: Callable[[SensesEvent], None],
+        on_turn: TurnListener,
         on_sent: SentListener | None,
     ) -> None:
         self._config = config
@@ -79,24 +84,44 @@ class Air:
             self.clock,
             clock,
             self.microphone,
-            [self.preview.audio, *outputs.audio_taps],
+            self.preview.audio,
+            outputs.audio_taps,
             idle_latency_ns=_IDLE_LATENCY_NS,
             offset_ns=int(microphone.av_offset_ms * 1e6),
         )
         self.pacer = Pacer(
-            self.painter, self.clock, clock, air.fps, self.camera, [self.preview], self.meter, on_sent
+            self.painter,
+            self.clock,
+            clock,
+            air.fps,
+            self.camera,
+            [self.preview],
+            self.meter,
+            on_sent,
+            on_turn,
         )
         engine = config.engine
-        self.supervisor = Supervisor(
-            engine_main,
-            self.feed,
-            clock,
-            Limits(engine.heartbeat_timeout_s, engine.start_timeout_s, engine.backoff_max_s, engine.ahead_ms),
-            on_engine,
-            persona=str(persona.root),
-            voice_engine=config.voice.engine,
-            log_level=config.log_level,
+        limits = Limits(
+            engine.heartbeat_timeout_s, engine.start_timeout_s, engine.backoff_max_s, engine.ahead_ms
         )
+        mains: list[ChildMain] = [engine_main]
+        if listens := config.ears.mode != "off" or config.chat.enabled:
+            from vcam_talker.senses.process import senses_main
+
+            mains.append(senses_main)
+        context = child_context(mains)
+        root = str(persona.root)
+        self.supervisor: Supervisor[EngineEvent] = Supervisor(
+            "engine", engine_main, context, self.feed, clock, limits, parse_event, on_engine,
+            persona=root, config=config,
+        )  # fmt: skip
+        self.senses: Supervisor[SensesEvent] | None = None
+        """Ears and chat; None when neither is wanted."""
+        if listens:
+            self.senses = Supervisor(
+                "senses", mains[1], context, None, clock, limits, parse_senses, on_senses,
+                persona=root, config=config,
+            )  # fmt: skip
 
     def start(self) -> None:
         """Go on air. Raises DeviceError when a device that was named can't be opened."""
@@ -109,6 +134,21 @@ class Air:
         self.playout.start()
         self.pacer.start()
 
+    def start_children(self) -> None:
+        """Start the engine and the senses; returns at once."""
+        for child in self._children:
+            child.start()
+
+    def check_children(self) -> None:
+        """Kill a child that its supervisor is stuck on. Call about once a second."""
+        for child in self._children:
+            child.check()
+
+    def use_persona(self, root: str) -> None:
+        """Have the children go on as the persona in the folder `root`."""
+        for child in self._children:
+            child.use_persona(root)
+
     def halt(self) -> None:
         """Send nothing more; what is recorded ends here. Idempotent."""
         self.pacer.stop()
@@ -117,11 +157,16 @@ class Air:
     def stop(self) -> None:
         """Leave the air; within a few seconds. Safe after a start that failed half-way."""
         self.halt()
-        self.supervisor.stop()
+        for child in self._children:
+            child.stop()
         self.camera.close()
         self.microphone.close()
         self.feed.detach()
         self.preview.close()
+
+    @property
+    def _children(self) -> list[Supervisor[Any]]:
+        return [child for child in (self.supervisor, self.senses) if child is not None]
 
     def _replace_engine(self, reason: str) -> None:
         self.supervisor.replace(reason)

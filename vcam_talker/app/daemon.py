@@ -20,6 +20,7 @@ from vcam_talker.app.frame_log import FrameLog
 from vcam_talker.app.lock import DaemonLock
 from vcam_talker.app.logs import queued_logging
 from vcam_talker.app.outputs import make_outputs
+from vcam_talker.app.showrunner import ShowRunner
 from vcam_talker.app.station import LiveStation
 from vcam_talker.config import Config
 from vcam_talker.control.address import publish_address, remove_address
@@ -37,7 +38,7 @@ log = logging.getLogger(__name__)
 # request handler.
 _SWITCH_INTERVAL_S = 0.0005
 _MICROPHONE_PATIENCE_S = 3.0
-_VITAL = {"playout", "pacer", "painter", "supervisor"}
+_VITAL = {"playout", "pacer", "painter", "supervisor of engine"}
 
 
 def run_daemon(
@@ -92,13 +93,15 @@ class _Daemon:
                 clock,
                 station.on_timeline,
                 station.on_engine,
+                station.on_senses,
+                station.on_frame,
                 self._frame_log.note if self._frame_log else None,
             )
-            station.air = air
+            show = station.go_on(air)
             try:
                 air.start()
-                air.supervisor.start()
-                await self._serve(station, air, sock, service)
+                air.start_children()
+                await self._serve(station, show, air, sock, service)
             finally:
                 await asyncio.to_thread(air.stop)
         finally:
@@ -110,7 +113,7 @@ class _Daemon:
             raise VcamTalkerError("vcam-talker", f"its thread '{self._died}' died", "The log tells why")
 
     async def _serve(
-        self, station: LiveStation, air: Air, sock: socket.socket, service: ServiceNotifier
+        self, station: LiveStation, show: ShowRunner, air: Air, sock: socket.socket, service: ServiceNotifier
     ) -> None:
         # Imported only now: it takes half a second, and the picture is already on the camera.
         from vcam_talker.control.server import ControlServer
@@ -124,7 +127,7 @@ class _Daemon:
         try:
             async with asyncio.TaskGroup() as tasks:
                 running = [
-                    tasks.create_task(station.tick_forever()),
+                    tasks.create_task(show.tick_forever()),
                     tasks.create_task(self._housekeeping()),
                     tasks.create_task(self._introduce(station, air)),
                     tasks.create_task(service.run()),

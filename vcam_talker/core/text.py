@@ -5,11 +5,12 @@ from __future__ import annotations
 import difflib
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from vcam_talker.core.errors import BadInputError
-from vcam_talker.core.language import detect_language, split_languages
+from vcam_talker.core.language import detect_language, is_wide, split_languages
 from vcam_talker.core.types import Emotion
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "clean_name",
     "clean_text",
     "detect_language",
+    "names_one_of",
     "parse_emotion_tags",
     "split_languages",
     "unknown_emotion",
@@ -106,6 +108,23 @@ def unknown_emotion(text: str) -> tuple[str, Emotion | None]:
         return "", None
     near = difflib.get_close_matches(match[1].lower(), list(Emotion), n=1, cutoff=0.7)
     return match[1], Emotion(near[0]) if near else None
+
+
+def names_one_of(text: str, names: Sequence[str]) -> bool:
+    """Tell whether one of `names` stands in `text` as words of its own; in Chinese, anywhere. Pure."""
+    folded = text.casefold()
+    words = _spaced_words(folded)
+    for name in (n.strip().casefold() for n in names):
+        if any(is_wide(c) for c in name):
+            if name in folded:
+                return True
+        elif name and _spaced_words(name) in words:
+            return True
+    return False
+
+
+def _spaced_words(text: str) -> str:
+    return f" {' '.join(''.join(c if c.isalnum() else ' ' for c in text).split())} "
 
 
 def _filter(text: str, notes: dict[str, None]) -> str:

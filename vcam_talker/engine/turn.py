@@ -5,24 +5,32 @@ from __future__ import annotations
 import asyncio
 import logging
 import queue
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
+
+from pydantic import TypeAdapter
 
 from vcam_talker.core.errors import VcamTalkerError
-from vcam_talker.core.stages import Cancelled, Responder
+from vcam_talker.core.stages import Cancelled
 from vcam_talker.core.status import TurnKind
-from vcam_talker.core.text import detect_language, parse_emotion_tags
-from vcam_talker.core.types import Emotion, Question, Sentence, TurnId, Word
+from vcam_talker.core.text import parse_emotion_tags
+from vcam_talker.core.types import Emotion, Exchange, Question, Sentence, TurnId, Word
+from vcam_talker.engine.phrasing import Phrasing
 from vcam_talker.engine.speaker import Speaker, TurnCancelledError
+from vcam_talker.llm.ladder import Ladder
 from vcam_talker.persona import Persona
-from vcam_talker.tts.sentences import SentenceSplitter
-from vcam_talker.tts.voice import Voice
 
 log = logging.getLogger(__name__)
 
 # Sentences that wait for the voice; the responder is held back beyond that.
 _SENTENCES_AHEAD = 4
+_EXCHANGES: Final = TypeAdapter(tuple[Exchange, ...])
+
+Forbidden = Callable[[str], str | None]
+"""Returns the word that must not be spoken, if one stands in the text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +42,9 @@ class TurnRequest:
     text: str
     user: str = ""
     emotion: Emotion | None = None
+    room: str = ""
+    history: tuple[Exchange, ...] = ()
+    remembered: tuple[Exchange, ...] = ()
 
     @classmethod
     def from_message(cls, message: dict[str, Any]) -> TurnRequest:
@@ -45,7 +56,14 @@ class TurnRequest:
             message["text"],
             message.get("user", ""),
             Emotion(emotion) if emotion else None,
+            message.get("room", ""),
+            _EXCHANGES.validate_python(message.get("history", ())),
+            _EXCHANGES.validate_python(message.get("remembered", ())),
         )
+
+    def question(self) -> Question:
+        """Return what the brain is asked."""
+        return Question(self.text, self.user, self.room, self.history, self.remembered)
 
 
 class TurnWorker:
@@ -54,16 +72,17 @@ class TurnWorker:
     def __init__(
         self,
         persona: Persona,
-        responder: Responder,
-        voice: Voice,
+        brain: Ladder,
         speaker: Speaker,
         send: Callable[[dict[str, Any]], None],
+        forbidden: Forbidden = lambda _text: None,
     ) -> None:
-        self.voice = voice
+        """`forbidden` looks at every sentence that the brain made, before it is spoken."""
         self._persona = persona
-        self._responder = responder
+        self._brain = brain
         self._speaker = speaker
         self._send = send
+        self._forbidden = forbidden
         self._thinking: asyncio.Task[None] | None = None
 
     async def run(self, request: TurnRequest, cancelled: Cancelled) -> None:
@@ -93,44 +112,45 @@ class TurnWorker:
     async def _think(
         self, request: TurnRequest, sentences: queue.Queue[Sentence | None], cancelled: Cancelled
     ) -> None:
-        splitter = SentenceSplitter()
-        emotion = request.emotion or self._persona.emotions.default
-        index = 0
+        phrasing = Phrasing(self._persona, request.turn, request.emotion)
         answer = ""
-        async for delta in self._deltas(request):
-            if cancelled():
-                return
-            answer += delta
-            for text in splitter.feed(delta):
-                emotion, index = await self._queue(request, sentences, text, emotion, index, cancelled)
-        for text in splitter.flush():
-            emotion, index = await self._queue(request, sentences, text, emotion, index, cancelled)
+        async with aclosing(self._deltas(request)) as deltas:
+            async for delta in deltas:
+                if cancelled():
+                    return
+                if not answer:
+                    self._tell_first_token(request)
+                answer += delta
+                for sentence in phrasing.feed(delta):
+                    await self._queue(request, sentences, sentence, cancelled)
+        for sentence in phrasing.flush():
+            await self._queue(request, sentences, sentence, cancelled)
         self._send({"op": "answer", "turn": request.turn, "text": parse_emotion_tags(answer)[1]})
 
-    async def _deltas(self, request: TurnRequest) -> AsyncIterator[str]:
-        if request.kind == "ask":
-            async for delta in self._responder.respond(Question(request.text, request.user)):
-                yield delta
-        else:
+    def _tell_first_token(self, request: TurnRequest) -> None:
+        brain = self._brain.answered_by if request.kind == "ask" else ""
+        self._send({"op": "token", "turn": request.turn, "at_ns": time.monotonic_ns(), "brain": brain})
+
+    async def _deltas(self, request: TurnRequest) -> AsyncGenerator[str]:
+        if request.kind != "ask":
             yield request.text
+            return
+        async with aclosing(self._brain.respond(request.question())) as deltas:
+            async for delta in deltas:
+                yield delta
 
     async def _queue(
         self,
         request: TurnRequest,
         sentences: queue.Queue[Sentence | None],
-        text: str,
-        emotion: Emotion,
-        index: int,
+        sentence: Sentence,
         cancelled: Cancelled,
-    ) -> tuple[Emotion, int]:
-        tagged, spoken = parse_emotion_tags(text)
-        emotion = tagged or emotion
-        if not spoken.strip():
-            return emotion, index
-        language = detect_language(spoken, self._persona.language)
-        sentence = Sentence(request.turn, index, spoken, emotion, language)
+    ) -> None:
+        if request.kind == "ask" and (word := self._forbidden(sentence.text)):
+            # What viewers type into a language model comes out of it, too.
+            log.warning("turn %d: a sentence with '%s' is not spoken", request.turn, word)
+            return
         await self._offer(sentences, sentence, cancelled)
-        return emotion, index + 1
 
     @staticmethod
     async def _offer(
@@ -184,4 +204,7 @@ class TurnWorker:
                 }
             )
 
-        return self._speaker.speak(sentence, at_s, cancelled, on_words)
+        def on_cached() -> None:
+            self._send({"op": "cached", "turn": sentence.turn, "index": sentence.index})
+
+        return self._speaker.speak(sentence, at_s, cancelled, on_words, on_cached)

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeVar
-
-from rapidfuzz import fuzz
 
 from vcam_talker.core.types import NS_PER_S, ChatMessage
 
 _CAPACITY: Final = 64
-_TYPO: Final = 80.0
-"""Likeness of two words, 0 .. 100, from which they are one with a typing error."""
 _JUST_ANSWERED_S: Final = 30.0
 _ANSWERED_USERS: Final = 512
 _ANSWERED_LINES: Final = 32
@@ -22,8 +18,8 @@ _COMPARED_CHARS: Final = 120
 
 _QUESTION_MARKS: Final = frozenset("?？؟;")
 _ASKING: Final = frozenset(
-    """what what's who who's whom whose which when where why how how's can could do does did is are am was were
-    will would should shall may have has any anyone tell explain show price cost""".split()  # noqa: SIM905
+    """what what's who who's whom whose which when where why how how's can could do does did is are am was
+    were will would should shall may have has any anyone tell explain show price cost""".split()  # noqa: SIM905
 )
 _ASKING_HAN: Final = (
     "吗",
@@ -88,11 +84,11 @@ class Audience:
             return
         key = _key(message.text)
         for answered, at_ns in self._answered_lines.items():
-            if now_ns - at_ns < _JUST_ANSWERED_S * NS_PER_S and _alike(key, answered):
+            if now_ns - at_ns < _JUST_ANSWERED_S * NS_PER_S and key == answered:
                 self._skip(message, "the same was answered just now")
                 return
         for line in self._waiting:
-            if _alike(key, line.key):
+            if key == line.key:
                 line.askers.add(message.user_id)
                 self._skip(message, f"{line.message.user or 'somebody'} asked the same and is next")
                 return
@@ -128,6 +124,12 @@ class Audience:
                 self._waiting.remove(line)
                 self._skip(m, "a moderator removed it")
 
+    def clear(self) -> None:
+        """Forget every line that waits."""
+        for line in self._waiting:
+            self._skip(line.message, "the queue was cleared")
+        self._waiting.clear()
+
     def _rank(self, line: WaitingLine, now_ns: int) -> tuple[bool, bool, bool, int, int]:
         """Return what orders lines: the smallest is next."""
         m = line.message
@@ -137,7 +139,7 @@ class Audience:
 
 
 def is_question(text: str) -> bool:
-    """Tell whether a viewer's line asks something, in English or Chinese, or ends like a question anywhere."""
+    """Tell whether a line asks something: by its words in English and Chinese, or by its mark."""
     stripped = text.rstrip(" .!。！~")
     if not stripped:
         return False
@@ -145,28 +147,18 @@ def is_question(text: str) -> bool:
         return True
     if any(word in text for word in _ASKING_HAN):
         return True
-    words = re.findall(r"[a-z']+", text[:_COMPARED_CHARS].casefold())
+    words = [w for w in re.findall(r"[a-z']+", text[:_COMPARED_CHARS].casefold()) if w not in _FILLERS]
     return len(words) > 1 and words[0] in _ASKING
 
 
 def _key(text: str) -> tuple[str, ...]:
-    """Return the words of a line that carry meaning."""
+    """Return the words of a line that carry meaning; lines are one question when all of these are equal.
+
+    Likeness would not do: "is it red" and "is it blue", "shipping" and "shopping" differ in little.
+    """
     folded = text[:_COMPARED_CHARS].casefold().replace("'", "")
     words = "".join(c if c.isalnum() else " " for c in folded).translate(_PARTICLES_HAN).split()
     return tuple(w for w in words if w not in _FILLERS) or tuple(words)
-
-
-def _alike(key: Sequence[str], other: Sequence[str]) -> bool:
-    """Tell whether two lines are one question: the same words in order, give or take typing errors.
-
-    One word more or another one is another question: "is it red" and "is it blue" differ in little.
-    """
-    if len(key) != len(other):
-        return False
-    return all(
-        a == b or (a.isascii() and min(len(a), len(b)) > 4 and fuzz.ratio(a, b) >= _TYPO)
-        for a, b in zip(key, other, strict=True)
-    )
 
 
 def _remember(table: OrderedDict[K, int], key: K, now_ns: int, most: int) -> None:

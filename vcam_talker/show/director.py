@@ -1,5 +1,7 @@
 """The director: one floor, one turn at a time, a bounded queue, interruptions at any moment.
 
+Owner and callers first, then what the audience's rules choose, then its own talk when the room is quiet.
+
 Lives in air, on the control loop, so that what viewers asked survives the engine. All methods run there.
 """
 
@@ -8,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 from vcam_talker.core.clock import MonotonicClock
@@ -15,14 +18,18 @@ from vcam_talker.core.errors import QueueFullError
 from vcam_talker.core.events import (
     Answered,
     EngineDown,
+    FirstToken,
     SentenceBegan,
+    SentenceCached,
     TurnEvent,
     TurnFailed,
     WordsPlaced,
 )
 from vcam_talker.core.status import TurnKind, TurnReceipt, TurnState, TurnView
-from vcam_talker.core.types import NS_PER_S, Activity, Emotion, Playout, Pts, TurnId
-from vcam_talker.show.turns import SpokenSentence, Turn
+from vcam_talker.core.types import NS_PER_S, Activity, ChatMessage, Emotion, Exchange, Playout, Pts, TurnId
+from vcam_talker.show.audience import Audience
+from vcam_talker.show.history import History
+from vcam_talker.show.turns import Rank, SpokenSentence, Turn
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +40,8 @@ _ATTEMPTS = 2
 # up, the engine replaced, and the next turn gets the floor.
 _THINK_TIMEOUT_S = 20.0
 _STALL_TIMEOUT_S = 15.0
+# Somebody who speaks holds back the audience's turns, but not for ever.
+_HEARING_S = 30.0
 
 
 class Stage(Protocol):
@@ -59,21 +68,43 @@ class Stage(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the director is held to."""
+
+    capacity: int = 32
+    """Turns of the owner that may wait."""
+    think_timeout_s: float = _THINK_TIMEOUT_S
+    barge_in: bool = True
+    """A voice ends what is being said."""
+
+
 class Director:
     """Queue and floor."""
 
     def __init__(
-        self, stage: Stage, clock: MonotonicClock, capacity: int, emit: Callable[[str, TurnView], None]
+        self,
+        stage: Stage,
+        clock: MonotonicClock,
+        rules: Rules,
+        emit: Callable[[str, TurnView], None],
+        audience: Audience,
+        history: History,
     ) -> None:
         self._stage = stage
         self._clock = clock
-        self._capacity = capacity
+        self._rules = rules
         self._emit = emit
+        self._audience = audience
+        self._history = history
         self._next_id = 1
         self._next_take = 1
-        self._waiting: deque[Turn] = deque()
+        self._waiting: list[Turn] = []
         self._floor: Turn | None = None
         self._recent: deque[Turn] = deque(maxlen=_RECENT)
+        self._hearing_ns: int | None = None
+        self._moved_ns = clock.now_ns()
+        self.paused = False
 
     def submit(
         self,
@@ -84,28 +115,43 @@ class Director:
         source: str = "",
         emotion: Emotion | None = None,
         note: str = "",
+        rank: Rank = Rank.OWNER,
+        room: str = "",
+        heard_ns: int | None = None,
     ) -> TurnReceipt:
         """Queue a turn. Raises QueueFullError; then nothing was dropped."""
-        if len(self._waiting) >= self._capacity:
+        if len(self._waiting) >= self._rules.capacity:
             raise QueueFullError(
                 "the queue",
-                f"already holds {self._capacity} turns",
+                f"already holds {self._rules.capacity} turns",
                 "Wait, or interrupt with --clear",
             )
-        turn = Turn(self._next_id, kind, text, self._clock.now_ns(), user, source, emotion)
+        turn = Turn(
+            self._next_id,
+            kind,
+            text,
+            self._clock.now_ns(),
+            user,
+            source,
+            emotion,
+            rank,
+            room,
+            heard_ns,
+        )
         self._next_id += 1
-        position = len(self._waiting) + (self._floor is not None)
-        self._waiting.append(turn)
+        before = sum(t.rank <= rank for t in self._waiting)
+        self._waiting.insert(before, turn)
         self._emit("turn_queued", turn.view())
         self.advance()
-        return TurnReceipt(turn.id, position, note)
+        return TurnReceipt(turn.id, before + (self._floor is not None and self._floor is not turn), note)
 
     def interrupt(self, *, clear_queue: bool) -> int:
         """End the turn on the floor, and the waiting ones if asked; return how many ended."""
         ended = 0
         if clear_queue:
+            self._audience.clear()
             while self._waiting:
-                turn = self._waiting.popleft()
+                turn = self._waiting.pop(0)
                 turn.state = "interrupted"
                 self._retire(turn)
                 ended += 1
@@ -117,9 +163,13 @@ class Director:
 
     def advance(self) -> None:
         """Give the floor to the next turn if it is free and the engine can take one."""
-        if self._floor is not None or not self._waiting:
+        if self._floor is not None or self.paused:
+            return
+        if not self._waiting and not self._choose():
             return
         turn = self._waiting[0]
+        if turn.rank > Rank.OWNER and self._somebody_speaks():
+            return
         take = TurnId(self._next_take)
         command: dict[str, Any] = {
             "op": "turn",
@@ -129,9 +179,13 @@ class Director:
             "user": turn.user,
             "emotion": turn.emotion,
         }
+        if turn.kind == "ask":
+            command["room"] = turn.room
+            command["history"] = [asdict(e) for e in self._history.of_room(turn.room)]
+            command["remembered"] = [asdict(e) for e in self._history.of_viewer(turn.room, turn.user)]
         if not self._stage.begin(command):
             return
-        self._waiting.popleft()
+        self._waiting.pop(0)
         self._floor = turn
         self._next_take += 1
         turn.take = take
@@ -143,10 +197,11 @@ class Director:
 
     def check(self) -> None:
         """Give up a turn that makes no sound, or no more of it. Call about once a second."""
+        self._audience.drop_stale(self._clock.now_ns())
         turn = self._floor
         if turn is None:
             return
-        limit_s = _STALL_TIMEOUT_S if turn.state == "speaking" else _THINK_TIMEOUT_S
+        limit_s = _STALL_TIMEOUT_S if turn.state == "speaking" else self._rules.think_timeout_s
         if self._clock.now_ns() - turn.moved_ns > limit_s * NS_PER_S:
             turn.error = f"no sound within {limit_s:.0f} s"
             log.warning("turn %d: %s", turn.id, turn.error)
@@ -162,8 +217,12 @@ class Director:
         if turn is None or event.turn != turn.take:
             return
         match event:
+            case FirstToken():
+                turn.first_token_ns, turn.brain = event.at_ns, event.brain
             case Answered():
                 turn.answer = event.text
+            case SentenceCached():
+                turn.cached = turn.cached or event.index == 0
             case SentenceBegan():
                 turn.sentences.append(SpokenSentence(event.text, event.start_s, event.emotion))
                 if len(turn.sentences) == 1:
@@ -187,6 +246,12 @@ class Director:
         turn.first_audio_ns = turn.moved_ns = at_ns
         turn.on_air_ns = self._stage.reader_ns(pts)
         self._emit("turn_speaking", turn.view())
+
+    def on_frame(self, take: TurnId, at_ns: int) -> None:
+        """Take that the first frame of a turn left for the camera at monotonic `at_ns`."""
+        turn = self._floor
+        if turn is not None and turn.take == take and turn.first_frame_ns is None:
+            turn.first_frame_ns = at_ns
 
     def on_ended(self, playout: Playout) -> None:
         """Take that a turn's last sample has left the timeline, or that it was cut."""
@@ -216,6 +281,39 @@ class Director:
         if current:
             self._stage.show(current[-1].emotion, Activity.SPEAKING)
 
+    def offer(self, message: ChatMessage) -> None:
+        """Take a viewer's line that has passed the chat's filters."""
+        self._audience.offer(message, self._clock.now_ns())
+        self.advance()
+
+    def withdraw(self, platform: str, message_id: str, user_id: str) -> None:
+        """Forget a viewer's line, or all of a viewer's, that wait."""
+        self._audience.withdraw(platform, message_id=message_id, user_id=user_id)
+
+    def hear(self, *, speaking: bool) -> Turn | None:
+        """Take that somebody began or ended to speak to the presenter; return the turn that gave way, if any.
+
+        While a voice is heard, only the owner's turns begin.
+        """
+        self._hearing_ns = self._clock.now_ns() if speaking else None
+        turn = self._floor
+        if speaking and self._rules.barge_in and turn is not None:
+            self._cut(turn, "interrupted")
+        else:
+            turn = None
+        if self._floor is None:
+            self._stage.show(None, Activity.LISTENING if speaking else Activity.IDLE)
+        if not speaking:
+            self.advance()
+        return turn
+
+    @property
+    def idle_s(self) -> float | None:
+        """How long nothing has been said, asked or heard; None while something is."""
+        if self._floor is not None or self._waiting or len(self._audience) or self._somebody_speaks():
+            return None
+        return (self._clock.now_ns() - self._moved_ns) / NS_PER_S
+
     def floor_view(self) -> TurnView | None:
         """Return the turn that has the floor."""
         return self._floor.view() if self._floor else None
@@ -228,6 +326,34 @@ class Director:
         """Return the last turns that ended, newest first."""
         return tuple(t.view() for t in self._recent)
 
+    def _choose(self) -> bool:
+        """Put the audience's next line into the queue, if there is one and nobody is speaking."""
+        if self._somebody_speaks():
+            return False
+        message = self._audience.take(self._clock.now_ns())
+        if message is None:
+            return False
+        turn = Turn(
+            self._next_id,
+            "ask",
+            message.text,
+            self._clock.now_ns(),
+            message.user,
+            message.platform,
+            rank=Rank.VIEWER,
+            room=f"{message.platform}:{message.room}",
+            heard_ns=message.received_ns,
+        )
+        self._next_id += 1
+        self._waiting.append(turn)
+        self._emit("turn_queued", turn.view())
+        return True
+
+    def _somebody_speaks(self) -> bool:
+        # Ears that were lost in the middle of a word must not silence the show.
+        heard_ns = self._hearing_ns
+        return heard_ns is not None and self._clock.now_ns() - heard_ns < _HEARING_S * NS_PER_S
+
     def _on_down(self, reason: str) -> None:
         turn = self._floor
         if turn is None:
@@ -238,7 +364,7 @@ class Director:
             self._floor = None
             self._stage.cut(turn.take)
             turn.rewind()
-            self._waiting.appendleft(turn)
+            self._waiting.insert(0, turn)
             self._stage.show(None, Activity.IDLE)
             self._emit("turn_queued", turn.view())
             return
@@ -254,6 +380,11 @@ class Director:
     def _end(self, turn: Turn, state: TurnState) -> None:
         turn.state = state
         self._floor = None
+        self._moved_ns = self._clock.now_ns()
+        if turn.kind == "ask":
+            interrupted = state != "done"
+            self._history.note(turn.room, Exchange(turn.user, turn.text, turn.heard_text, interrupted))
+        log.info("%s", turn.trace())
         self._stage.show(None, Activity.IDLE)
         self._retire(turn)
         self.advance()

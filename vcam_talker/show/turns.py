@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import IntEnum
 
 from vcam_talker.core.status import TurnKind, TurnState, TurnView
 from vcam_talker.core.types import NO_TURN, Emotion, TurnId
+
+
+class Rank(IntEnum):
+    """Who goes first. Within a rank, who came first."""
+
+    OWNER = 0
+    """Whoever runs the show or speaks to it: command line, API, page, OBS, a voice in the call."""
+    VIEWER = 1
+    """A line the audience's rules have chosen."""
+    QUIET = 2
+    """Its own talk."""
 
 
 @dataclass(slots=True)
@@ -30,6 +42,11 @@ class Turn:
     user: str = ""
     source: str = ""
     emotion: Emotion | None = None
+    rank: Rank = Rank.OWNER
+    room: str = ""
+    """Whose history it belongs to."""
+    heard_ns: int | None = None
+    """When the line was complete: it reached this machine, or the voice ended."""
     state: TurnState = "queued"
     answer: str = ""
     error: str = ""
@@ -40,7 +57,11 @@ class Turn:
     started_ns: int | None = None
     moved_ns: int = 0
     """When it last got anywhere: began, first sound, more sound."""
+    brain: str = ""
+    cached: bool = False
+    first_token_ns: int | None = None
     first_audio_ns: int | None = None
+    first_frame_ns: int | None = None
     on_air_ns: int | None = None
     played_s: float | None = None
     heard_text: str = ""
@@ -48,9 +69,10 @@ class Turn:
     def rewind(self) -> None:
         """Forget the attempt that came to nothing."""
         self.state = "queued"
-        self.answer = self.error = self.heard_text = ""
+        self.answer = self.error = self.heard_text = self.brain = ""
+        self.cached = False
         self.sentences.clear()
-        self.started_ns = self.played_s = None
+        self.started_ns = self.first_token_ns = self.played_s = None
 
     def view(self) -> TurnView:
         """Return what `status` and the page show."""
@@ -72,6 +94,29 @@ class Turn:
             after_ms(self.on_air_ns),
             self.played_s,
             self.error,
+            heard_ms=after_ms(self.heard_ns),
+            first_token_ms=after_ms(self.first_token_ns),
+            first_frame_ms=after_ms(self.first_frame_ns),
+            brain=self.brain,
+            cached=self.cached,
+        )
+
+    def trace(self) -> str:
+        """Return how the answer came about, in one line for the log."""
+        view = self.view()
+        stages = {
+            "heard": view.heard_ms,
+            "queued": 0.0,
+            "started": view.started_ms,
+            "first token": view.first_token_ms,
+            "first audio": view.first_audio_ms,
+            "first frame": view.first_frame_ms,
+            "on air": view.on_air_ms,
+        }
+        steps = ", ".join(f"{stage} {at_ms:.0f}" for stage, at_ms in stages.items() if at_ms is not None)
+        how = f" by {self.brain}" if self.brain else ""
+        return (
+            f"turn {self.id} ({self.kind}{how}{', cached' if self.cached else ''}) {self.state}: {steps} ms"
         )
 
     def heard_until(self, played_s: float) -> str:

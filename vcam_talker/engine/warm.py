@@ -140,4 +140,4 @@ class Warmer:
             self._closed.wait(_SETTLE_S)
 
     def _is_wanted_elsewhere(self) -> bool:
-        return self._closed.is_set()
+        return not self._idle.is_set() or self._closed.is_set()

@@ -28,6 +28,11 @@ _VERBS = [
     "say",
     "ask",
     "interrupt",
+    "mute",
+    "unmute",
+    "pause",
+    "resume",
+    "emotion",
     "persona",
     "status",
     "devices",
@@ -54,7 +59,19 @@ def test_every_verb_has_help_with_an_example(verb: str) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["say", "hi"], ["ask", "hi"], ["interrupt"], ["status"], ["status", "--json"], ["persona", "mira"]],
+    [
+        ["say", "hi"],
+        ["ask", "hi"],
+        ["interrupt"],
+        ["mute"],
+        ["unmute"],
+        ["pause"],
+        ["resume"],
+        ["emotion", "sad"],
+        ["status"],
+        ["status", "--json"],
+        ["persona", "mira"],
+    ],
 )
 def test_verbs_without_a_daemon_say_so(arguments: list[str]) -> None:
     result = CliRunner().invoke(main, arguments)
@@ -85,6 +102,7 @@ def test_verbs_without_a_daemon_say_so(arguments: list[str]) -> None:
         (["render", "--text", "\x07", "--out", "x.mp4"], 7, ""),
         (["say"], 2, "TEXT"),
         (["run", "--for", "0"], 2, "--for"),
+        (["emotion", "hapy"], 2, "happy"),
     ],
 )
 def test_bad_input_is_one_line_and_its_exit_code(arguments: list[str], code: int, names: str) -> None:
@@ -163,6 +181,24 @@ def test_receipts_and_refusals_speak_to_a_person() -> None:
     refused = CliRunner().invoke(main, ["say", "-"], input="x" * 1_000_000)
     assert refused.exit_code == 7
     assert "2,000 characters" in refused.output
+
+
+def test_the_show_is_steered(daemon: FakeStation) -> None:
+    said = [
+        CliRunner().invoke(main, verb).output
+        for verb in (["mute"], ["pause"], ["emotion", "sad"], ["unmute"], ["resume"], ["emotion", "none"])
+    ]
+    assert daemon.calls == [
+        ("mute", {"muted": True}),
+        ("pause", {"paused": True}),
+        ("emotion", {"emotion": "sad"}),
+        ("mute", {"muted": False}),
+        ("pause", {"paused": False}),
+        ("emotion", {"emotion": None}),
+    ]
+    assert said[0].startswith("the microphone is silent")
+    assert said[2] == "the mood is sad\n"
+    assert all(text.count("\n") == 1 for text in said)
 
 
 def test_status_names_what_is_absent(daemon: FakeStation) -> None:

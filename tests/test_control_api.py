@@ -73,6 +73,47 @@ def test_interrupt_with_and_without_a_body(client: TestClient, station: FakeStat
     assert station.calls == [("interrupt", {"clear_queue": False})]
 
 
+@pytest.mark.parametrize(
+    ("name", "body", "told", "shows"),
+    [
+        ("mute", {"muted": True}, {"muted": True}, {"muted": True}),
+        ("mute", {"muted": False}, {"muted": False}, {"muted": False}),
+        ("pause", {"paused": True}, {"paused": True}, {"paused": True}),
+        ("emotion", {"emotion": "happy"}, {"emotion": "happy"}, {"emotion": "happy"}),
+        ("emotion", {"emotion": None}, {"emotion": None}, {"emotion": ""}),
+    ],
+)
+def test_the_show_is_steered(
+    client: TestClient, station: FakeStation, name: str, body: Any, told: Any, shows: Any
+) -> None:
+    for _ in range(2):  # the second time changes nothing
+        response = client.post(f"/api/{name}", json=body)
+        assert (response.status_code, response.json()) == (200, body)
+    assert station.calls == [(name, told)] * 2
+    show = client.get("/api/status").json()["show"]
+    assert {key: show[key] for key in shows} == shows
+
+
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [
+        ("mute", {}),
+        ("mute", {"muted": "yes"}),
+        ("mute", {"muted": 1}),
+        ("pause", {"paused": None}),
+        ("pause", {"muted": True}),
+        ("emotion", {}),
+        ("emotion", {"emotion": "hapy"}),
+        ("emotion", {"emotion": ""}),
+    ],
+)
+def test_the_show_is_not_steered_by_accident(
+    client: TestClient, station: FakeStation, name: str, body: Any
+) -> None:
+    assert error_of(client.post(f"/api/{name}", json=body), 422)["code"] == "bad_request"
+    assert station.calls == []
+
+
 def test_persona_changes(client: TestClient) -> None:
     assert client.post("/api/persona", json={"name": "lin"}).json()["title"] == "Lin"
     assert client.get("/api/status").json()["persona"]["name"] == "lin"
@@ -330,7 +371,7 @@ def test_the_openapi_document_is_complete(client: TestClient) -> None:
     document = client.get("/api/openapi.json").json()
     assert set(document["paths"]) == {
         "/api/say", "/api/ask", "/api/interrupt", "/api/persona", "/api/personas",
-        "/api/status", "/api/devices", "/api/health",
+        "/api/status", "/api/devices", "/api/health", "/api/mute", "/api/pause", "/api/emotion",
     }  # fmt: skip
     say = document["paths"]["/api/say"]["post"]
     assert set(say["responses"]) == {"202", "400", "401", "403", "413", "415", "422", "429", "503"}

@@ -61,6 +61,13 @@ def test_every_verb(client: ControlClient, station: FakeStation) -> None:
     assert [p.name for p in client.personas()] == ["mira", "lin"]
     assert client.status()["persona"]["name"] == "lin"
     assert client.devices()["cameras"][0]["label"] == "vcam_talker"
+    client.mute(muted=True)
+    client.pause(paused=True)
+    client.emotion("sad")
+    show = client.status()["show"]
+    assert (show["muted"], show["paused"], show["emotion"]) == (True, True, "sad")
+    client.emotion(None)
+    assert client.status()["show"]["emotion"] == ""
     assert station.calls[0] == ("say", {"text": "hello", "emotion": "happy", "source": "cli"})
 
 

@@ -69,7 +69,16 @@ def test_commands_are_acknowledged_with_their_id(client: TestClient, station: Fa
         assert ack(socket)["result"] == {"ended": 2}
         socket.send_json({"cmd": "persona", "id": 4, "name": "lin"})
         assert ack(socket)["result"]["title"] == "Lin"
-    assert [name for name, _ in station.calls] == ["say", "ask", "interrupt", "persona"]
+        socket.send_json({"cmd": "mute", "id": 5, "muted": True})
+        assert ack(socket)["result"] == {"muted": True}
+        socket.send_json({"cmd": "pause", "id": 6, "paused": False})
+        assert ack(socket)["result"] == {"paused": False}
+        socket.send_json({"cmd": "emotion", "id": 7, "emotion": "sad"})
+        assert ack(socket)["result"] == {"emotion": "sad"}
+        socket.send_json({"cmd": "emotion", "id": 8, "emotion": None})
+        assert ack(socket)["result"] == {"emotion": None}
+    called = [name for name, _ in station.calls]
+    assert called == ["say", "ask", "interrupt", "persona", "mute", "pause", "emotion", "emotion"]
 
 
 @pytest.mark.parametrize(
@@ -82,6 +91,8 @@ def test_commands_are_acknowledged_with_their_id(client: TestClient, station: Fa
         ('{"cmd": "say", "id": 1}', 1, "bad_request"),
         ('{"cmd": "say", "id": 1, "text": "x", "volume": 11}', 1, "bad_request"),
         ('{"cmd": "persona", "id": 1, "name": "nobody"}', 1, "unknown_persona"),
+        ('{"cmd": "mute", "id": 1}', 1, "bad_request"),
+        ('{"cmd": "emotion", "id": 1, "emotion": "hapy"}', 1, "bad_request"),
         ("null", None, "bad_request"),
     ],
 )

@@ -24,7 +24,16 @@ from vcam_talker.core.status import (
     TurnReceipt,
     TurnView,
 )
-from vcam_talker.core.types import NS_PER_S, SAMPLE_RATE, AudioChunk, Emotion, Pixels, Pts, VideoFrame
+from vcam_talker.core.types import (
+    NS_PER_S,
+    SAMPLE_RATE,
+    AudioChunk,
+    ChatLine,
+    Emotion,
+    Pixels,
+    Pts,
+    VideoFrame,
+)
 
 PERSONAS = (
     PersonaSummary("mira", "Mira", "en", "Warm and curious."),
@@ -115,6 +124,26 @@ class FakeStation:
             ended += len(self.current.queue)
             self.current = replace(self.current, queue=())
         return ended
+
+    async def mute(self, muted: bool) -> None:
+        self._record("mute", muted=muted)
+        self._show(muted=muted)
+
+    async def pause(self, paused: bool) -> None:
+        self._record("pause", paused=paused)
+        self._show(paused=paused)
+
+    async def set_emotion(self, emotion: Emotion | None) -> None:
+        self._record("emotion", emotion=emotion)
+        self._show(emotion=emotion or "")
+
+    async def chat(self, lines: Sequence[ChatLine]) -> int:
+        self._record("chat", lines=lines)
+        return len(lines)
+
+    def _show(self, **changes: Any) -> None:
+        self.current = replace(self.current, show=replace(self.current.show, **changes))
+        self.emit({"event": "show"})
 
     async def set_persona(self, name: str) -> PersonaSummary:
         self._record("persona", name=name)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import click
 
 from vcam_talker.cli.output import json_option, print_json, speaks_errors
+from vcam_talker.cli.report import status_lines
 from vcam_talker.control.client import MAX_BODY_BYTES, ControlClient
 from vcam_talker.core.errors import VcamTalkerError
 from vcam_talker.core.status import TurnReceipt
@@ -66,6 +66,54 @@ def interrupt(clear_queue: bool, as_json: bool) -> None:
         click.echo("nothing was being said" if ended == 0 else f"stopped {ended} turn{'s' * (ended > 1)}")
 
 
+@click.command(epilog="Example:  vcam-talker mute")
+@speaks_errors
+def mute() -> None:
+    """Send silence to the microphone; lips and the page go on."""
+    ControlClient.discover().mute(muted=True)
+    click.echo("the microphone is silent; 'vcam-talker unmute' brings the sound back")
+
+
+@click.command(epilog="Example:  vcam-talker unmute")
+@speaks_errors
+def unmute() -> None:
+    """Send sound to the microphone again."""
+    ControlClient.discover().mute(muted=False)
+    click.echo("the microphone has sound")
+
+
+@click.command(epilog="Example:  vcam-talker pause")
+@speaks_errors
+def pause() -> None:
+    """Begin no further turn; what is being said ends normally, and what comes waits."""
+    ControlClient.discover().pause(paused=True)
+    click.echo("no further turn begins; 'vcam-talker resume' goes on")
+
+
+@click.command(epilog="Example:  vcam-talker resume")
+@speaks_errors
+def resume() -> None:
+    """Go on after a pause."""
+    ControlClient.discover().pause(paused=False)
+    click.echo("turns begin again")
+
+
+@click.command(
+    epilog="""Examples:
+
+\b
+  vcam-talker emotion playful
+  vcam-talker emotion none
+"""
+)
+@click.argument("name", type=click.Choice([*(e.value for e in Emotion), "none"]))
+@speaks_errors
+def emotion(name: str) -> None:
+    """Set the mood of the face at rest and of texts without one; `none`: the persona's own."""
+    ControlClient.discover().emotion(None if name == "none" else name)
+    click.echo("the mood is the persona's own" if name == "none" else f"the mood is {name}")
+
+
 @click.command(epilog="Example:  vcam-talker persona mira")
 @click.argument("name", required=False)
 @json_option
@@ -98,7 +146,7 @@ def status(as_json: bool) -> None:
     if as_json:
         print_json(report)
         return
-    for line in _status_lines(report):
+    for line in status_lines(report):
         click.echo(line)
 
 
@@ -140,30 +188,3 @@ def _names_on_air() -> set[str]:
     return {
         sink["name"] for sink in sinks if sink["kind"] in {"camera", "microphone"} and sink["state"] == "open"
     }
-
-
-def _status_lines(report: dict[str, Any]) -> list[str]:
-    pacing, engine = report["pacing"], report["engine"]
-    size = f"{report['width']}x{report['height']} at {pacing['fps']} fps"
-    counts = ", ".join(f"{pacing[key]} {key}" for key in ("frames", "late", "repeated", "skipped"))
-    steadiness = f"p99 {pacing['deviation_p99_ms']} ms, longest gap {pacing['longest_gap_ms']} ms"
-    restarts = engine["restarts"]
-    lines = [
-        f"{report['persona']['title']} on air for {report['uptime_s']:.0f} s, {size}, {report['url']}",
-        f"  picture     {pacing['rung']}, {counts}, {steadiness}",
-        f"  engine      {engine['state']}, {restarts} restart{'s' * (restarts != 1)}",
-        f"  cost        {report['cpu_percent']} % of a core, {report['rss_mb']} MB",
-    ]
-    # The station gives the camera first, then the microphone; a null sink is either.
-    for device, sink in zip(("camera", "microphone"), report["sinks"], strict=False):
-        if sink["kind"] == "null":
-            lines.append(f"  {device:11} none")
-            continue
-        dropped = f", {sink['dropped']} frames dropped" if sink["dropped"] else ""
-        latency = f", {sink['latency_ms']} ms to a reader" if sink["latency_ms"] is not None else ""
-        lines.append(f"  {sink['kind']:11} {sink['name']} {sink['state']}{latency}{dropped}")
-    if report["on_air"]:
-        lines.append(f"  now         {report['on_air']['answer'] or report['on_air']['text']}")
-    lines += [f"  next        {turn['text']}" for turn in report["queue"]]
-    lines += [f"  ! {warning}" for warning in report["warnings"]]
-    return lines

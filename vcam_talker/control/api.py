@@ -21,9 +21,12 @@ from vcam_talker.control.health import check_health
 from vcam_talker.control.listen import check_exposure
 from vcam_talker.control.models import (
     AskRequest,
+    EmotionRequest,
     Health,
     InterruptRequest,
     InterruptResult,
+    MuteRequest,
+    PauseRequest,
     PersonaRequest,
     SayRequest,
 )
@@ -45,8 +48,8 @@ Every answer of status 400 or above has the body `{"error": {"what", "why", "rem
 **WebSocket `/api/events`** sends JSON texts: `{"event": "status", "status": DaemonStatus}` once a second and
 after every change (without `engine.voices`), and the daemon's events (`{"event": "turn_started", ...}`). It
 takes commands,
-`{"cmd": "say" | "ask" | "interrupt" | "persona", "id": ..., ...fields of the request of that name}`, and
-answers each with `{"event": "ack", "id": ..., "ok": true, "result": ...}` or
+`{"cmd": "say" | "ask" | "interrupt" | "persona" | "mute" | "pause" | "emotion", "id": ..., ...fields of the
+request of that name}`, and answers each with `{"event": "ack", "id": ..., "ok": true, "result": ...}` or
 `{"event": "ack", "id": ..., "ok": false, "error": ...}`. A client that reads too slowly loses the oldest.
 
 **WebSocket `/api/preview`** sends binary packets, little-endian: uint8 kind (1 JPEG picture, 2 sound), uint8
@@ -123,6 +126,21 @@ def _add_commands(app: FastAPI, commands: Commands) -> None:
     ) -> InterruptResult:
         """Stop the turn on air now, and drop what waits if asked. Ends nothing when nobody speaks."""
         return await commands.interrupt(request)
+
+    @app.post("/api/mute", responses=_CHANGE)
+    async def mute(request: MuteRequest) -> MuteRequest:
+        """Send silence to the microphone, or sound again; lips and the page go on."""
+        return await commands.mute(request)
+
+    @app.post("/api/pause", responses=_CHANGE)
+    async def pause(request: PauseRequest) -> PauseRequest:
+        """Begin no further turn, or go on. What is being said ends normally, what comes waits."""
+        return await commands.pause(request)
+
+    @app.post("/api/emotion", responses=_CHANGE)
+    async def emotion(request: EmotionRequest) -> EmotionRequest:
+        """Set the mood of the resting face and of texts without one; null gives the persona its own back."""
+        return await commands.emotion(request)
 
     @app.post("/api/persona", responses={**_CHANGE, **_documented(404)})
     async def persona(request: PersonaRequest) -> PersonaSummary:

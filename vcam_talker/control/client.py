@@ -70,6 +70,18 @@ class ControlClient:
         """Stop the turn on air; return how many turns ended. Raises NotRunningError."""
         return int(self._post("/api/interrupt", {"clear_queue": clear_queue})["ended"])
 
+    def mute(self, *, muted: bool) -> None:
+        """Send silence to the microphone, or sound again. Raises NotRunningError."""
+        self._post("/api/mute", {"muted": muted})
+
+    def pause(self, *, paused: bool) -> None:
+        """Begin no further turn, or go on. Raises NotRunningError."""
+        self._post("/api/pause", {"paused": paused})
+
+    def emotion(self, emotion: str | None) -> None:
+        """Set the mood; None: the persona's own. Raises NotRunningError."""
+        self._post("/api/emotion", {"emotion": emotion})
+
     def persona(self, name: str) -> PersonaSummary:
         """Put another persona on air. Raises PersonaError, NotRunningError."""
         return PersonaSummary(**self._post("/api/persona", {"name": name}))

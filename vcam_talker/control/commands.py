@@ -6,8 +6,11 @@ import asyncio
 
 from vcam_talker.control.models import (
     AskRequest,
+    EmotionRequest,
     InterruptRequest,
     InterruptResult,
+    MuteRequest,
+    PauseRequest,
     PersonaRequest,
     SayRequest,
 )
@@ -34,6 +37,21 @@ class Commands:
     async def interrupt(self, request: InterruptRequest) -> InterruptResult:
         """Stop the turn on air."""
         return InterruptResult(ended=await self._station.interrupt(clear_queue=request.clear_queue))
+
+    async def mute(self, request: MuteRequest) -> MuteRequest:
+        """Send silence to the microphone, or sound again; return what holds now."""
+        await self._station.mute(request.muted)
+        return MuteRequest(muted=request.muted)
+
+    async def pause(self, request: PauseRequest) -> PauseRequest:
+        """Begin no further turn, or go on; return what holds now."""
+        await self._station.pause(request.paused)
+        return PauseRequest(paused=request.paused)
+
+    async def emotion(self, request: EmotionRequest) -> EmotionRequest:
+        """Set the mood; return what holds now."""
+        await self._station.set_emotion(request.emotion)
+        return EmotionRequest(emotion=request.emotion)
 
     async def persona(self, request: PersonaRequest) -> PersonaSummary:
         """Put another persona on air."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, TypeAdapter
 
 from vcam_talker.core.status import DaemonStatus
 from vcam_talker.core.types import Emotion
@@ -57,6 +57,27 @@ class PersonaRequest(Request):
     name: str = Field(min_length=1, max_length=200)
 
 
+class MuteRequest(Request):
+    """Send silence to the microphone, or sound again; lips and the page go on."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"muted": True}]})
+    muted: StrictBool
+
+
+class PauseRequest(Request):
+    """Begin no further turn, or go on; what is being said ends normally."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"paused": True}]})
+    paused: StrictBool
+
+
+class EmotionRequest(Request):
+    """The mood of the resting face and of texts without one; null: the persona's own."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"emotion": "happy"}]})
+    emotion: Emotion | None
+
+
 class InterruptResult(BaseModel):
     """How many turns ended."""
 
@@ -101,5 +122,28 @@ class PersonaCommand(PersonaRequest):
     id: RequestId | None = None
 
 
-Command = Annotated[SayCommand | AskCommand | InterruptCommand | PersonaCommand, Field(discriminator="cmd")]
-COMMAND: TypeAdapter[SayCommand | AskCommand | InterruptCommand | PersonaCommand] = TypeAdapter(Command)
+class MuteCommand(MuteRequest):
+    """`mute` over the events socket."""
+
+    cmd: Literal["mute"]
+    id: RequestId | None = None
+
+
+class PauseCommand(PauseRequest):
+    """`pause` over the events socket."""
+
+    cmd: Literal["pause"]
+    id: RequestId | None = None
+
+
+class EmotionCommand(EmotionRequest):
+    """`emotion` over the events socket."""
+
+    cmd: Literal["emotion"]
+    id: RequestId | None = None
+
+
+AnyCommand = (
+    SayCommand | AskCommand | InterruptCommand | PersonaCommand | MuteCommand | PauseCommand | EmotionCommand
+)
+COMMAND: TypeAdapter[AnyCommand] = TypeAdapter(Annotated[AnyCommand, Field(discriminator="cmd")])

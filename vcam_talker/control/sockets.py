@@ -15,7 +15,16 @@ from pydantic import ValidationError
 from vcam_talker.control.commands import Commands
 from vcam_talker.control.events import EventHub, Listener
 from vcam_talker.control.guard import client_address, rate_refusal
-from vcam_talker.control.models import COMMAND, AskCommand, InterruptCommand, SayCommand
+from vcam_talker.control.models import (
+    COMMAND,
+    AskCommand,
+    EmotionCommand,
+    InterruptCommand,
+    MuteCommand,
+    PauseCommand,
+    PersonaCommand,
+    SayCommand,
+)
 from vcam_talker.control.problems import Refusal, refusal_of
 from vcam_talker.control.ratelimit import RateLimiter
 from vcam_talker.control.validation import explain
@@ -114,14 +123,22 @@ class Sockets:
         return {"event": "ack", "id": request_id, "ok": False, **refusal.body}
 
     async def _execute(self, raw: str) -> dict[str, Any]:
-        command = COMMAND.validate_json(raw)
-        if isinstance(command, SayCommand):
-            return asdict(await self._commands.say(command))
-        if isinstance(command, AskCommand):
-            return asdict(await self._commands.ask(command))
-        if isinstance(command, InterruptCommand):
-            return (await self._commands.interrupt(command)).model_dump()
-        return asdict(await self._commands.persona(command))
+        commands = self._commands
+        match COMMAND.validate_json(raw):
+            case SayCommand() as command:
+                return asdict(await commands.say(command))
+            case AskCommand() as command:
+                return asdict(await commands.ask(command))
+            case InterruptCommand() as command:
+                return (await commands.interrupt(command)).model_dump()
+            case PersonaCommand() as command:
+                return asdict(await commands.persona(command))
+            case MuteCommand() as command:
+                return (await commands.mute(command)).model_dump()
+            case PauseCommand() as command:
+                return (await commands.pause(command)).model_dump()
+            case EmotionCommand() as command:
+                return (await commands.emotion(command)).model_dump()
 
 
 def _id_of(raw: str) -> object:

@@ -7,6 +7,8 @@ SHELL := /bin/bash
 BIN := .venv/bin
 BENCHES ?= pacing latency av-sync idle start render
 ARGS ?=
+# Of pyproject.toml: asr (hearing with faster-whisper or pocketsphinx), llm (a language model on this machine).
+EXTRAS ?=
 
 # Stamps make a second `make run` start at once. Those of the system's packages lie outside .venv, which
 # install-python.sh may have to make anew.
@@ -24,7 +26,7 @@ help: ## print this
 run: .venv/.installed ## install what is missing, then go on air
 	@$(BIN)/vcam-talker run $(ARGS)
 
-install: ## install system packages, .venv and vcam-talker; look at everything again
+install: ## install system packages, .venv and vcam-talker, look at everything again (EXTRAS=asr,llm)
 	@rm -f build/.system-run .venv/.installed
 	@$(MAKE) --no-print-directory .venv/.installed
 	@echo "Installed: $(BIN)/vcam-talker"
@@ -63,7 +65,7 @@ build/.system-test: scripts/install-system.sh
 
 # Order-only: packages may be looked at again without pip running again.
 .venv/.installed: $(PINS) $(BROKEN) | build/.system-run
-	@scripts/install-python.sh
+	@scripts/install-python.sh $(EXTRAS)
 	@touch $@
 
 .venv/.installed-dev: $(PINS) $(BROKEN) | build/.system-run

@@ -1,18 +1,15 @@
 #!/usr/bin/env bash
 # Make .venv and install this package into it, editable, with the pinned versions of constraints.txt.
 #
-#   usage: install-python.sh [dev]        "dev" adds what lint and tests need
+#   usage: install-python.sh [EXTRAS]     of pyproject.toml, comma-separated: asr, llm; dev: what tests need
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 extra=${1:-}
-case $extra in
-  "" | dev) ;;
-  *)
-    sed -n '2,4s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
-    exit 2
-    ;;
-esac
+if [[ ! $extra =~ ^[a-z,]*$ ]]; then
+  sed -n '2,4s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
+  exit 2
+fi
 venv_python=.venv/bin/python
 
 # Also true of a .venv whose interpreter was upgraded away.
@@ -44,8 +41,12 @@ import tomllib
 
 with open("pyproject.toml", "rb") as file:
     project = tomllib.load(file)["project"]
-wanted = project["dependencies"] + project["optional-dependencies"].get(sys.argv[1], [])
-print("\n".join(line for line in wanted if not line.startswith("pyaudio")))
+extras = project["optional-dependencies"]
+named = [name for name in sys.argv[1].split(",") if name]
+if "dev" in named:
+    named += ["asr", "llm"]
+wanted = project["dependencies"] + [line for name in named for line in extras[name]]
+print("\n".join(line for line in wanted if not line.startswith(("pyaudio", "vcam-talker"))))
 END
   "${pip[@]}" --requirement .venv/requirements-without-pyaudio.txt
   "${pip[@]}" --no-deps --editable .

@@ -11,6 +11,8 @@ from vcam_talker.core.errors import ConfigError
 ENGINES: dict[str, dict[str, str]] = {
     "responder": {
         "script": "vcam_talker.llm.script:ScriptResponder",
+        "openai": "vcam_talker.llm.openai:OpenAIResponder",
+        "transformers": "vcam_talker.llm.transformers:TransformersResponder",
         "echo": "vcam_talker.llm.echo:EchoResponder",
     },
     "synthesizer": {

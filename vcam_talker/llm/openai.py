@@ -35,6 +35,7 @@ _REFUSAL_S: Final = 2.0
 _BACK_OFF_S: Final = 0.25
 _MAX_RETRY_AFTER_S: Final = 3.0
 _BUSY: Final = frozenset((408, 429, 500, 502, 503, 504, 529))
+_MAX_PORT: Final = 65_535
 _NO_LISTING: Final = frozenset((404, 405, 501))
 
 
@@ -52,9 +53,9 @@ class OpenAIResponder:
             self._url = httpx.URL(self._wants.url)
             host = self._url.netloc.decode().rpartition("@")[2]
         except (httpx.InvalidURL, UnicodeError) as e:
-            raise EngineError(
-                "brain.openai.url", f"is no address ({e})", "Write http://HOST:PORT/v1"
-            ) from None
+            raise _no_address(str(e)) from None
+        if not self._url.host or (self._url.port or 0) > _MAX_PORT:
+            raise _no_address("it needs a host, and a port up to 65535")
         self._where = f"{self._url.scheme}://{host}{self._url.path}"
         self._errors = ServerErrors(self._where, self._wants.connect_timeout_s)
         self._dialect = Dialect()
@@ -218,6 +219,10 @@ class OpenAIResponder:
         if response.status_code == httpx.codes.NOT_FOUND:
             self._listed = ""  # another one may be loaded by now
         return self._errors.status(response.status_code, body, model)
+
+
+def _no_address(why: str) -> EngineError:
+    return EngineError("brain.openai.url", f"is no address: {why}", "Write http://HOST:PORT/v1")
 
 
 def _worth_another_try(error: httpx.TransportError) -> bool:

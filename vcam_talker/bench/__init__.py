@@ -15,6 +15,7 @@ _BENCHES = {
     "idle": "vcam_talker.bench.idle",
     "start": "vcam_talker.bench.start",
     "render": "vcam_talker.bench.render",
+    "cache": "vcam_talker.bench.cache",
 }
 NAMES = tuple(_BENCHES)
 

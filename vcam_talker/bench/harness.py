@@ -124,12 +124,20 @@ def daemon(
     camera: str = "null",
     mic: str = "auto",
     microphone: str = MICROPHONE,
+    cache: Path | None = None,
 ) -> Iterator[Daemon]:
-    """Run `vcam-talker run` with a runtime folder and microphone of its own until the block ends."""
+    """Run `vcam-talker run` with a runtime folder and microphone of its own until the block ends.
+
+    Hot phrases are kept in `cache`, and only those asked for; without it nothing is, so that every sentence
+    costs what it costs the first time.
+    """
     folder = Path(tempfile.mkdtemp(prefix="vcam-talker-bench-"))
     config = folder / "config.toml"
+    phrases = "enabled = false" if cache is None else f"folder = {json.dumps(str(cache))}"
     config.write_text(
-        f'greet = false\n[microphone]\nname = "{microphone}"\nlabel = "{microphone}"\n', encoding="utf-8"
+        f'greet = false\n[microphone]\nname = "{microphone}"\nlabel = "{microphone}"\n'
+        f"[cache]\nwarm = false\n{phrases}\n",
+        encoding="utf-8",
     )
     command = [
         sys.executable, "-m", "vcam_talker", "run", "--config", str(config), "--persona", persona,

@@ -30,9 +30,10 @@ class Recipe:
     """
 
     def __init__(self, voice: Voice, driver: str) -> None:
-        """`driver`: name of the face driver in the registry."""
+        """Blocks for some milliseconds the first time. `driver`: name of the face driver in the registry."""
         self._voice = voice
         self._driver = driver
+        code_digest()
 
     def key(self, sentence: Sentence) -> str:
         """Return the sentence's key; empty when nobody here can speak it. Well under a millisecond."""

@@ -20,6 +20,10 @@ ENGINES: dict[str, dict[str, str]] = {
         "espeak-ng": "vcam_talker.tts.espeak_ng:EspeakNgSynthesizer",
         "tone": "vcam_talker.tts.tone:ToneSynthesizer",
     },
+    "chat_source": {
+        "twitch": "vcam_talker.chat.twitch:TwitchSource",
+        "replay": "vcam_talker.chat.replay:ReplaySource",
+    },
     "face_driver": {
         "phonemes": "vcam_talker.face.phonemes:PhonemeDriver",
         "audio": "vcam_talker.face.audio:AudioDriver",

@@ -6,7 +6,7 @@ daemon runs without weights, GPU or devices, and one contract suite that every e
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from typing import Protocol
 
 from vcam_talker.core.status import DaemonStatus, DeviceReport, PersonaSummary, TurnReceipt
@@ -101,10 +101,15 @@ class ChatSource(Protocol):
         """Platform and room, as a user would say it (`twitch #channel`)."""
         ...
 
-    def lines(self) -> AsyncIterator[ChatLine]:
+    @property
+    def platform(self) -> str:
+        """What its messages are stamped with (`twitch`)."""
+        ...
+
+    def lines(self, joined: Callable[[], None]) -> AsyncGenerator[ChatLine, None]:
         """Yield lines as they come, from a connection made anew; ends or raises when it is lost.
 
-        Raises SourceError. The caller calls again, with back-off. Closing the iterator closes the connection.
+        `joined` is called once lines can come. Raises SourceError. The caller calls again, with back-off. Closing the iterator closes the connection.
         """
         ...
 

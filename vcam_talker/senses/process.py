@@ -15,10 +15,11 @@ import threading
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
+from vcam_talker import registry
 from vcam_talker.chat.hub import ChatHub
 from vcam_talker.config import Config
 from vcam_talker.core.clock import SystemClock
@@ -26,11 +27,14 @@ from vcam_talker.core.errors import VcamTalkerError
 from vcam_talker.core.events import Alive, Ready
 from vcam_talker.core.hearing import EarsEvent
 from vcam_talker.core.intake import ChatAdmitted, ChatWithdrawn, SensesEvent, SensesState, pack
+from vcam_talker.core.stages import ChatSource
 from vcam_talker.core.status import ChatView, EarsView
 from vcam_talker.core.types import ChatLine, ChatMessage
 from vcam_talker.core.wire import decode, encode
 from vcam_talker.persona import Persona, load_persona
-from vcam_talker.senses.ears import Ears
+
+if TYPE_CHECKING:
+    from vcam_talker.senses.ears import Ears
 
 log = logging.getLogger(__name__)
 
@@ -98,13 +102,21 @@ class _Senses:
     def _start(self, persona: Persona) -> None:
         config = self._config
         if config.ears.mode != "off":
+            from vcam_talker.senses.ears import Ears
+
             language = config.ears.language or persona.language
             self._ears = Ears(config.ears, language, config.microphone, self._hear)
             self._ears.start()
         if config.chat.enabled:
             names = (persona.title, persona.name)
-            self._hub = ChatHub(config.chat, names, self._admit, SystemClock(), self._withdraw)
+            self._hub = ChatHub(config.chat, names, self._admit, SystemClock(), self._withdraw, self._sources)
             self._chatting = asyncio.create_task(self._hub.run())
+
+    def _sources(self, withdraw: Callable[[str, str, str], None]) -> list[ChatSource]:
+        found: list[ChatSource] = []
+        if self._config.chat.twitch.channel:
+            found.append(registry.find("chat_source", "twitch")(self._config.chat.twitch, withdraw))
+        return found
 
     async def _unload(self) -> None:
         if self._ears is not None:

@@ -1,0 +1,1 @@
+"""Live chat: one file per platform, and the filters that every line passes."""

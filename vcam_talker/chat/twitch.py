@@ -1,0 +1,178 @@
+"""Twitch, read without an account: IRC over WebSocket as the anonymous user `justinfan`.
+
+https://dev.twitch.tv/docs/chat/irc/
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import ssl
+from collections.abc import AsyncGenerator, Callable
+from typing import Final
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, WebSocketException
+
+from vcam_talker.chat.irc import IrcMessage, parse_line
+from vcam_talker.config import TwitchConfig
+from vcam_talker.core.errors import SourceError
+from vcam_talker.core.types import ChatLine, Role
+
+_OPEN_TIMEOUT_S: Final = 10.0
+_JOIN_TIMEOUT_S: Final = 10.0
+_PING_EVERY_S: Final = 45.0
+_PONG_WITHIN_S: Final = 10.0
+_MAX_MESSAGE_BYTES: Final = 256 * 1024
+_CAPABILITIES: Final = "twitch.tv/tags twitch.tv/commands"
+_REFUSED: Final = frozenset(("403", "405", "471", "473", "474", "475"))
+_BAD_CHANNEL: Final = frozenset(("msg_channel_suspended", "msg_banned", "tos_ban", "invalid_channel"))
+
+Withdraw = Callable[[str, str, str], None]
+"""Learns of (platform, message id, user id) that a moderator removed; one of the two ids is empty."""
+
+
+class TwitchSource:
+    """One channel. Lives on the event loop; every call of `lines` is a connection of its own."""
+
+    platform = "twitch"
+
+    def __init__(
+        self,
+        config: TwitchConfig,
+        withdraw: Withdraw,
+        trust: ssl.SSLContext | None = None,
+        ping_every_s: float = _PING_EVERY_S,
+    ) -> None:
+        """`trust`: whose certificates are taken; None: the system's."""
+        self._config = config
+        self._withdraw = withdraw
+        self._trust = trust
+        self._ping_every_s = ping_every_s
+
+    @property
+    def name(self) -> str:
+        """Platform and channel."""
+        return f"twitch #{self._config.channel}"
+
+    async def lines(self, joined: Callable[[], None] = lambda: None) -> AsyncGenerator[ChatLine, None]:
+        """Yield the channel's lines; `joined` is called once they can come. Raises SourceError."""
+        secure = self._config.url.startswith("wss://")
+        try:
+            async with connect(
+                self._config.url,
+                ssl=(self._trust or ssl.create_default_context()) if secure else None,
+                open_timeout=_OPEN_TIMEOUT_S,
+                ping_interval=self._ping_every_s,
+                ping_timeout=_PONG_WITHIN_S,
+                close_timeout=1.0,
+                max_size=_MAX_MESSAGE_BYTES,
+                # A reader that is behind holds the server back instead of filling the memory.
+                max_queue=16,
+                compression=None,
+                proxy=None,
+            ) as socket:
+                await self._enter(socket)
+                async for line in self._read(socket, joined):
+                    yield line
+        except (OSError, TimeoutError, WebSocketException) as e:
+            raise SourceError(self.name, f"the connection was lost ({_words(e)})") from e
+
+    async def _enter(self, socket: ClientConnection) -> None:
+        nick = f"justinfan{random.randint(10_000, 99_999)}"
+        await socket.send(f"CAP REQ :{_CAPABILITIES}\r\n")
+        await socket.send(f"NICK {nick}\r\nUSER {nick} 8 * :{nick}\r\n")
+
+    async def _read(
+        self, socket: ClientConnection, joined: Callable[[], None]
+    ) -> AsyncGenerator[ChatLine, None]:
+        inside = False
+        loop = asyncio.get_running_loop()
+        heard_s = entered_s = loop.time()
+        pinged = False
+        while True:
+            limit_s = self._ping_every_s if inside else _JOIN_TIMEOUT_S
+            try:
+                async with asyncio.timeout(_PONG_WITHIN_S if pinged else limit_s):
+                    data = await socket.recv()
+            except TimeoutError:
+                if pinged:
+                    raise SourceError(self.name, f"silent for {loop.time() - heard_s:.0f} s") from None
+                # The server's own answer is asked for: a proxy between may answer WebSocket pings for ever.
+                await socket.send("PING :vcam_talker\r\n")
+                pinged = True
+                continue
+            except ConnectionClosed as e:
+                raise SourceError(self.name, "the server closed the connection") from e
+            heard_s, pinged = loop.time(), False
+            for raw in _text(data).splitlines():
+                message = parse_line(raw)
+                if message is None:
+                    continue
+                if not inside:
+                    inside = await self._join(socket, message)
+                    if inside:
+                        joined()
+                    elif loop.time() - entered_s > _JOIN_TIMEOUT_S:
+                        raise SourceError(self.name, "the server did not let us in")
+                line = await self._take(socket, message)
+                if line is not None:
+                    yield line
+
+    async def _join(self, socket: ClientConnection, message: IrcMessage) -> bool:
+        """Answer the steps of the welcome; return whether we are in the channel now."""
+        match message.command:
+            case "001":
+                await socket.send(f"JOIN #{self._config.channel}\r\n")
+            case "JOIN" | "366" | "ROOMSTATE":
+                return True
+            case code if code in _REFUSED:
+                why = f"the server refuses the channel ({message.text[:100]})"
+                raise SourceError(self.name, why, "Check chat.twitch.channel")
+        return False
+
+    async def _take(self, socket: ClientConnection, message: IrcMessage) -> ChatLine | None:
+        tags = message.tags
+        match message.command:
+            case "PING":
+                await socket.send(f"PONG :{message.text}\r\n")
+            case "RECONNECT":
+                raise SourceError(self.name, "the server asked to connect anew")
+            case "NOTICE" if tags.get("msg-id") in _BAD_CHANNEL:
+                raise SourceError(self.name, message.text[:200], "Check chat.twitch.channel")
+            case "ERROR":
+                raise SourceError(self.name, f"the server said: {message.text[:200]}")
+            case "CLEARCHAT":
+                self._withdraw(self.platform, "", tags.get("target-user-id", ""))
+            case "CLEARMSG":
+                self._withdraw(self.platform, tags.get("target-msg-id", ""), "")
+            case "PRIVMSG" if len(message.params) > 1:
+                return ChatLine(
+                    tags.get("display-name") or message.nick,
+                    _without_action(message.text),
+                    message.params[0].lstrip("#"),
+                    tags.get("id", ""),
+                    tags.get("user-id") or message.nick,
+                    _role(tags),
+                )
+        return None
+
+
+def _text(data: str | bytes) -> str:
+    return data if isinstance(data, str) else data.decode("utf-8", errors="replace")
+
+
+def _without_action(text: str) -> str:
+    """Return what a `/me` line says."""
+    return text.removeprefix("\x01ACTION ").rstrip("\x01")
+
+
+def _role(tags: dict[str, str]) -> Role:
+    badges = {badge.partition("/")[0] for badge in tags.get("badges", "").split(",")}
+    if "broadcaster" in badges:
+        return "owner"
+    return "moderator" if "moderator" in badges or tags.get("mod") == "1" else "viewer"
+
+
+def _words(error: BaseException) -> str:
+    return str(error) or type(error).__name__

@@ -94,7 +94,7 @@ def test_the_ladder_of_brains() -> None:
 
 def test_ears_chat_obs_cache_and_senses() -> None:
     found = lines(
-        ears=EarsView("hearing", "call", "pocketsphinx", "en", "English only", 1, 2),
+        ears=EarsView("hearing", "call", "sphinx", "en", "English only", 1, 2),
         chat=ChatView(
             (SourceView("twitch #ada", "lost", "no answer", 120, 1),), 80, {"flood": 30, "repeated": 0}
         ),
@@ -104,7 +104,7 @@ def test_ears_chat_obs_cache_and_senses() -> None:
     )
     for line in (
         "  senses      ready, 0 restarts",
-        "  ears        hearing (call, pocketsphinx, en), 1 utterance, 2 of its own voice dropped: English only",
+        "  ears        hearing (call, sphinx, en), 1 utterance, 2 of its own voice dropped: English only",
         "  chat        twitch #ada lost, 120 lines, 1 reconnection: no answer",
         "              80 passed; dropped: 30 flood",
         "  obs         failed: wrong password",

@@ -100,6 +100,25 @@ addEventListener("keydown", (event) => {
   interrupt(false);
 });
 
+// -- the show -----------------------------------------------------------------------------------
+
+/** Have a toggle do the opposite of what it shows; the next status shows what came of it. */
+function toggle(id, path, field) {
+  $(id).addEventListener("click", () => command(path, { [field]: $(id).getAttribute("aria-pressed") !== "true" }));
+}
+
+toggle("pause", "/api/pause", "paused");
+toggle("mute", "/api/mute", "muted");
+
+let mood = "";
+$("mood").addEventListener("focus", () => (mood = $("mood").value));
+$("mood").addEventListener("change", async () => {
+  const chooser = $("mood");
+  const done = await command("/api/emotion", { emotion: chooser.value || null });
+  if (done === null) chooser.value = mood;
+  else mood = chooser.value;
+});
+
 // -- persona ------------------------------------------------------------------------------------
 
 async function loadPersonas() {

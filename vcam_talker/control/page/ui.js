@@ -2,6 +2,14 @@
 
 export const $ = (id) => document.getElementById(id);
 
+/** Whether a figure is there: not null, and not missing as from an older daemon. */
+export const known = (value) => value !== null && value !== undefined;
+
+export const ms = (value) => `${Math.round(value)} ms`;
+
+/** `1 line`, `2 lines`. */
+export const count = (number, noun) => `${number} ${noun}${number === 1 ? "" : "s"}`;
+
 /** Make an element with a class and a text. */
 export function make(tag, className = "", text = "") {
   const element = document.createElement(tag);

@@ -1,14 +1,19 @@
 // Draws the daemon's status. Called with every status; touches only what changed.
 
-import { $, make, replaceIf, setText } from "./ui.js";
+import { renderShow } from "./show.js";
+import { renderSources } from "./sources.js";
+import { longest, traceBar } from "./trace.js";
+import { $, known, make, ms, replaceIf, setText } from "./ui.js";
 
-const KIND = { say: "Say", ask: "Ask", greeting: "Greeting" };
+const KIND = { say: "Say", ask: "Ask", greeting: "Greeting", quiet: "By itself" };
 const ACTIVITY = { queued: ["think", "Starting"], thinking: ["think", "Thinking"], speaking: ["live", "Speaking"] };
 const RUNG = { live: "live", idle: "idle loop", still: "still picture" };
 
 export function render(status) {
   renderWarnings(status.warnings);
+  renderSources(status);
   renderOnAir(status);
+  renderShow(status);
   renderQueue(status.queue);
   renderRecent(status.recent);
   renderHealth(status);
@@ -27,8 +32,8 @@ function renderWarnings(warnings) {
   replaceIf($("warnings"), JSON.stringify(warnings), () => warnings.map((text) => make("li", "", text)));
 }
 
-function renderOnAir({ on_air: turn, persona }) {
-  const [tone, word] = ACTIVITY[turn?.state] ?? ["good", "On air"];
+function renderOnAir({ on_air: turn, persona, show }) {
+  const [tone, word] = ACTIVITY[turn?.state] ?? (show?.paused ? ["warn", "Paused"] : ["good", "On air"]);
   $("activity").dataset.tone = tone;
   setText($("activity-text"), word);
   setText($("presenter"), persona.title);
@@ -68,6 +73,7 @@ function renderQueue(queue) {
 
 function renderRecent(recent) {
   $("recent-empty").hidden = recent.length > 0;
+  const scale_ms = longest(recent);
   replaceIf($("recent"), JSON.stringify(recent), () =>
     recent.map((turn) => {
       const item = make("li");
@@ -75,36 +81,26 @@ function renderRecent(recent) {
       // What was to be said may hold tags such as [happy]; what was said does not.
       item.append(turnHead(turn, turn.state), make("div", "line", turn.kind === "ask" ? turn.text : said || turn.text));
       if (turn.kind === "ask" && said) item.append(make("div", "line answer", said));
-      const trace = traceOf(turn);
-      if (trace) item.append(make("div", "trace", trace));
+      item.append(...traceBar(turn, scale_ms));
       if (turn.error) item.append(make("div", "fault", turn.error));
       return item;
     }),
   );
 }
 
-function traceOf(turn) {
-  const parts = [
-    turn.started_ms === null ? "" : `started ${ms(turn.started_ms)}`,
-    turn.first_audio_ms === null ? "" : `first sound ${ms(turn.first_audio_ms)}`,
-    turn.on_air_ms === null ? "" : `on air ${ms(turn.on_air_ms)}`,
-    turn.duration_s === null ? "" : `${turn.duration_s.toFixed(1)} s long`,
-  ];
-  return parts.filter(Boolean).join(" · ");
-}
-
 function renderHealth(status) {
   const { pacing, engine } = status;
   const lost = pacing.late + pacing.skipped;
-  const trace = status.recent.find((turn) => turn.on_air_ms !== null);
+  const trace = status.recent.find((turn) => known(turn.on_air_ms));
   const rows = [
     ["Picture", `${status.width}×${status.height}, ${pacing.fps} fps`, RUNG[pacing.rung], pacing.rung === "still" ? "warn" : "good"],
     ["Pacing", `±${pacing.deviation_p99_ms.toFixed(1)} ms p99`, `longest gap ${ms(pacing.longest_gap_ms)}, ${lost} late or skipped`, ""],
-    ["Engine", engine.state, [restarts(engine.restarts), engine.last_error].filter(Boolean).join(": "), engine.state === "ready" ? "good" : "warn"],
+    processRow("Engine", engine),
+    ...(status.senses ? [processRow("Senses", status.senses)] : []),
     ...status.sinks.filter((sink) => sink.kind !== "null").map((sink) => [
       sink.kind[0].toUpperCase() + sink.kind.slice(1),
       sink.state === "open" ? sink.name : `${sink.name} is ${sink.state}`,
-      [sink.detail, sink.latency_ms === null ? "" : `${ms(sink.latency_ms)} latency`, sink.reopened ? `reopened ${sink.reopened}×` : ""].filter(Boolean).join(", "),
+      [sink.detail, known(sink.latency_ms) ? `${ms(sink.latency_ms)} latency` : "", sink.reopened ? `reopened ${sink.reopened}×` : ""].filter(Boolean).join(", "),
       { open: "good", lost: "live", absent: "warn" }[sink.state] ?? "",
     ]),
     ...(trace ? [["Last answer", `on air after ${ms(trace.on_air_ms)}`, "", ""]] : []),
@@ -123,8 +119,10 @@ function renderHealth(status) {
   );
 }
 
-const ms = (value) => `${Math.round(value)} ms`;
-const restarts = (count) => (count ? `restarted ${count}×` : "");
+function processRow(name, { state, restarts, last_error }) {
+  const detail = [restarts ? `restarted ${restarts}×` : "", last_error].filter(Boolean).join(": ");
+  return [name, state, detail, state === "ready" ? "good" : "warn"];
+}
 
 function duration(seconds) {
   const hours = Math.floor(seconds / 3600);

@@ -118,7 +118,8 @@ class WordFilter:
 
 def _plain(text: str) -> str:
     """Return `text` in lower-case letters without width, accents, invisible characters and look-alikes."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
+    # An apostrophe parts words: "he'll" is no "hell".
+    folded = unicodedata.normalize("NFKC", text).casefold().replace("'", " ").replace("’", " ")
     bare = (c for c in unicodedata.normalize("NFKD", folded) if not _is_decoration(c))
     return unicodedata.normalize("NFC", "".join(bare)).translate(_HOMOGLYPHS)
 
@@ -134,7 +135,7 @@ def _split(text: str) -> list[str]:
 def _unleet(token: str) -> str:
     """Return a token with its digits and signs read as letters; a number stays one."""
     inner = token.strip(_SIGNS_AROUND)
-    if not any(c.isalpha() for c in inner):
+    if not any(c.isalpha() or c in "@$€£" for c in inner):
         return token
     return inner.translate(_LEET)
 

@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from vcam_talker import __version__
 from vcam_talker.config import ControlConfig
 from vcam_talker.control.assets import load_assets
+from vcam_talker.control.chat import chat_router
 from vcam_talker.control.commands import Commands
 from vcam_talker.control.guard import Guard
 from vcam_talker.control.health import check_health
@@ -100,6 +101,7 @@ def create_app(station: Station, config: ControlConfig, port: int) -> FastAPI:
     commands = Commands(station)
     _add_commands(app, commands)
     _add_queries(app, station)
+    app.include_router(chat_router(station))
     _add_page(app)
     sockets = Sockets(station, commands, limiter)
     app.add_api_websocket_route("/api/events", sockets.events)

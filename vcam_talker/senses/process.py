@@ -89,7 +89,7 @@ class _Senses:
             await self._unload()
 
     async def _load(self, name: str) -> None:
-        """Listen as `name`: its language, its name. A persona that can't be loaded is the engine's to tell."""
+        """Listen as `name`: its language, its name. The engine tells of one that can't be loaded."""
         try:
             persona = await asyncio.to_thread(load_persona, name)
         except VcamTalkerError as e:

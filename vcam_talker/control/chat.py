@@ -9,10 +9,10 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from vcam_talker.control.models import Request
 from vcam_talker.control.problems import ErrorBody, Refusal
@@ -58,8 +58,13 @@ class ChatResult(Request):
     """More came than are looked at."""
 
 
-Lines = Annotated[list[ChatLineRequest], Field(min_length=1, max_length=MAX_LINES)]
-_LINES: Final[TypeAdapter[list[ChatLineRequest] | ChatLineRequest]] = TypeAdapter(Lines | ChatLineRequest)
+def _as_list(value: object) -> object:
+    return [value] if isinstance(value, dict) else value
+
+
+Lines = Annotated[list[ChatLineRequest], BeforeValidator(_as_list), Field(min_length=1, max_length=MAX_LINES)]
+"""One line, or a list of them."""
+_LINES: Final[TypeAdapter[list[ChatLineRequest]]] = TypeAdapter(Lines)
 
 
 class ChatIntake:
@@ -112,12 +117,12 @@ def chat_router(station: Station) -> APIRouter:
     intake = ChatIntake(station)
     clients = 0
 
-    @router.post(
-        "/api/chat", status_code=202, responses={s: {"model": ErrorBody} for s in (401, 403, 422, 503)}
-    )
-    async def chat(request: Lines | ChatLineRequest) -> ChatResult:
-        """Take a viewer's line, or up to 200 of them, as a live chat's: filtered, queued behind the owner's."""
-        return await intake.post(request if isinstance(request, list) else [request])
+    refusals: dict[int | str, dict[str, object]] = {s: {"model": ErrorBody} for s in (401, 403, 422, 503)}
+
+    @router.post("/api/chat", status_code=202, responses=refusals)
+    async def chat(request: Lines) -> ChatResult:
+        """Take one viewer's line, or a list of up to 200, as a live chat's: filtered, behind the owner's."""
+        return await intake.post(request)
 
     @router.websocket("/api/chat")
     async def chat_socket(socket: WebSocket) -> None:
@@ -152,10 +157,9 @@ async def _converse(socket: WebSocket, intake: ChatIntake) -> None:
 
 def _take(raw: str, intake: ChatIntake) -> Refusal | None:
     try:
-        found: Any = _LINES.validate_json(raw)
+        lines = _LINES.validate_json(raw)
     except ValidationError as e:
         return explain(e.errors())
-    lines = found if isinstance(found, list) else [found]
     # One was paid for before it was parsed.
     intake.put(lines[: 1 + intake.allow(len(lines) - 1)])
     return None

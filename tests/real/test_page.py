@@ -285,8 +285,9 @@ def test_the_trace_of_an_answer_is_a_bar_in_proportion(
     page: Page, station: FakeStation, server: RunningServer
 ) -> None:
     half = replace(SPOKEN, turn=4, heard_ms=0.0, brain="", cached=False)
-    show(station, server, recent=(SPOKEN, half, TurnView(1, "ask", "failed", "x")))
-    page.wait("document.querySelectorAll('#recent li').length === 3")
+    waited = TurnView(3, "say", "done", "x", started_ms=300.0, on_air_ms=450.0)
+    show(station, server, recent=(SPOKEN, half, waited, TurnView(1, "ask", "failed", "x")))
+    page.wait("document.querySelectorAll('#recent li').length === 4")
     words = page.evaluate(
         "[...document.querySelectorAll('#recent .trace')].map((e) => e.innerText.split('\\n'))"
     )
@@ -294,6 +295,7 @@ def test_the_trace_of_an_answer_is_a_bar_in_proportion(
         ["900 ms", "heard 450", "thought 240", "voiced 160", "sent 50", "picture at 425", "openai", "cached",
          "1.9 s long"],
         ["450 ms", "thought 240", "voiced 160", "sent 50", "picture at 425", "1.9 s long"],
+        ["450 ms", "waited 300", "sent 150"],
     ]  # fmt: skip
     shares = page.evaluate("""[...document.querySelectorAll('.bar-trace')].map((bar) =>
         [...bar.children].map((e) => e.getBoundingClientRect().width / bar.getBoundingClientRect().width))""")

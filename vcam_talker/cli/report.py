@@ -11,11 +11,14 @@ Report = dict[str, Any]
 _STAGES = (
     ("heard_ms", "heard"),
     ("queued_ms", "queued"),
+    ("begun_ms", "begun"),
     ("first_token_ms", "first token"),
     ("first_audio_ms", "first audio"),
     ("first_frame_ms", "first frame"),
     ("on_air_ms", "on air"),
 )
+_WAITED_MS = 20.0
+"""Less is no waiting for others."""
 _TRACES = 5
 _SKIPPED = 5
 _TEXT_CHARS = 60
@@ -49,6 +52,8 @@ def status_lines(report: Report) -> Iterator[str]:
 def trace(turn: Report) -> str:
     """Return a turn's way to the air: the stages that were reached, in ms from `queued`, and who answered."""
     times = {**turn, "queued_ms": 0.0}
+    if (turn.get("started_ms") or 0.0) >= _WAITED_MS:
+        times["begun_ms"] = turn["started_ms"]
     reached = [f"{name} {times[key]:.0f}" for key, name in _STAGES if times.get(key) is not None]
     if len(reached) == 1:
         way = turn["state"]

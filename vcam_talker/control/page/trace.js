@@ -5,10 +5,13 @@ import { known, make, ms } from "./ui.js";
 /** Stages in order: the moment that ends it, its class, what it is called. The first begins at `heard` or 0. */
 const STAGES = [
   ["queued_ms", "ear", "heard"],
+  ["started_ms", "wait", "waited"],
   ["first_token_ms", "mind", "thought"],
   ["first_audio_ms", "voice", "voiced"],
   ["on_air_ms", "out", "sent"],
 ];
+
+const WAITED_MS = 20; // less is no waiting for others
 
 /** Split a turn into stages `{kind, name, took_ms}`; a moment that is not known joins the stage after it. */
 function stagesOf(turn) {
@@ -16,7 +19,7 @@ function stagesOf(turn) {
   let from_ms = known(turn.heard_ms) ? Math.min(0, turn.heard_ms) : 0;
   const stages = [];
   for (const [end, kind, name] of STAGES) {
-    if (!known(moments[end])) continue;
+    if (!known(moments[end]) || (kind === "wait" && moments[end] < WAITED_MS)) continue;
     const took_ms = Math.max(0, moments[end] - from_ms);
     from_ms = Math.max(from_ms, moments[end]);
     if (took_ms > 0) stages.push({ kind, name, took_ms });

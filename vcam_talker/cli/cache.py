@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vcam_talker.cli.output import json_option, print_json, speaks_errors
-from vcam_talker.core.errors import VcamTalkerError
+from vcam_talker.core.errors import DeviceError
 
 if TYPE_CHECKING:
     from vcam_talker.cache.folder import PhraseFolder, StoredPhrase
@@ -91,13 +92,7 @@ def warm(persona: str | None, config_path: Path | None, as_json: bool) -> None:
     config = load_config(config_path)
     chosen = load_persona(persona or config.persona)
     begun_s = time.monotonic()
-    with click.progressbar(length=1, label=chosen.title, hidden=as_json) as bar:
-
-        def progress(done: int, of: int) -> None:
-            bar.length = of
-            bar.update(done - bar.pos)
-
-        outcomes = warm_now(chosen, config, progress)
+    outcomes = warm_now(chosen, config, _progress)
     took_s = time.monotonic() - begun_s
     counts = {name: outcomes[name] for name in ("made", "there", "failed", "full")}
     if as_json:
@@ -129,6 +124,12 @@ def clear(yes: bool, config_path: Path | None, as_json: bool) -> None:
         click.echo(f"removed {removed} phrases")
 
 
+def _progress(done: int, of: int) -> None:
+    """Show how far it is, to people who watch."""
+    if sys.stderr.isatty():
+        click.echo(f"\r{done} of {of} phrases" if done < of else "\r\033[K", nl=False, err=True)
+
+
 def _folder(config_path: Path | None) -> PhraseFolder:
     from vcam_talker.cache.phrases import phrase_folder
     from vcam_talker.config import load_config
@@ -141,9 +142,8 @@ def _readable(folder: PhraseFolder) -> Iterator[None]:
     try:
         yield
     except OSError as e:
-        raise VcamTalkerError(
-            str(folder.path), f"can't be used ({e.strerror or e})", "Set cache.folder to another one"
-        ) from None
+        why = f"can't be used ({e.strerror or e})"
+        raise DeviceError(str(folder.path), why, "Set cache.folder to another one") from None
 
 
 def _plain(phrase: StoredPhrase, now_s: float) -> dict[str, object]:

@@ -114,6 +114,15 @@ def test_the_show_is_not_steered_by_accident(
     assert station.calls == []
 
 
+def test_a_viewers_line_goes_to_the_chat_and_is_guarded_like_all(
+    client: TestClient, station: FakeStation
+) -> None:
+    response = client.post("/api/chat", json={"user": "ada", "text": "hello"})
+    assert (response.status_code, response.json()) == (202, {"accepted": 1, "dropped": 0})
+    assert [name for name, _ in station.calls] == ["chat"]
+    error_of(client.post("/api/chat", json={"text": "x"}, headers={"Host": "evil.example"}), 403)
+
+
 def test_persona_changes(client: TestClient) -> None:
     assert client.post("/api/persona", json={"name": "lin"}).json()["title"] == "Lin"
     assert client.get("/api/status").json()["persona"]["name"] == "lin"
@@ -372,6 +381,7 @@ def test_the_openapi_document_is_complete(client: TestClient) -> None:
     assert set(document["paths"]) == {
         "/api/say", "/api/ask", "/api/interrupt", "/api/persona", "/api/personas",
         "/api/status", "/api/devices", "/api/health", "/api/mute", "/api/pause", "/api/emotion",
+        "/api/chat",
     }  # fmt: skip
     say = document["paths"]["/api/say"]["post"]
     assert set(say["responses"]) == {"202", "400", "401", "403", "413", "415", "422", "429", "503"}

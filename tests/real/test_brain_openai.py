@@ -315,6 +315,7 @@ ERRORS: list[tuple[Behaviour, str, str]] = [
     (raw(b'{"choices": "none"}'), "no completion", "log"),
     (raw(event("{broken")), "no JSON", "log"),
     (raw(event('{"error": {"message": "CUDA out of memory"}}')), "CUDA out of memory", "log"),
+    (raw(b"event: error\n" + event('{"message": "overloaded"}')), "reports an error: overloaded", "log"),
     (raw(event(delta("Hi ")) + b"event: error\n" + event('{"error": "died"}')), "died", "log"),
     (raw(b"data: " + b"x" * 100_000 + b"\n\n"), "a line of more than", "brain.openai.url"),
     (raw(b"x" * 100_000), "a line of more than", "brain.openai.url"),

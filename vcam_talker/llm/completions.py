@@ -93,6 +93,16 @@ def error_text(reply: object) -> str:
     return quote(found if isinstance(found, str) else json.dumps(found, ensure_ascii=False, default=str))
 
 
+def body_text(body: str) -> str:
+    """Return the reason in the body of an error, of whatever kind it is; short and on one line."""
+    if body.lstrip().startswith("<"):
+        return "a web page"
+    try:
+        return error_text(json.loads(body))
+    except (ValueError, RecursionError):
+        return quote(body) or "no reason given"
+
+
 def quote(text: str) -> str:
     """Return foreign text as it may stand in an error: printable, one line, short."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * _QUOTED_CHARS]).split())

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Final
 
 import httpx
 
 from vcam_talker.core.errors import EngineError
-from vcam_talker.llm.completions import error_text, quote
+from vcam_talker.llm.completions import body_text, quote
 
 KEY_NAME: Final = "openai-api-key"
 CHECK_URL: Final = "Check brain.openai.url; it ends in /v1 as a rule"
@@ -35,7 +34,7 @@ class ServerErrors:
 
     def status(self, status: int, body: str, model: str) -> EngineError:
         """Return what a status other than 200 means."""
-        said = self._said(body)
+        said = body_text(body)
         if status in {401, 403}:
             remedy = (
                 f"Put the right key into the secret {KEY_NAME}" if self.key else f"Set the secret {KEY_NAME}"
@@ -67,11 +66,3 @@ class ServerErrors:
             case _:
                 why = f"cut the connection{' in the middle' if begun else ''} ({said})"
         return self.error(why, "Is the server running? Check brain.openai.url")
-
-    def _said(self, body: str) -> str:
-        if body.lstrip().startswith("<"):
-            return "a web page"
-        try:
-            return error_text(json.loads(body))
-        except (ValueError, RecursionError):
-            return quote(body) or "no reason given"

@@ -9,7 +9,7 @@ from typing import Final
 
 import httpx
 
-from vcam_talker.llm.completions import Piece, ReplyError, read_piece
+from vcam_talker.llm.completions import Piece, ReplyError, body_text, read_piece
 from vcam_talker.llm.openai_errors import CHECK_URL, SEE_LOG, ServerErrors
 from vcam_talker.llm.sse import SseError, SseEvent, SseParser
 
@@ -78,6 +78,8 @@ async def read_body(chunks: AsyncIterator[bytes], errors: ServerErrors, begun: b
 
 def _event(event: SseEvent, errors: ServerErrors) -> Piece | None:
     """Return what an event brings, None for the last one."""
+    if event.name == "error":
+        raise errors.error(f"reports an error: {body_text(event.data)}", SEE_LOG)
     return None if event.data.strip() == _DONE else _piece(event.data, errors)
 
 

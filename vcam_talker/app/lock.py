@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
 from types import TracebackType
 from typing import IO
 
 from vcam_talker.core.errors import AlreadyRunningError, DeviceError
+from vcam_talker.core.filelock import try_lock
 from vcam_talker.core.paths import runtime_dir
 
 LOCK_NAME = "daemon.lock"
@@ -29,7 +29,7 @@ class DaemonLock:
                 str(directory), f"can't be written ({e.strerror})", "Set XDG_RUNTIME_DIR to a folder of yours"
             ) from None
         try:
-            _lock(self._file)
+            try_lock(self._file)
         except OSError:
             pid = _holder(self._file)
             self._file.close()
@@ -56,17 +56,3 @@ def _holder(file: IO[str]) -> str:
         return file.read().strip() or "unknown"
     except OSError:  # Windows lets nobody read a locked byte
         return "unknown"
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _lock(file: IO[str]) -> None:
-        file.seek(0)
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-
-else:
-    import fcntl
-
-    def _lock(file: IO[str]) -> None:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

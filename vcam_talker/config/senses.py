@@ -45,6 +45,9 @@ class EarsConfig(Section):
     """Of faster-whisper: a name that `vcam-talker models get` knows, or a folder."""
     device_type: Literal["auto", "cpu", "cuda"] = "auto"
     """Where faster-whisper computes: int8 on `cpu`, float16 on `cuda`."""
+    window_s: int = Field(30, ge=2, le=30)
+    """Sound that faster-whisper looks at, at least; what Whisper models are trained on is 30. Shorter is
+    several times faster; with models that were not trained for it, it costs accuracy."""
     language: str = Field("", max_length=20)
     """BCP 47; empty: the persona's language."""
     barge_in: bool = True

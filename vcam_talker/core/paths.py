@@ -34,6 +34,15 @@ def state_dir() -> Path:
     return _from_env("XDG_STATE_HOME", Path.home() / ".local" / "state")
 
 
+def data_dir() -> Path:
+    """Return the directory of what was fetched and would cost much to fetch again: models."""
+    if sys.platform == "win32":
+        return _from_env("LOCALAPPDATA", Path.home() / "AppData" / "Local") / "data"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / APP
+    return _from_env("XDG_DATA_HOME", Path.home() / ".local" / "share")
+
+
 def cache_dir() -> Path:
     """Return the directory of what can be made again."""
     if sys.platform == "win32":
@@ -57,6 +66,6 @@ def runtime_dir() -> Path:
 
 
 def builtin_dir(kind: str) -> Path:
-    """Return where the built-in `personas`, `configs` or `systemd` units lie: in the wheel, else in the source tree."""
+    """Return where built-in `personas`, `configs` or `systemd` units lie: in the wheel or the source tree."""
     packaged = _PACKAGE / "data" / kind
     return packaged if packaged.is_dir() else _PACKAGE.parent / kind

@@ -1,0 +1,1 @@
+"""Ears: from sound to words."""

@@ -151,9 +151,12 @@ def _stop(manager: UserManager, process: subprocess.Popen[bytes], cgroup: str | 
 
 def _remove_cgroup(name: str) -> None:
     """Remove the empty groups that a manager leaves; its namespace with the mount is gone."""
-    script = (
-        'mount -t cgroup2 cgroup2 /sys/fs/cgroup && find "/sys/fs/cgroup/$1" -depth -type d -exec rmdir {} +'
-    )
+    # Killed processes are in them a moment longer.
+    script = """mount -t cgroup2 cgroup2 /sys/fs/cgroup || exit 1
+        for _ in 1 2 3 4 5; do
+          find "/sys/fs/cgroup/$1" -depth -type d -exec rmdir {} + && exit
+          sleep 0.2
+        done"""
     subprocess.run(
         ["unshare", "--mount", "sh", "-c", script, "sh", name], capture_output=True, timeout=10, check=False
     )

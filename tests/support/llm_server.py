@@ -111,7 +111,7 @@ class LlmServer:
                 await writer.drain()
         except ResetError:
             writer.transport.abort()
-        except (CloseError, ConnectionError):
+        except (CloseError, ConnectionError, asyncio.CancelledError):
             pass
         finally:
             if reader.at_eof() or reader.exception() is not None:

@@ -14,11 +14,11 @@ import math
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from rapidfuzz import fuzz
+from rapidfuzz import fuzz, process
 
 from vcam_talker.core.language import is_wide
 
@@ -31,6 +31,8 @@ _ONE_WORD_THRESHOLD: Final = 85.0
 """A single word says little: it has to be a question of its own, give or take a typing error."""
 _SAME_WORD: Final = 84.0
 """Similarity from which two words are taken for one with a typing error."""
+_TYPO_FROM_LETTERS: Final = 4
+"""Shorter words have to be right."""
 _FILLER_WEIGHT: Final = 0.15
 _RECALL_WEIGHT: Final = 0.65
 """What matters more: that the known question is contained in the line, rather than nothing else is."""
@@ -88,76 +90,126 @@ class Match:
     score: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """A line or a question, prepared for comparison."""
+
+    words: tuple[str, ...]
+    distinct: frozenset[str]
+    meant: frozenset[str]
+    """Words that a negation can turn round."""
+    negated: frozenset[str]
+    """Those in reach of one."""
+    filler: bool
+    """Nothing in it decides anything."""
+
+    @classmethod
+    def of(cls, words: tuple[str, ...]) -> _Words:
+        negated = _negated(words)
+        return cls(words, frozenset(words), _meant(words), negated, FILLERS.issuperset(words))
+
+
 class LineMatcher:
     """Knows groups of questions; immutable after construction, so thread-safe."""
 
     def __init__(self, groups: Sequence[Sequence[str]], name: str = "") -> None:
         """`name` is the one who is asked; it carries no meaning either."""
         self._ignored = _VOCATIVES.union(split_words(name))
-        self._questions = [(i, self.normalise(q)) for i, group in enumerate(groups) for q in group]
-        self._questions = [(i, q) for i, q in self._questions if q]
+        questions = [(i, self._normalise(q)) for i, group in enumerate(groups) for q in group]
+        self._questions = [(i, _Words.of(q)) for i, q in questions if q]
         documents: Counter[str] = Counter()
         for _, question in self._questions:
-            documents.update(set(question))
+            documents.update(question.distinct)
         count = len(self._questions)
         self._weights = {w: 1 + math.log((1 + count) / (1 + n)) for w, n in documents.items()}
         self._unseen = 1 + math.log(1 + count)
+        self._long_words = [w for w in documents if len(w) >= _TYPO_FROM_LETTERS]
 
     def best(self, text: str, groups: frozenset[int] | None = None) -> Match | None:
         """Return the best match that is good enough, of the given groups if any are given."""
-        words = self.normalise(text)
+        words = self._normalise(text)
+        if not words:
+            return None
         one_word = len(words) == 1 and not is_wide(words[0][0])
         threshold = _ONE_WORD_THRESHOLD if one_word else THRESHOLD
+        line = _Line(words, self._alike, self._weight)
         found: Match | None = None
         for index, question in self._questions:
             if groups is not None and index not in groups:
                 continue
-            score = self.score(words, question)
+            score = line.score(question, found.score if found else threshold)
             if score >= threshold and (found is None or score > found.score):
                 found = Match(index, score)
         return found
 
-    def normalise(self, text: str) -> tuple[str, ...]:
-        """Return the words of `text` that count, ready for `score`."""
+    def _normalise(self, text: str) -> tuple[str, ...]:
+        """Return the words of `text` that count."""
         words = split_words(text)
         return tuple(w for w in words if w not in self._ignored) or words
 
-    def score(self, line: Sequence[str], question: Sequence[str]) -> float:
-        """Return how well a normalised line asks a normalised question, 0 .. 100."""
-        if not line or not question:
-            return 0.0
-        if line == question:
-            return 100.0
-        if _negated(line) & _meant(question) != _negated(question) & _meant(line):
-            return 0.0
-        order = _order(line, question)
-        if FILLERS.issuperset(line) and not FILLERS.issuperset(question):
-            return _FILLER_PENALTY * order  # `what is` asks nothing yet
-        score = 0.45 * order + 0.55 * self._overlap(line, question)
-        if not _YOU.isdisjoint(question) and not _is_for_you(line, question):
-            score *= _NOT_ABOUT_YOU_PENALTY
-        return score
-
-    def _overlap(self, line: Sequence[str], question: Sequence[str]) -> float:
-        recall = self._covered(question, line)
-        precision = self._covered(line, question)
-        # "Hello, what is the capital of France?" contains the question "hello", and is another one.
-        weight = _FILLER_RECALL_WEIGHT if FILLERS.issuperset(question) else _RECALL_WEIGHT
-        return 100 * (weight * recall + (1 - weight) * precision)
-
-    def _covered(self, words: Sequence[str], by: Sequence[str]) -> float:
-        """Return the weighted share of `words` that stand in `by`, give or take a typing error."""
-        total = covered = 0.0
-        for word in words:
-            weight = self._weight(word)
-            total += weight
-            if any(_same(word, other) for other in by):
-                covered += weight
-        return covered / total
+    def _alike(self, word: str) -> frozenset[str]:
+        """Return the words of all questions that `word` may be, give or take a typing error."""
+        found = {word} if word in self._weights else set()
+        if len(word) >= _TYPO_FROM_LETTERS:
+            near = process.extract_iter(word, self._long_words, scorer=fuzz.ratio, score_cutoff=_SAME_WORD)
+            found.update(other for other, _, _ in near)
+        return frozenset(found)
 
     def _weight(self, word: str) -> float:
         weight = self._weights.get(word, self._unseen)
         return weight * _FILLER_WEIGHT if word in FILLERS else weight
+
+
+class _Line:
+    """A viewer's line, to be held against many questions."""
+
+    def __init__(
+        self,
+        words: tuple[str, ...],
+        alike: Callable[[str], frozenset[str]],
+        weight: Callable[[str], float],
+    ) -> None:
+        self._line = _Words.of(words)
+        self._alike = {word: alike(word) for word in self._line.distinct}
+        self._known = frozenset().union(*self._alike.values())
+        self._weight = weight
+        self._weighed = [(word, weight(word)) for word in words]
+        self._total = sum(w for _, w in self._weighed)
+
+    def score(self, question: _Words, floor: float) -> float:
+        """Return how well the line asks a question, 0 .. 100; 0 when it can't reach `floor`."""
+        line = self._line
+        if line.words == question.words:
+            return 100.0
+        if line.negated & question.meant != question.negated & line.meant:
+            return 0.0
+        if line.filler and not question.filler:
+            return _FILLER_PENALTY * _order(line.words, question.words)  # `what is` asks nothing yet
+        overlap = 0.55 * self._overlap(question)
+        if overlap + 45 < floor:
+            return 0.0  # whatever the order; to look at it is what takes time
+        score = 0.45 * _order(line.words, question.words) + overlap
+        if not _YOU.isdisjoint(question.distinct) and not self._is_for_you(question):
+            score *= _NOT_ABOUT_YOU_PENALTY
+        return score
+
+    def _overlap(self, question: _Words) -> float:
+        """Return how much of the question stands in the line, and the other way round, 0 .. 100."""
+        weights = [(self._weight(word), word in self._known) for word in question.words]
+        recall = sum(w for w, known in weights if known) / sum(w for w, _ in weights)
+        precision = sum(w for word, w in self._weighed if self._stands_in(word, question)) / self._total
+        # "Hello, what is the capital of France?" contains the question "hello", and is another one.
+        weight = _FILLER_RECALL_WEIGHT if question.filler else _RECALL_WEIGHT
+        return 100 * (weight * recall + (1 - weight) * precision)
+
+    def _is_for_you(self, question: _Words) -> bool:
+        """Tell whether the line speaks to the one who is asked, or of the question's matter alone."""
+        if not _YOU.isdisjoint(self._line.distinct):
+            return True
+        return all(self._stands_in(word, question) for word in self._line.distinct - _ASIDES)
+
+    def _stands_in(self, word: str, question: _Words) -> bool:
+        return not self._alike[word].isdisjoint(question.distinct)
 
 
 def split_words(text: str) -> tuple[str, ...]:
@@ -180,13 +232,6 @@ def _negated(words: Sequence[str]) -> frozenset[str]:
     return _meant([w for reached in near for w in reached])
 
 
-def _is_for_you(line: Sequence[str], question: Sequence[str]) -> bool:
-    """Tell whether a line speaks to the one who is asked, or of nothing but what the question is about."""
-    if not _YOU.isdisjoint(line):
-        return True
-    return all(any(_same(w, q) for q in question) for w in line if w not in _ASIDES)
-
-
 def _order(line: Sequence[str], question: Sequence[str]) -> float:
     """Return the similarity of the characters in order, 0 .. 100; a question inside a longer line counts."""
     joiner = "" if is_wide(question[0][0]) else " "
@@ -195,11 +240,3 @@ def _order(line: Sequence[str], question: Sequence[str]) -> float:
     if len(question) < 2 or len(said) <= len(known):
         return whole
     return max(whole, 0.85 * fuzz.partial_ratio(known, said))
-
-
-def _same(word: str, other: str) -> bool:
-    if word == other:
-        return True
-    if len(word) < 4 or len(other) < 4:
-        return False
-    return fuzz.ratio(word, other, score_cutoff=_SAME_WORD) > 0

@@ -70,7 +70,7 @@ class ScriptResponder:
             i for i, line in enumerate(self._persona.lines) if self._speaks(line.language, language)
         )
         every = frozenset(range(len(self._persona.lines)))
-        for groups in (own, every):
+        for groups in (own, every - own):
             match = self._lines.best(text, groups)
             if match is not None and match.score < _CERTAIN and match.index in self._of_products:
                 # The product's name alone makes such a line look likely.

@@ -24,6 +24,10 @@ ENGINES: dict[str, dict[str, str]] = {
         "twitch": "vcam_talker.chat.twitch:TwitchSource",
         "replay": "vcam_talker.chat.replay:ReplaySource",
     },
+    "transcriber": {
+        "faster-whisper": "vcam_talker.asr.faster_whisper:FasterWhisperTranscriber",
+        "pocketsphinx": "vcam_talker.asr.pocketsphinx:PocketsphinxTranscriber",
+    },
     "face_driver": {
         "phonemes": "vcam_talker.face.phonemes:PhonemeDriver",
         "audio": "vcam_talker.face.audio:AudioDriver",

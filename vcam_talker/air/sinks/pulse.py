@@ -135,7 +135,7 @@ def ensure_microphone(pulse: Connection, name: str, label: str) -> bool:
     Raises DeviceError.
     """
     pulsectl = load()
-    label = _quotable(label)
+    label = quotable(label)
     default = _Defaults(pulse)
     sinks = {sink.name: sink for sink in pulse.sink_list()}
     sources = {source.name: source for source in pulse.source_list()}
@@ -145,7 +145,7 @@ def ensure_microphone(pulse: Connection, name: str, label: str) -> bool:
         owner = sink.proplist.get(OWNER_PROPERTY, "")
         # Our own process id: an earlier life of this daemon's microphone, or of one before it (in a container
         # each start may get the same).
-        owned = owner == str(os.getpid()) or not _alive(owner)
+        owned = owner == str(os.getpid()) or not alive(owner)
         if owned and name in sources and sources[name].description != label:
             # Left by an earlier run under another label; applications must see the one configured now.
             remove_microphone(pulse, name)
@@ -154,10 +154,10 @@ def ensure_microphone(pulse: Connection, name: str, label: str) -> bool:
     try:
         if sink is None:
             pulse.module_load("module-null-sink", _sink_arguments(name, label))
-            _await(pulse.sink_list, sink_name(name))
+            await_device(pulse.sink_list, sink_name(name), f"microphone '{name}'")
         if name not in sources:
             pulse.module_load("module-remap-source", _source_arguments(name, label))
-            _await(pulse.source_list, name)
+            await_device(pulse.source_list, name, f"microphone '{name}'")
     except pulsectl.PulseError as error:
         raise DeviceError(
             f"microphone '{name}'", f"the sound server refuses to create it ({error})"
@@ -200,7 +200,7 @@ class _Defaults:
                     pulse.source_default_set(source)
 
 
-def _quotable(text: str) -> str:
+def quotable(text: str) -> str:
     """Return `text` without the characters that module arguments can't carry."""
     return "".join(" " if c in "\"'\\" or not c.isprintable() else c for c in text).strip()
 
@@ -219,7 +219,7 @@ def _source_arguments(name: str, label: str) -> str:
     )
 
 
-def _alive(pid: str) -> bool:
+def alive(pid: str) -> bool:
     """Return whether the process that made the devices still runs."""
     try:
         os.kill(int(pid), 0)
@@ -230,10 +230,10 @@ def _alive(pid: str) -> bool:
     return True
 
 
-def _await(list_devices: Callable[[], list[Any]], name: str) -> None:
+def await_device(list_devices: Callable[[], list[Any]], name: str, what: str) -> None:
     """Wait until the server lists `name`: PipeWire answers before its devices are there."""
     deadline = time.monotonic() + _APPEAR_TIMEOUT_S
     while all(device.name != name for device in list_devices()):
         if time.monotonic() > deadline:
-            raise DeviceError(f"microphone '{name}'", "the sound server accepted it but does not show it")
+            raise DeviceError(what, "the sound server accepted it but does not show it")
         time.sleep(0.01)

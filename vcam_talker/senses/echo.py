@@ -1,0 +1,143 @@
+"""Tell the presenter's own voice, come back through loudspeakers, from somebody who speaks.
+
+Two guards. The *sound* guard compares what the ears record with what the virtual microphone carries: band
+envelopes of both, the reference shifted by the delay at which they fit best (Sondhi's echo model reduced to
+one gain a band). What the scaled reference explains is echo; energy well beyond it is somebody. The *text* guard
+drops an utterance whose words are mostly what the presenter has just said.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from vcam_talker.asr.vad import RATE, WINDOW
+from vcam_talker.core.types import NS_PER_S, Samples
+
+_BLOCK: Final = 128
+"""Samples of one envelope value, 8 ms; four a window."""
+_PER_WINDOW: Final = WINDOW // _BLOCK
+_EDGES_HZ: Final = (150, 300, 500, 800, 1200, 1800, 2600, 3600, 5000, 7000)
+_HISTORY: Final = 160
+"""Blocks compared, 1.3 s."""
+_LONGEST_DELAY: Final = 75
+"""Blocks, 0.6 s: sound card, room, Bluetooth loudspeaker."""
+_FITS: Final = 0.55
+"""Correlation of the envelopes from which the reference is in there at all."""
+_EXCESS_DB: Final = 6.0
+_EXCESS_BLOCKS: Final = 8
+_FLOOR: Final = 1e-9
+_SAID_S: Final = 15.0
+_SAME_WORDS: Final = 0.7
+
+Bands = npt.NDArray[np.float32]
+"""float32[9]: power of one block in each band, dB."""
+
+
+class BandEnvelope:
+    """Power of 8 ms blocks in nine bands, over a window of 16 ms. Used from one thread."""
+
+    def __init__(self) -> None:
+        self._before = np.zeros(_BLOCK, np.float32)
+        frequencies = np.fft.rfftfreq(2 * _BLOCK, 1 / RATE)
+        pairs = zip(_EDGES_HZ[:-1], _EDGES_HZ[1:], strict=True)
+        self._bands = np.array([(frequencies >= a) & (frequencies < b) for a, b in pairs], np.float32)
+        self._taper = np.hanning(2 * _BLOCK).astype(np.float32)
+
+    def blocks(self, window: Samples) -> list[Bands]:
+        """Return the four blocks of float32[512]."""
+        found: list[Bands] = []
+        for start in range(0, WINDOW, _BLOCK):
+            block = window[start : start + _BLOCK]
+            spectrum = np.fft.rfft(np.concatenate((self._before, block)) * self._taper)
+            power = self._bands @ np.square(np.abs(spectrum)).astype(np.float32)
+            found.append((10 * np.log10(power + _FLOOR)).astype(np.float32))
+            self._before = block
+        return found
+
+
+class EchoGuard:
+    """Compares the last second of ears and reference; `reference` may come from another thread."""
+
+    def __init__(self) -> None:
+        self._heard: deque[Bands] = deque(maxlen=_HISTORY)
+        self._played: deque[Bands] = deque(maxlen=_HISTORY + _LONGEST_DELAY)
+        self._heard_envelope, self._played_envelope = BandEnvelope(), BandEnvelope()
+
+    def reference(self, window: Samples) -> None:
+        """Take what the presenter's microphone carried, float32[512] at 16 kHz."""
+        self._played.extend(self._played_envelope.blocks(window))
+
+    def hear(self, window: Samples) -> None:
+        """Take what the ears recorded in the same 32 ms."""
+        self._heard.extend(self._heard_envelope.blocks(window))
+
+    def is_echo(self, windows: int) -> bool:
+        """Tell whether the last `windows` windows hold nothing but the presenter's own voice."""
+        heard = np.array(self._heard)
+        played = np.array(self._played)
+        recent = min(len(heard), windows * _PER_WINDOW)
+        if len(heard) < _HISTORY // 4 or len(played) < len(heard) + 1 or not recent:
+            return False
+        fit, delay = _best_delay(heard, played)
+        if fit < _FITS:
+            return False
+        end = len(played) - delay
+        aligned = played[end - len(heard) : end]
+        # Where the reference is loud it dominates: the median difference there is the path's gain.
+        loud = aligned > np.percentile(aligned, 60, axis=0)
+        difference = np.where(loud, heard - aligned, np.nan)
+        gain = np.nanpercentile(difference, 40, axis=0)
+        # Reverberation: what was loud in the last 100 ms still rings.
+        ringing = np.max([np.roll(aligned, shift, axis=0) - 0.8 * shift for shift in range(13)], axis=0)
+        noise = np.percentile(heard, 10, axis=0)
+        explained = np.maximum(ringing + gain, noise)
+        excess = np.mean(np.sort(heard - explained, axis=1)[:, 3:], axis=1)[-recent:]
+        return int(np.sum(excess > _EXCESS_DB)) < min(_EXCESS_BLOCKS, max(3, recent // 3))
+
+
+def _best_delay(heard: npt.NDArray[np.float32], played: npt.NDArray[np.float32]) -> tuple[float, int]:
+    """Return the best correlation of the summed envelopes, and its delay in blocks."""
+    a = _standard(heard)
+    best, at = -1.0, 0
+    for delay in range(min(_LONGEST_DELAY, len(played) - len(heard))):
+        end = len(played) - delay
+        fit = float(np.mean(a * _standard(played[end - len(heard) : end])))
+        if fit > best:
+            best, at = fit, delay
+    return best, at
+
+
+def _standard(envelope: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    floor = np.percentile(envelope, 5)
+    clipped = np.maximum(envelope, floor)
+    centred = clipped - clipped.mean(axis=0)
+    return np.asarray(centred / (centred.std(axis=0) + 1e-3), np.float32)
+
+
+class SaidGuard:
+    """Remembers what the presenter said in the last seconds."""
+
+    def __init__(self) -> None:
+        self._said: deque[tuple[int, frozenset[str]]] = deque(maxlen=32)
+
+    def said(self, text: str, now_ns: int) -> None:
+        """Note a text that is being said, or was."""
+        if words := _words(text):
+            self._said.append((now_ns, words))
+
+    def is_own(self, text: str, now_ns: int) -> bool:
+        """Tell whether most words of an utterance of three words or more are the presenter's last ones."""
+        words = _words(text)
+        if len(words) < 3:
+            return False
+        known = frozenset[str]().union(*(w for at, w in self._said if now_ns - at < _SAID_S * NS_PER_S))
+        return len(words & known) >= _SAME_WORDS * len(words)
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(re.findall(r"[^\W_]+", text[:2000].casefold()))

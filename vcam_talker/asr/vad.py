@@ -48,7 +48,10 @@ class SileroVad:
         self._session: Any = onnxruntime.InferenceSession(
             str(_network()), providers=["CPUExecutionProvider"], sess_options=options
         )
-        self._forget()
+        self._input: Samples = np.zeros((1, _CONTEXT + WINDOW), np.float32)
+        self._h: npt.NDArray[np.float32] = np.zeros(_STATE, np.float32)
+        self._c: npt.NDArray[np.float32] = np.zeros(_STATE, np.float32)
+        self._used = False
 
     def probability(self, window: Samples) -> float:
         """Return how probable speech is in the window."""
@@ -64,9 +67,8 @@ class SileroVad:
         return float(probabilities.flat[0])
 
     def _forget(self) -> None:
-        self._h: npt.NDArray[np.float32] = np.zeros(_STATE, np.float32)
-        self._c: npt.NDArray[np.float32] = np.zeros(_STATE, np.float32)
-        self._input: Samples = np.zeros((1, _CONTEXT + WINDOW), np.float32)
+        for state in (self._input, self._h, self._c):
+            state.fill(0)
         self._used = False
 
 
@@ -84,9 +86,9 @@ class EnergyVad:
         level = _rms(window)
         # The floor falls at once and rises by a tenth in a second.
         self._floor = max(1e-4, min(level, self._floor * self._RISE))
-        return (
-            float(np.clip(level / (2 * self._ABOVE * self._floor), 0.0, 1.0)) if level > _SILENT_RMS else 0.0
-        )
+        if level < _SILENT_RMS:
+            return 0.0
+        return float(np.clip(level / (2 * self._ABOVE * self._floor), 0.0, 1.0))
 
 
 def _rms(window: Samples) -> float:

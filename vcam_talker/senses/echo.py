@@ -2,12 +2,13 @@
 
 Two guards. The *sound* guard compares what the ears record with what the virtual microphone carries: band
 envelopes of both, the reference shifted by the delay at which they fit best (Sondhi's echo model reduced to
-one gain a band). What the scaled reference explains is echo; energy well beyond it is somebody. The *text* guard
-drops an utterance whose words are mostly what the presenter has just said.
+one gain a band). What the scaled reference explains is echo; energy well beyond it is somebody. The *text*
+guard drops an utterance whose words are mostly what the presenter has just said.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import deque
 from typing import Final
@@ -44,7 +45,7 @@ class BandEnvelope:
     def __init__(self) -> None:
         self._before = np.zeros(_BLOCK, np.float32)
         frequencies = np.fft.rfftfreq(2 * _BLOCK, 1 / RATE)
-        pairs = zip(_EDGES_HZ[:-1], _EDGES_HZ[1:], strict=True)
+        pairs = itertools.pairwise(_EDGES_HZ)
         self._bands = np.array([(frequencies >= a) & (frequencies < b) for a, b in pairs], np.float32)
         self._taper = np.hanning(2 * _BLOCK).astype(np.float32)
 

@@ -16,6 +16,7 @@ _BENCHES = {
     "start": "vcam_talker.bench.start",
     "render": "vcam_talker.bench.render",
     "cache": "vcam_talker.bench.cache",
+    "loop": "vcam_talker.bench.loop",
 }
 NAMES = tuple(_BENCHES)
 

@@ -125,22 +125,23 @@ def daemon(
     mic: str = "auto",
     microphone: str = MICROPHONE,
     cache: Path | None = None,
+    config: str = "",
 ) -> Iterator[Daemon]:
     """Run `vcam-talker run` with a runtime folder and microphone of its own until the block ends.
 
     Hot phrases are kept in `cache`, and only those asked for; without it nothing is, so that every sentence
-    costs what it costs the first time.
+    costs what it costs the first time. `config`: further tables, TOML.
     """
     folder = Path(tempfile.mkdtemp(prefix="vcam-talker-bench-"))
-    config = folder / "config.toml"
+    config_file = folder / "config.toml"
     phrases = "enabled = false" if cache is None else f"folder = {json.dumps(str(cache))}"
-    config.write_text(
+    config_file.write_text(
         f'greet = false\n[microphone]\nname = "{microphone}"\nlabel = "{microphone}"\n'
-        f"[cache]\nwarm = false\n{phrases}\n",
+        f"[cache]\nwarm = false\n{phrases}\n{config}",
         encoding="utf-8",
     )
     command = [
-        sys.executable, "-m", "vcam_talker", "run", "--config", str(config), "--persona", persona,
+        sys.executable, "-m", "vcam_talker", "run", "--config", str(config_file), "--persona", persona,
         "--camera", camera, "--mic", mic, "--port", "0", "--frame-log", str(folder / "frames"), *arguments,
     ]  # fmt: skip
     # The sound server is found in the user's own runtime folder; only ours is moved.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -80,7 +81,7 @@ class Presenter:
     async def close(self) -> None:
         """End everything of this persona's own."""
         if self.warmer is not None:
-            self.warmer.close()
+            await asyncio.to_thread(self.warmer.close)
         await self.brain.close()
 
     def _tell_brains(self) -> None:

@@ -55,9 +55,7 @@ def run(*, seconds: float | None, camera: str) -> Report:
     with daemon(camera=camera, config=_CONFIG) as under_test:
         under_test.wait_idle()
         under_test.wait_microphone()
-        under_test.wait_until(
-            "listening ears", lambda s: s["ears"]["state"] == "listening" and s["ears"]["engine"]
-        )
+        under_test.wait_until("listening ears", lambda: _listens(under_test))
         recorder = MicRecorder()
         try:
             recorder.wait_started()
@@ -86,6 +84,11 @@ def run(*, seconds: float | None, camera: str) -> Report:
     )
     report.notes.append(f"{len(stopped)} interruptions by voice")
     return report
+
+
+def _listens(under_test: Daemon) -> bool:
+    ears = under_test.client.status()["ears"]
+    return bool(ears["state"] == "listening" and ears["engine"])
 
 
 def _spoken(line: str) -> _Clip:

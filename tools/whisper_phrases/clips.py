@@ -21,6 +21,9 @@ from vcam_talker.core.types import Samples
 
 _SHARES: Final = {"phrase": 0.62, "fragment": 0.04, "other": 0.22, "none": 0.12}
 _MAX_FRAMES: Final = 700
+OTHER_SPEECH: Final = len(PHRASES)
+NO_SPEECH: Final = len(PHRASES) + 1
+KINDS: Final = len(PHRASES) + 2
 _IGNORED: Final = -100
 _NAMES: Final = ("startoftranscript", "endoftext", "notimestamps", "nospeech")
 _VOICES_PER_DISTRACTOR: Final = 16
@@ -37,11 +40,25 @@ class Clips:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """mel float32[B, 80, T], tokens int64[B, L] that go in, labels int64[B, L] that shall come out."""
+    """B examples; arrays that vary in length are padded."""
 
     mel: torch.Tensor
+    """float32[B, 80, T]."""
+    frames: torch.Tensor
+    """int64[B]: how many of the T are the clip's."""
+    kinds: torch.Tensor
+    """int64[B]: the phrase's index, OTHER_SPEECH or NO_SPEECH."""
     tokens: torch.Tensor
+    """int64[B, L] that go into the decoder."""
     labels: torch.Tensor
+    """int64[B, L] that shall come out of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Example:
+    mel: npt.NDArray[np.float32]
+    text: list[int]
+    kind: int
 
 
 def speak_all(seed: int, voices: Sequence[Voice] = TRAIN) -> Clips:
@@ -79,24 +96,24 @@ class Examples(torch.utils.data.IterableDataset[Batch]):
         while True:
             short = self._full_every - 1
             pool = [self._example(rng) for _ in range(short * self._batch)]
-            pool.sort(key=lambda example: example[0].shape[1])  # alike in length: little is padding
+            pool.sort(key=lambda example: example.mel.shape[1])  # alike in length: little is padding
             for start in rng.permutation(short) * self._batch:
                 yield self._collate(pool[start : start + self._batch], rng, full=False)
             yield self._collate([self._example(rng) for _ in range(self._full_batch)], rng, full=True)
 
-    def _example(self, rng: np.random.Generator) -> tuple[npt.NDArray[np.float32], list[int], bool]:
-        """Return (mel, text, whether anybody speaks)."""
+    def _example(self, rng: np.random.Generator) -> _Example:
         kind = str(rng.choice(list(_SHARES), p=list(_SHARES.values())))
         clips = self._clips
         if kind == "none":
-            return self._mel(no_speech(rng.uniform(0.4, 4.0), rng)), self._other, False
+            return _Example(self._mel(no_speech(rng.uniform(0.4, 4.0), rng)), self._other, NO_SPEECH)
         if kind == "other":
-            return self._heard(clips.others[rng.integers(len(clips.others))], rng), self._other, True
+            sound = clips.others[rng.integers(len(clips.others))]
+            return _Example(self._heard(sound, rng), self._other, OTHER_SPEECH)
         index, sound = clips.phrases[rng.integers(len(clips.phrases))]
         if kind == "fragment" and len(PHRASES[index].split()) >= 4:
             sound = sound[: int(sound.size * rng.uniform(0.25, 0.5))]
-            return self._heard(sound, rng), self._other, True
-        return self._heard(sound, rng), self._texts[index], True
+            return _Example(self._heard(sound, rng), self._other, OTHER_SPEECH)
+        return _Example(self._heard(sound, rng), self._texts[index], index)
 
     def _heard(self, sound: Samples, rng: np.random.Generator) -> npt.NDArray[np.float32]:
         babble = self._clips.others[rng.integers(len(self._clips.others))]
@@ -106,22 +123,18 @@ class Examples(torch.utils.data.IterableDataset[Batch]):
         """Return float32[80, T] as faster-whisper cuts it: its extractor's, without the last frame."""
         return np.asarray(self._features(sound)[:, :-1][:, :_MAX_FRAMES], np.float32)
 
-    def _collate(
-        self,
-        examples: list[tuple[npt.NDArray[np.float32], list[int], bool]],
-        rng: np.random.Generator,
-        *,
-        full: bool,
-    ) -> Batch:
-        longest = max(mel.shape[1] for mel, _, _ in examples)
-        frames = FULL_FRAMES if full else longest + int(rng.integers(0, 60))
-        frames += frames % 2
-        mels = np.zeros((len(examples), MELS, frames), np.float32)
-        length = max(len(text) for _, text, _ in examples) + 2
+    def _collate(self, examples: list[_Example], rng: np.random.Generator, *, full: bool) -> Batch:
+        frames = np.array([e.mel.shape[1] for e in examples], np.int64)
+        window = FULL_FRAMES if full else int(frames.max() + rng.integers(0, 60))
+        window += window % 2
+        mels = np.zeros((len(examples), MELS, window), np.float32)
+        length = max(len(e.text) for e in examples) + 2
         tokens = np.full((len(examples), length), self._end, np.int64)
         labels = np.full((len(examples), length), _IGNORED, np.int64)
-        for row, (mel, text, speech) in enumerate(examples):
-            mels[row, :, : mel.shape[1]] = mel
-            tokens[row, : len(text) + 2] = [self._start, self._speech, *text]
-            labels[row, : len(text) + 2] = [self._speech if speech else self._none, *text, self._end]
-        return Batch(torch.from_numpy(mels), torch.from_numpy(tokens), torch.from_numpy(labels))
+        for row, e in enumerate(examples):
+            mels[row, :, : frames[row]] = e.mel
+            tokens[row, : len(e.text) + 2] = [self._start, self._speech, *e.text]
+            first = self._none if e.kind == NO_SPEECH else self._speech
+            labels[row, : len(e.text) + 2] = [first, *e.text, self._end]
+        kinds = np.array([e.kind for e in examples], np.int64)
+        return Batch(*map(torch.from_numpy, (mels, frames, kinds, tokens, labels)))

@@ -73,8 +73,8 @@ def make_model(tokenizer: Tokenizer) -> WhisperForConditionalGeneration:
     return model
 
 
-def logits(model: WhisperForConditionalGeneration, mel: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
-    """Return float[B, L, vocabulary] for mel float[B, 80, T] with even T <= 3000 and tokens int64[B, L].
+def encode(model: WhisperForConditionalGeneration, mel: torch.Tensor) -> torch.Tensor:
+    """Return float[B, T / 2, width] for mel float[B, 80, T] with even T <= 3000.
 
     The library's own encoder insists on T = 3000; its layers do not, and a window of 4 s costs a tenth.
     """
@@ -86,8 +86,15 @@ def logits(model: WhisperForConditionalGeneration, mel: torch.Tensor, tokens: to
     for layer in encoder.layers:
         out = layer(hidden, None)
         hidden = out if torch.is_tensor(out) else out[0]
-    hidden = encoder.layer_norm(hidden)
-    out = model.model.decoder(input_ids=tokens, encoder_hidden_states=hidden, use_cache=False)
+    normed: torch.Tensor = encoder.layer_norm(hidden)
+    return normed
+
+
+def decode(
+    model: WhisperForConditionalGeneration, encoded: torch.Tensor, tokens: torch.Tensor
+) -> torch.Tensor:
+    """Return float[B, L, vocabulary] for what `encode` returned and tokens int64[B, L]."""
+    out = model.model.decoder(input_ids=tokens, encoder_hidden_states=encoded, use_cache=False)
     scores: torch.Tensor = model.proj_out(out.last_hidden_state)
     return scores
 

@@ -16,12 +16,13 @@ from typing import Final
 import torch
 from torch.utils.data import DataLoader
 
-from tools.whisper_phrases.clips import Batch, Examples, speak_all
-from tools.whisper_phrases.model import convert, logits, make_model, make_tokenizer
+from tools.whisper_phrases.clips import KINDS, Batch, Examples, speak_all
+from tools.whisper_phrases.model import convert, decode, encode, make_model, make_tokenizer
 
 _PEAK_RATE: Final = 1.5e-3
 _WARMUP_STEPS: Final = 80
 _FULL_EVERY: Final = 10
+_GUIDE_WEIGHT: Final = 0.5
 _REPORT_EVERY: Final = 50
 
 
@@ -43,17 +44,20 @@ def main() -> None:
     print(f"{sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters", flush=True)
     examples = Examples(clips, tokenizer, arguments.seed, arguments.batch, _FULL_EVERY)
     loader = DataLoader(examples, batch_size=None, num_workers=1, prefetch_factor=4)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=_PEAK_RATE, betas=(0.9, 0.98), weight_decay=0.01)
+    guide = _Guide(model.config.d_model)
+    parameters = [*model.parameters(), *guide.parameters()]
+    optimiser = torch.optim.AdamW(parameters, lr=_PEAK_RATE, betas=(0.9, 0.98), weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda s: _share_of_rate(s, arguments.steps))
     model.train()
-    mean_loss = 0.0
+    losses: list[tuple[float, float]] = []
     for step, batch in zip(range(1, arguments.steps + 1), loader, strict=False):
-        mean_loss += _step(model, batch, optimiser)
+        losses.append(_step(model, guide, batch, optimiser))
         schedule.step()
         if step % _REPORT_EVERY == 0:
             took_s = time.monotonic() - started_s
-            print(f"step {step:5}  loss {mean_loss / _REPORT_EVERY:.4f}  {took_s:.0f} s", flush=True)
-            mean_loss = 0.0
+            text, kind = (sum(column) / len(losses) for column in zip(*losses, strict=True))
+            print(f"step {step:5}  text {text:.4f}  kind {kind:.3f}  {took_s:.0f} s", flush=True)
+            losses.clear()
     model.eval()
     with tempfile.TemporaryDirectory() as work:
         convert(model, tokenizer, Path(work), arguments.out)
@@ -67,15 +71,37 @@ def _share_of_rate(step: int, steps: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - _WARMUP_STEPS) / max(1, steps - _WARMUP_STEPS)))
 
 
-def _step(model: torch.nn.Module, batch: Batch, optimiser: torch.optim.Optimizer) -> float:
+class _Guide(torch.nn.Module):
+    """Tells the phrase from the mean of the encoder's output; only in training.
+
+    Left alone, the decoder learns which phrases there are, and for a thousand steps does not listen.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.linear = torch.nn.Linear(width, KINDS)
+
+    def forward(self, encoded: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """Return its loss for float[B, T / 2, width]."""
+        there = torch.arange(encoded.shape[1]) < (batch.frames[:, None] + 1) // 2
+        mean = (encoded * there[..., None]).sum(1) / there.sum(1, keepdim=True)
+        return torch.nn.functional.cross_entropy(self.linear(mean).float(), batch.kinds)
+
+
+def _step(
+    model: torch.nn.Module, guide: _Guide, batch: Batch, optimiser: torch.optim.Optimizer
+) -> tuple[float, float]:
+    """Learn from one batch; return the losses of the decoder, per token, and of the guide, per clip."""
     with torch.autocast("cpu", torch.bfloat16):
-        scores = logits(model, batch.mel, batch.tokens)
+        encoded = encode(model, batch.mel)
+        scores = decode(model, encoded, batch.tokens)
+        kind_loss = guide(encoded, batch)
     loss = torch.nn.functional.cross_entropy(scores.float().flatten(0, 1), batch.labels.flatten())
     optimiser.zero_grad(set_to_none=True)
-    loss.backward()
+    (loss + _GUIDE_WEIGHT * kind_loss).backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     optimiser.step()
-    return float(loss.detach())
+    return float(loss.detach()), float(kind_loss.detach())
 
 
 if __name__ == "__main__":

@@ -89,7 +89,7 @@ def folder_of(model: str) -> Path:
         return Path(model).expanduser()
     if _NAME.fullmatch(model) is None:
         raise EngineError(
-            f"model '{model[:80]}'", "is neither a name nor a folder", "See: vcam-talker models list"
+            f"model {model[:80]!r}", "is neither a name nor a folder", "See: vcam-talker models list"
         )
     return models_dir() / model
 
@@ -105,7 +105,7 @@ def find_model(model: str) -> Path:
     Raises EngineError naming what is missing or damaged, and the command that mends it.
     """
     folder = folder_of(model)
-    name = f"model '{model[-200:]}'"
+    name = f"model {model[-200:]!r}"
     if not folder.is_dir():
         if is_folder(model):
             raise EngineError(

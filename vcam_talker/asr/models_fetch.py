@@ -27,7 +27,7 @@ from vcam_talker.asr.models import (
     nearest_name,
     read_manifest,
 )
-from vcam_talker.asr.models_hub import BusyError, Hub, HubModel, RangeError
+from vcam_talker.asr.models_hub import BusyError, Hub, HubModel, RangeError, UnreachableError, broken
 from vcam_talker.core.errors import AlreadyRunningError, BadInputError, DeviceError, EngineError, SourceError
 from vcam_talker.core.filelock import try_lock
 
@@ -59,7 +59,7 @@ def get_model(
     if name not in known:
         near = nearest_name(name, known)
         hint = f"Did you mean '{near}'?" if near else f"There are: {', '.join(known)}"
-        raise BadInputError(f"model '{name[:80]}'", "no such name", hint)
+        raise BadInputError(f"model {name[:80]!r}", "no such name", hint)
     folder = folder_of(name)
     with _speaking_of_disk(folder), _locked(name):
         manifest = read_manifest(folder)
@@ -86,7 +86,7 @@ def _fetch_file(
     progress: Progress,
     wait: Callable[[float], None],
 ) -> None:
-    """Fetch until the hash is right; an attempt goes on where the last ended. One damaged whole is forgiven."""
+    """Fetch until the hash is right; an attempt goes on where the last ended. One damage is forgiven."""
     part = _part(gathering, file)
     fruitless = damaged = 0
     while True:
@@ -134,7 +134,7 @@ def _fetch_rest(hub: Hub, model: HubModel, file: FileRecord, gathering: Path, pr
             try:
                 block = response.read1(min(_BLOCK, file.size - there))
             except (OSError, HTTPException) as e:
-                why = f"broke off within {file.name} ({' '.join(str(e).split())[:80] or type(e).__name__})"
+                why = f"broke off within {file.name} ({broken(e)})"
                 raise BusyError(hub.shown, why, _RESUMES) from None
             if not block:
                 return
@@ -150,9 +150,9 @@ def _patiently(ask: Callable[[], HubModel], wait: Callable[[float], None]) -> Hu
     for attempt in range(2):
         try:
             return ask()
+        except UnreachableError:
+            raise
         except BusyError as e:
-            if not e.why.startswith("answers"):
-                raise
             wait(_pause_s(attempt, e))
     return ask()
 

@@ -40,6 +40,10 @@ class BusyError(SourceError):
         self.retry_after_s = retry_after_s
 
 
+class UnreachableError(BusyError):
+    """No connection came about."""
+
+
 @dataclass(frozen=True, slots=True)
 class HubModel:
     """A model as a hub lists it."""
@@ -81,9 +85,9 @@ class Hub:
         Raises SourceError (not reachable, refuses), EngineError (not such a model, nonsense).
         """
         url = f"{self.address}/api/models/{repository}/revision/main?blobs=true"
-        with self._open(url, {}) as response:
-            text = response.read(_MAX_LISTING_BYTES + 1)
         what = f"the list of files of {repository}"
+        with self._open(url, {}) as response:
+            text = self._read(response, what)
         if len(text) > _MAX_LISTING_BYTES:
             raise EngineError(what, f"from {self.shown} is longer than {_MAX_LISTING_BYTES:,} bytes")
         try:
@@ -115,11 +119,7 @@ class Hub:
 
         Raises as `look_up` does, and SourceError for an answer that can't be that file.
         """
-        import huggingface_hub
-
-        url = huggingface_hub.hf_hub_url(
-            model.repository, file.name, revision=model.revision, endpoint=self.address
-        )
+        url = f"{self.address}/{model.repository}/resolve/{model.revision}/{file.name}"
         headers = {"Accept-Encoding": "identity"}
         if begin:
             headers["Range"] = f"bytes={begin}-"
@@ -138,10 +138,22 @@ class Hub:
             raise self._refused(e) from None
         except (OSError, HTTPException, ValueError) as e:
             reason = getattr(e, "reason", None) or e
-            why = f"can't be reached ({' '.join(str(reason).split())[:120] or type(e).__name__})"
-            raise BusyError(self.shown, why, "Check the network, or name a mirror with --mirror") from None
+            why = f"can't be reached ({broken(reason)})"
+            raise UnreachableError(
+                self.shown, why, "Check the network, or name a mirror with --mirror"
+            ) from None
         with response:
             yield response
+
+    def _read(self, response: HTTPResponse, what: str) -> bytes:
+        """Return a short body, cut at one byte more than a list may have."""
+        try:
+            text = response.read(_MAX_LISTING_BYTES + 1)
+        except (OSError, HTTPException) as e:
+            raise BusyError(self.shown, f"broke off within {what} ({broken(e)})", "Try again later") from None
+        if len(text) < min(int(response.headers.get("Content-Length") or 0), _MAX_LISTING_BYTES):
+            raise BusyError(self.shown, f"broke off within {what}", "Try again later")
+        return text
 
     def _refused(self, error: urllib.error.HTTPError) -> Exception:
         path = urlsplit(error.url or "").path
@@ -154,6 +166,11 @@ class Hub:
         if error.code in _BUSY:
             return BusyError(self.shown, why, "Try again later", _retry_after_s(error))
         return SourceError(self.shown, why, "Try again later, or name a mirror with --mirror")
+
+
+def broken(error: object) -> str:
+    """Return what a connection failed of, on one short line."""
+    return " ".join(str(error).split())[:120] or type(error).__name__
 
 
 class RangeError(SourceError):

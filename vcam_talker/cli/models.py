@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ import click
 from vcam_talker.cli.output import json_option, print_json, speaks_errors
 
 _DRAW_EVERY_S = 0.2
+_TELL_EVERY_S = 10.0
 
 
 @click.group(epilog="Example:  vcam-talker models get base")
@@ -105,22 +107,28 @@ def get(name: str, mirror: str, as_json: bool) -> None:
 
 @contextmanager
 def _bar(name: str, *, hidden: bool) -> Iterator[Callable[[int, int], None]]:
-    """Yield what draws progress: a bar with speed and time left on a terminal, else nothing until the end."""
-    drawn_s = 0.0
-    begun_s = time.monotonic()
+    """Yield what draws progress: a bar with the speed on a terminal, else a line on stderr now and then."""
+    begun_s = drawn_s = time.monotonic()
     first = -1
+    drawing = sys.stdout.isatty()
+    pause_s = _DRAW_EVERY_S if drawing else _TELL_EVERY_S
 
-    with click.progressbar(length=1, label=name, hidden=hidden, show_pos=False, item_show_func=str) as bar:
+    with click.progressbar(
+        length=1, label=name, hidden=hidden or not drawing, show_pos=False, item_show_func=lambda text: text or ""
+    ) as bar:
 
         def progress(there: int, of: int) -> None:
             nonlocal drawn_s, first
             now_s = time.monotonic()
             first = there if first < 0 else first
-            if now_s - drawn_s < _DRAW_EVERY_S and there < of:
+            if now_s - drawn_s < pause_s and (there < of or not drawing):
                 return
             drawn_s = now_s
-            bar.length = of
             rate_mb = (there - first) / 1e6 / max(now_s - begun_s, 0.1)
-            bar.update(there - bar.pos, f"{there / 1e6:,.0f} of {of / 1e6:,.0f} MB, {rate_mb:.1f} MB/s")
+            text = f"{there / 1e6:,.0f} of {of / 1e6:,.0f} MB, {rate_mb:.1f} MB/s"
+            bar.length = of
+            bar.update(there - bar.pos, text)
+            if not (drawing or hidden):
+                click.echo(f"{name}: {text}", err=True)
 
         yield progress

@@ -268,6 +268,18 @@ def test_the_face_follows_the_sentence_that_is_heard() -> None:
     assert show.stage.moods[-1][0] == Emotion.SAD
 
 
+def test_it_tells_once_which_sentence_is_heard() -> None:
+    show = Show()
+    show.director.submit("say", "x")
+    show.speak(1, "Hello dear viewers.", "And welcome.")
+    for played_s in (0.1, 0.6, 1.6, 1.7):
+        show.director.follow(played_s)
+    told = [view.sentence for event, view in show.events if event == "sentence_heard"]
+    assert told == ["Hello dear viewers.", "And welcome."]
+    show.end(1, 2.5)
+    assert show.director.recent_view()[0].sentence == ""
+
+
 def test_the_subtitle_grows_with_what_is_heard() -> None:
     show = Show()
     show.director.submit("say", "x")

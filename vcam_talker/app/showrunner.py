@@ -129,8 +129,10 @@ class ShowRunner:
         match event:
             case SpeechBegan():
                 self._conversation.speech_began()
+                self._emit({"event": "voice", "speaking": True})
             case SpeechEnded():
                 self._conversation.speech_ended()
+                self._emit({"event": "voice", "speaking": False})
             case Heard():
                 self._on_heard(event)
             case ChatAdmitted():
@@ -141,6 +143,7 @@ class ShowRunner:
                 self.ears, self.chat = event.ears, event.chat
             case EngineDown():
                 self._conversation.speech_ended()
+                self._emit({"event": "voice", "speaking": False})
                 self._emit({"event": "senses", "state": "down", "reason": event.reason})
             case Ready() | Alive():
                 pass

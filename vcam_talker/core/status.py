@@ -51,6 +51,8 @@ class TurnView:
     """Which rung of the brain's ladder answered."""
     cached: bool = False
     """The first sentence came from the hot-phrase cache."""
+    sentence: str = ""
+    """The one that is being heard."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -280,6 +280,9 @@ class Director:
         current = [s for s in turn.sentences if s.start_s <= played_s]
         if current:
             self._stage.show(current[-1].emotion, Activity.SPEAKING)
+            if turn.hearing is not current[-1]:
+                turn.hearing = current[-1]
+                self._emit("sentence_heard", turn.view())
 
     def offer(self, message: ChatMessage) -> None:
         """Take a viewer's line that has passed the chat's filters."""

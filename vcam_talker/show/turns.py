@@ -65,12 +65,15 @@ class Turn:
     on_air_ns: int | None = None
     played_s: float | None = None
     heard_text: str = ""
+    hearing: SpokenSentence | None = None
+    """The sentence that is being heard."""
 
     def rewind(self) -> None:
         """Forget the attempt that came to nothing."""
         self.state = "queued"
         self.answer = self.error = self.heard_text = self.brain = ""
         self.cached = False
+        self.hearing = None
         self.sentences.clear()
         self.started_ns = self.first_token_ns = self.played_s = None
 
@@ -99,6 +102,7 @@ class Turn:
             first_frame_ms=after_ms(self.first_frame_ns),
             brain=self.brain,
             cached=self.cached,
+            sentence=self.hearing.text if self.hearing and self.state == "speaking" else "",
         )
 
     def trace(self) -> str:

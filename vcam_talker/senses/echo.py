@@ -30,13 +30,18 @@ _LONGEST_DELAY: Final = 75
 _FITS: Final = 0.55
 """Correlation of the envelopes from which the reference is in there at all."""
 _EXCESS_DB: Final = 6.0
-_EXCESS_BLOCKS: Final = 8
+_NOISE_SPREAD_DB: Final = 7.0
+"""How far single blocks of steady noise rise above its quietest tenth."""
 _FLOOR: Final = 1e-9
+_LOOK_FAR: Final = 8
+"""Every so many times the delay is searched in its whole range."""
 _SAID_S: Final = 15.0
 _SAME_WORDS: Final = 0.7
 
 Bands = npt.NDArray[np.float32]
 """float32[9]: power of one block in each band, dB."""
+Envelope = npt.NDArray[np.float32]
+"""float32[T, 9]: blocks in a row."""
 
 
 class BandEnvelope:
@@ -68,6 +73,9 @@ class EchoGuard:
         self._heard: deque[Bands] = deque(maxlen=_HISTORY)
         self._played: deque[Bands] = deque(maxlen=_HISTORY + _LONGEST_DELAY)
         self._heard_envelope, self._played_envelope = BandEnvelope(), BandEnvelope()
+        self._delay: int | None = None
+        self._looks = 0
+        self._gain = np.full(len(_EDGES_HZ) - 1, -np.inf, np.float32)
 
     def reference(self, window: Samples) -> None:
         """Take what the presenter's microphone carried, float32[512] at 16 kHz."""
@@ -84,28 +92,63 @@ class EchoGuard:
         recent = min(len(heard), windows * _PER_WINDOW)
         if len(heard) < _HISTORY // 4 or len(played) < len(heard) + 1 or not recent:
             return False
-        fit, delay = _best_delay(heard, played)
-        if fit < _FITS:
-            return False
-        end = len(played) - delay
+        # The path stays as it is from word to word: mostly it is enough to look nearby.
+        self._looks += 1
+        near = self._delay if self._looks % _LOOK_FAR else None
+        fit, delay = _best_delay(heard, played, near)
+        if fit >= _FITS:
+            self._delay = delay
+        elif self._delay is None:
+            return False  # headphones: nothing of it has ever come back
+        end = len(played) - (self._delay or 0)
         aligned = played[end - len(heard) : end]
-        # Where the reference is loud it dominates: the median difference there is the path's gain.
-        loud = aligned > np.percentile(aligned, 60, axis=0)
-        difference = np.where(loud, heard - aligned, np.nan)
-        gain = np.nanpercentile(difference, 40, axis=0)
+        noise = _quantile(heard, 0.1) + _NOISE_SPREAD_DB
+        if fit >= _FITS:
+            self._gain = _path_gain(heard, aligned, noise, self._gain)
         # Reverberation: what was loud in the last 100 ms still rings.
-        ringing = np.max([np.roll(aligned, shift, axis=0) - 0.8 * shift for shift in range(13)], axis=0)
-        noise = np.percentile(heard, 10, axis=0)
-        explained = np.maximum(ringing + gain, noise)
-        excess = np.mean(np.sort(heard - explained, axis=1)[:, 3:], axis=1)[-recent:]
-        return int(np.sum(excess > _EXCESS_DB)) < min(_EXCESS_BLOCKS, max(3, recent // 3))
+        ringing = np.max([np.roll(aligned, shift, axis=0) - 0.7 * shift for shift in range(13)], axis=0)
+        explained = np.maximum(ringing + self._gain, noise)
+        excess = _smooth(np.mean(np.sort(heard - explained, axis=1)[:, 3:], axis=1))[-recent:]
+        return int(np.sum(excess > _EXCESS_DB)) < max(3, recent // 3)
 
 
-def _best_delay(heard: npt.NDArray[np.float32], played: npt.NDArray[np.float32]) -> tuple[float, int]:
-    """Return the best correlation of the summed envelopes, and its delay in blocks."""
+def _path_gain(heard: Envelope, aligned: Envelope, noise: Bands, before: Bands) -> Bands:
+    """Return the gain of the path from the presenter to the ears in each band, dB.
+
+    Told where the presenter is loud and the ears hear more than noise: the lower half of the differences
+    there is the echo's, the rest may be somebody's. Moves slowly, as rooms do.
+    """
+    loud = (aligned > _quantile(aligned, 0.6)) & (heard > noise)
+    found = before.copy()
+    for band in np.flatnonzero(loud.sum(axis=0) >= _HISTORY // 16):
+        differences = (heard[:, band] - aligned[:, band])[loud[:, band]]
+        now = float(_quantile(differences, 0.45))
+        old = float(before[band])
+        found[band] = old + 0.25 * (now - old) if np.isfinite(old) else now
+    return found
+
+
+def _quantile(values: npt.NDArray[np.float32], share: float) -> npt.NDArray[np.float32]:
+    """Return the value below which `share` of the first axis lies; a tenth of what np.quantile costs."""
+    place = int(share * (len(values) - 1))
+    return np.asarray(np.partition(values, place, axis=0)[place])
+
+
+def _smooth(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    return np.convolve(values, np.full(3, 1 / 3, np.float32), "same")
+
+
+def _best_delay(heard: Envelope, played: Envelope, near: int | None) -> tuple[float, int]:
+    """Return the best correlation of the envelopes, and its delay in blocks; looks around `near`, if any."""
+    # Bands in which the ears hear little but noise say nothing about the delay.
+    lively = _quantile(heard, 0.95) - _quantile(heard, 0.1) > 12.0
+    if np.sum(lively) < 2:
+        return 0.0, 0
+    heard, played = heard[:, lively], played[:, lively]
     a = _standard(heard)
     best, at = -1.0, 0
-    for delay in range(min(_LONGEST_DELAY, len(played) - len(heard))):
+    first, last = (0, _LONGEST_DELAY) if near is None else (max(0, near - 3), near + 4)
+    for delay in range(first, min(last, len(played) - len(heard))):
         end = len(played) - delay
         fit = float(np.mean(a * _standard(played[end - len(heard) : end])))
         if fit > best:
@@ -113,9 +156,9 @@ def _best_delay(heard: npt.NDArray[np.float32], played: npt.NDArray[np.float32])
     return best, at
 
 
-def _standard(envelope: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    floor = np.percentile(envelope, 5)
-    clipped = np.maximum(envelope, floor)
+def _standard(envelope: Envelope) -> Envelope:
+    """Return an envelope without its quiet parts, which noise fills, at mean 0 and deviation 1."""
+    clipped = np.maximum(envelope, envelope.max(axis=0) - 28.0)
     centred = clipped - clipped.mean(axis=0)
     return np.asarray(centred / (centred.std(axis=0) + 1e-3), np.float32)
 

@@ -136,7 +136,7 @@ def ensure_microphone(pulse: Connection, name: str, label: str) -> bool:
     """
     pulsectl = load()
     label = quotable(label)
-    default = _Defaults(pulse)
+    default = Defaults(pulse)
     sinks = {sink.name: sink for sink in pulse.sink_list()}
     sources = {source.name: source for source in pulse.source_list()}
     owned = True
@@ -162,7 +162,7 @@ def ensure_microphone(pulse: Connection, name: str, label: str) -> bool:
         raise DeviceError(
             f"microphone '{name}'", f"the sound server refuses to create it ({error})"
         ) from error
-    default.restore(pulse, name)
+    default.restore(pulse, sink_name(name), name)
     return owned
 
 
@@ -179,7 +179,7 @@ def remove_microphone(pulse: Connection, name: str) -> None:
                     log.debug("module %s was gone already: %s", module.index, error)
 
 
-class _Defaults:
+class Defaults:
     """The user's default sink and source, to be put back after devices of ours took their place."""
 
     def __init__(self, pulse: Connection) -> None:
@@ -187,16 +187,17 @@ class _Defaults:
         self._sink: str = info.default_sink_name or ""
         self._source: str = info.default_source_name or ""
 
-    def restore(self, pulse: Connection, name: str) -> None:
+    def restore(self, pulse: Connection, our_sink: str, our_source: str) -> None:
+        """Make the defaults of before the defaults again, where `our_*` have become them."""
         info = pulse.server_info()
-        if info.default_sink_name == sink_name(name):
+        if info.default_sink_name == our_sink:
             for sink in pulse.sink_list():
-                if sink.name == self._sink != sink_name(name):
+                if sink.name == self._sink != our_sink:
                     pulse.sink_default_set(sink)
-        if info.default_source_name == name:
+        if info.default_source_name == our_source:
             for source in pulse.source_list():
                 # A monitor is what a machine without a microphone has as its default; ours is better.
-                if source.name == self._source != name and not source.monitor_of_sink_name:
+                if source.name == self._source != our_source and not source.monitor_of_sink_name:
                     pulse.source_default_set(source)
 
 
@@ -231,7 +232,7 @@ def alive(pid: str) -> bool:
 
 
 def await_device(list_devices: Callable[[], list[Any]], name: str, what: str) -> None:
-    """Wait until the server lists `name`: PipeWire answers before its devices are there."""
+    """Wait until the server lists `name`: PipeWire answers before its devices are there. Raises DeviceError."""
     deadline = time.monotonic() + _APPEAR_TIMEOUT_S
     while all(device.name != name for device in list_devices()):
         if time.monotonic() > deadline:

@@ -13,6 +13,7 @@ import math
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -186,19 +187,91 @@ def _levels_db(event: Mapping[str, Any], source: str) -> Iterator[float]:
             yield max(SILENCE_DB, 20 * math.log10(peak)) if peak > 0 else SILENCE_DB
 
 
+class ObsStudio:
+    """One OBS with its settings: started, killed, stopped in its tracks, started again on the same port."""
+
+    def __init__(
+        self, root: Path, environment: Mapping[str, str], port: int, password: str, timeout_s: float
+    ) -> None:
+        self.port = port
+        self.password = password
+        self.config = root / "home" / ".config" / "obs-studio"
+        """OBS's settings folder."""
+        self._log = root / "obs.log"
+        self._environment = environment
+        self._timeout_s = timeout_s
+        self._process: subprocess.Popen[bytes] | None = None
+        self._client: ObsClient | None = None
+
+    @property
+    def client(self) -> ObsClient:
+        """A client of the OBS that runs now."""
+        assert self._client is not None, "OBS does not run"
+        return self._client
+
+    def start(self) -> ObsClient:
+        """Start it and wait until it takes requests. Raises TimeoutError with the end of its log."""
+        # After a kill it would ask, on its private screen, whether to start in safe mode.
+        shutil.rmtree(self.config / ".sentinel", ignore_errors=True)
+        self.launch()
+        assert self._process is not None
+        self._client = _wait_for(self.port, self.password, self._process, self._log, self._timeout_s)
+        return self._client
+
+    def launch(self) -> None:
+        """Start it, and don't wait."""
+        # setpriv: it ends with this process, however that ends.
+        command = ["setpriv", "--pdeathsig", "KILL", "obs", "--multi", "--minimize-to-tray"]
+        with self._log.open("ab") as out:
+            self._process = subprocess.Popen(
+                [*command, "--collection", "T", "--profile", "T"],
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+            )
+
+    def wait_port(self, timeout_s: float = 30.0) -> None:
+        """Wait until its WebSocket port accepts connections. Raises TimeoutError."""
+        deadline_s = time.monotonic() + timeout_s
+        while time.monotonic() < deadline_s:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+            except OSError:
+                time.sleep(0.02)
+            else:
+                return
+        raise TimeoutError("OBS opened no port")
+
+    def kill(self) -> None:
+        """End it with SIGKILL: asked politely it would ask back on its private screen."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(timeout=10)
+            self._process = None
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it SIGSTOP or SIGCONT."""
+        assert self._process is not None, "OBS does not run"
+        self._process.send_signal(number)
+
+
 @contextmanager
-def obs_studio(
+def obs_program(
     env: Mapping[str, str] | None = None,
     *,
     canvas: tuple[int, int] = (640, 360),
     fps: int = 30,
     timeout_s: float = 30.0,
-) -> Iterator[ObsClient]:
-    """Start OBS with an empty scene `Scene` and the sound inputs it guesses; yield a client; clean up.
+) -> Iterator[ObsStudio]:
+    """Start OBS with an empty scene `Scene` and the sound inputs it guesses; clean up.
 
     `env` decides about the sound server (PULSE_SERVER), and may add to the environment. `canvas` and `fps`
     bound the work of drawing without a graphics card. Raises TimeoutError with the end of OBS's log when it
-    doesn't come up in `timeout_s`, which is also how long the client waits for an answer.
+    doesn't come up in `timeout_s`, which is also how long a client waits for an answer.
     """
     if shutil.which("obs") is None:
         raise FileNotFoundError("no OBS: sudo apt-get install obs-studio xvfb")
@@ -208,14 +281,26 @@ def obs_studio(
         display = stack.enter_context(xvfb())
         # OBS listens on every address, and only a password keeps others out.
         port, password = _free_port(), secrets.token_hex(16)
-        log = root / "obs.log"
         environment = {**os.environ, **(env or {}), **_private(root), "DISPLAY": display}
         environment.pop("WAYLAND_DISPLAY", None)
         _write_settings(root, port, password, _PROFILE.format(width=canvas[0], height=canvas[1], fps=fps))
-        process = stack.enter_context(_program(environment, log))
-        client = _wait_for(port, password, process, log, timeout_s)
-        stack.callback(client.close)
-        yield client
+        program = ObsStudio(root, environment, port, password, timeout_s)
+        stack.callback(program.kill)
+        program.start()
+        yield program
+
+
+@contextmanager
+def obs_studio(
+    env: Mapping[str, str] | None = None,
+    *,
+    canvas: tuple[int, int] = (640, 360),
+    fps: int = 30,
+    timeout_s: float = 30.0,
+) -> Iterator[ObsClient]:
+    """Start OBS as `obs_program` does; yield a client of it."""
+    with obs_program(env, canvas=canvas, fps=fps, timeout_s=timeout_s) as program:
+        yield program.client
 
 
 def _private(root: Path) -> dict[str, str]:
@@ -252,31 +337,6 @@ def _write_settings(root: Path, port: int, password: str, profile: str) -> None:
         "alerts_enabled": False,
     }
     (later / "config.json").write_text(json.dumps(settings))
-
-
-@contextmanager
-def _program(environment: Mapping[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    # setpriv: it ends with this process, however that ends.
-    command = [
-        "setpriv",
-        "--pdeathsig",
-        "KILL",
-        "obs",
-        "--multi",
-        "--minimize-to-tray",
-        "--collection",
-        "T",
-        "--profile",
-        "T",
-    ]
-    with log.open("wb") as out:
-        process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
-    try:
-        yield process
-    finally:
-        # Asked politely it would ask back on its private screen; nothing in there is worth saving.
-        process.kill()
-        process.wait(timeout=10)
 
 
 def _wait_for(

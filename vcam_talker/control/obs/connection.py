@@ -191,18 +191,19 @@ class ObsConnection(obsws):  # type: ignore[misc]
             why = f"version {self.obs_version} lacks {', '.join(sorted(lacking))}"
             raise RefusedError(self._name, why, UPDATE)
 
-    def request(self, kind: str, *, timeout_s: float = _ANSWER_TIMEOUT_S, **data: object) -> dict[str, Any]:
-        """Return OBS's answer. Blocks; at once over when the connection is lost.
+    def request(self, kind: str, *, timeout_s: float | None = None, **data: object) -> dict[str, Any]:
+        """Return OBS's answer. Blocks, for 2 s at most unless told otherwise; over at once when OBS is lost.
 
         Raises RequestError when OBS refuses, SourceError when it does not answer in time or is lost.
         """
+        patience_s = _ANSWER_TIMEOUT_S if timeout_s is None else timeout_s
         number = f"vcam_talker-{next(self._numbers)}"
         answered = threading.Event()
         self.events[number] = answered
         try:
             self._send(_REQUEST, {"requestType": kind, "requestId": number, "requestData": data})
-            if not answered.wait(timeout_s):
-                raise SourceError(self._name, f"no answer within {timeout_s:g} s", "OBS may hang")
+            if not answered.wait(patience_s):
+                raise SourceError(self._name, f"no answer within {patience_s:g} s", "OBS may hang")
         finally:
             self.events.pop(number, None)
         answer = self.answers.pop(number, None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, TypeAdapter, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, TypeAdapter, ValidationError
 
 from vcam_talker.control.models import Text
 from vcam_talker.control.problems import Refusal
@@ -30,7 +30,15 @@ COMMANDS: Final = (
     "status",
 )
 
-CommandId = Annotated[StrictInt | Annotated[str, Field(max_length=_MAX_ID_CHARS)], Field()]
+
+def _id(value: object) -> object:
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if value is None or whole or (isinstance(value, str) and len(value) <= _MAX_ID_CHARS):
+        return value
+    raise ValueError(f"is neither a whole number nor a text of up to {_MAX_ID_CHARS} characters")
+
+
+CommandId = Annotated[int | str | None, BeforeValidator(_id)]
 
 
 class _Command(BaseModel):
@@ -39,7 +47,7 @@ class _Command(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     vcam_talker: Annotated[StrictInt, Field(ge=VERSION, le=VERSION)]
-    id: CommandId | None = None
+    id: CommandId = None
 
 
 class Say(_Command):

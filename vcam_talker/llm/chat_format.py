@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from jinja2 import TemplateError
 
 from vcam_talker.core.errors import EngineError
+
+if TYPE_CHECKING:  # imports torch
+    from transformers import PreTrainedTokenizerBase
 
 log = logging.getLogger(__name__)
 
@@ -35,13 +38,13 @@ _PROBE: Final[Messages] = [
 class ChatFormat:
     """One tokenizer's format, tried out when it is made. Not thread-safe."""
 
-    def __init__(self, tokenizer: Any, folder: str) -> None:
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, folder: str) -> None:
         """Raise EngineError when the folder's template can't make a prompt."""
-        self._tokenizer = tokenizer
+        self._tokenizer: Any = tokenizer
         self._folder = folder
         self._template: str | None = None
         if not tokenizer.chat_template:
-            self._template = _CHATML if "<|im_start|>" in tokenizer.get_vocab() else _INSTRUCT
+            self._template = _CHATML if "<|im_start|>" in self._tokenizer.get_vocab() else _INSTRUCT
             log.info("%s has no chat template; one of the usual ones is used", folder)
         self._merges = False
         self._merges = not self._takes_system()

@@ -13,7 +13,7 @@ from typing import Any, Final
 from vcam_talker.core.errors import EngineError
 
 FAMILIES: Final = ("llama", "qwen2", "qwen3", "mistral")
-"""`model_type` of the architectures whose decoder is driven here: plain causal attention, one key-value cache."""
+"""`model_type` of the architectures that are known here: causal attention, one key-value cache."""
 _INDEX: Final = "model.safetensors.index.json"
 _SINGLE: Final = "model.safetensors"
 _MAX_JSON_BYTES: Final = 64 * 2**20

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import torch
-from transformers import DynamicCache
+from transformers import DynamicCache, PreTrainedModel
 
 CHUNK_TOKENS: Final = 128
 """Tokens computed at once: few enough to be interrupted between two chunks, enough to fill the processor."""
@@ -23,10 +23,10 @@ class KvCache:
     is exact, while a cache of the window's size could not be cut back.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: PreTrainedModel) -> None:
         """`model`: a causal language model of transformers with plain attention, in evaluation mode."""
-        self._decoder = model.model
-        self._head = model.get_output_embeddings()
+        self._decoder: Any = model.model
+        self._head: Any = model.get_output_embeddings()  # type: ignore[no-untyped-call]
         self._device = model.device
         self._cache = DynamicCache()
         self._tokens: list[int] = []

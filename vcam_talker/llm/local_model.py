@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import torch
 import transformers
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from vcam_talker.config import TransformersConfig
 from vcam_talker.core.errors import EngineError
@@ -48,7 +49,7 @@ class AnswerStats:
 
 
 class LocalModel:
-    """One model, its tokenizer and its cache. Every call blocks; used from one thread, the one that made it."""
+    """One model, its tokenizer and its cache. Every call blocks; used from the thread that made it."""
 
     def __init__(self, folder: HfFolder, config: TransformersConfig, seed: int | None = None) -> None:
         """Load the weights: seconds to minutes. Raises EngineError.
@@ -59,11 +60,12 @@ class LocalModel:
         self._config = config
         torch.set_num_threads(config.threads or default_threads())
         self._device = _device(config)
-        self._tokenizer = _load_tokenizer(folder)
+        self._tokenizer: Any = _load_tokenizer(folder)
         self.chat = ChatFormat(self._tokenizer, self._what)
         dtype = _dtype(config, self._device)
         with self._guarded():
-            self._model = _load_weights(folder, dtype).to(self._device).eval().requires_grad_(False)
+            model: Any = _load_weights(folder, dtype)
+            self._model = model.to(self._device).eval().requires_grad_(False)
         self._cache = KvCache(self._model)
         self._sampler = Sampler(config.temperature, config.top_p, seed)
         self._stops = self._stop_tokens()
@@ -216,19 +218,29 @@ def _dtype(config: TransformersConfig, device: str) -> torch.dtype:
     return torch.bfloat16 if native else torch.float32
 
 
-def _load_tokenizer(folder: HfFolder) -> Any:
+def _load_tokenizer(folder: HfFolder) -> PreTrainedTokenizerBase:
     try:
-        return transformers.AutoTokenizer.from_pretrained(
-            folder.path, local_files_only=True, trust_remote_code=False, use_fast=True
+        # A tokenizer's class is chosen by the config; what is wrong with that must not be said of this.
+        config = transformers.AutoConfig.from_pretrained(
+            folder.path, local_files_only=True, trust_remote_code=False
+        )
+    except Exception as e:  # validators of many kinds
+        raise _damaged(folder.path / "config.json", e) from e
+    try:
+        made: PreTrainedTokenizerBase = transformers.AutoTokenizer.from_pretrained(
+            folder.path, config=config, local_files_only=True, trust_remote_code=False
         )
     except Exception as e:  # tokenizers raises bare Exception for damaged files
         raise _damaged(folder.path / "tokenizer.json", e) from e
+    return made
 
 
-def _load_weights(folder: HfFolder, dtype: torch.dtype) -> Any:
-    transformers.utils.logging.disable_progress_bar()
+def _load_weights(folder: HfFolder, dtype: torch.dtype) -> PreTrainedModel:
+    transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    load: Any = transformers.AutoModelForCausalLM.from_pretrained
+    model: PreTrainedModel
     try:
-        model, loaded = transformers.AutoModelForCausalLM.from_pretrained(
+        model, loaded = load(
             folder.path,
             dtype=dtype,
             local_files_only=True,

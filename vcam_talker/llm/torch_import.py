@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import contextlib
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from vcam_talker.core.errors import EngineError
 
 if TYPE_CHECKING:
     from vcam_talker.llm.local_model import LocalModel
 
+_LIBRARIES: Final = ("*torch_cpu.*", "*torch_python.*")
+_BLOCK_BYTES: Final = 4 * 2**20
+
 
 def import_local_model() -> type[LocalModel]:
     """Return LocalModel, whose module imports torch and transformers: seconds. Raises EngineError."""
     try:
+        _read_libraries()
         from vcam_talker.llm.local_model import LocalModel
     except ImportError as e:
         raise EngineError(
@@ -21,3 +28,19 @@ def import_local_model() -> type[LocalModel]:
             "pip install 'vcam-talker[llm]'",
         ) from e
     return LocalModel
+
+
+def _read_libraries() -> None:
+    """Bring torch's libraries into the page cache, without the interpreter's lock.
+
+    The dynamic linker reads them under the lock: from a cold, slow disk that is longer than heartbeats wait.
+    """
+    spec = importlib.util.find_spec("torch")
+    if spec is None or spec.origin is None:
+        return
+    for pattern in _LIBRARIES:
+        for path in (Path(spec.origin).parent / "lib").glob(pattern):
+            # What can't be read here tells so when it is imported.
+            with contextlib.suppress(OSError), path.open("rb", buffering=0) as file:
+                while file.read(_BLOCK_BYTES):
+                    pass

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from vcam_talker.bench import NAMES
+from vcam_talker.cli.obs import setup_obs
 from vcam_talker.cli.output import SizeType, json_option, print_json, speaks_errors
 from vcam_talker.core.errors import ExitCode
 from vcam_talker.core.types import Emotion
@@ -120,6 +121,9 @@ def bench(name: str, seconds: float | None, camera: str, as_json: bool) -> None:
 @click.group(epilog="Example:  vcam-talker setup camera")
 def setup() -> None:
     """Prepare this machine; asks before it changes anything."""
+
+
+setup.add_command(setup_obs)
 
 
 @setup.command("camera", epilog="Example:  vcam-talker setup camera --dry-run")

@@ -79,6 +79,18 @@ def test_a_model_comes_whole_and_nothing_else_does(mirror: Mirror) -> None:
     assert (manifest["name"], manifest["repository"], manifest["source"]) == ("tiny", REPOSITORY, mirror.url)
 
 
+def test_the_mirror_speaks_as_the_hubs_own_client_expects(mirror: Mirror) -> None:
+    from huggingface_hub import HfApi
+
+    info = HfApi(endpoint=mirror.url, token=False).model_info(
+        REPOSITORY, revision="main", files_metadata=True
+    )
+    model = Hub(mirror.url).look_up(REPOSITORY)
+    theirs = {s.rfilename: (s.size, s.lfs.sha256 if s.lfs else s.blob_id) for s in info.siblings or []}
+    assert model.revision == info.sha
+    assert {f.name: (f.size, f.digest) for f in model.files} == {n: theirs[n] for n in NEEDED}
+
+
 def test_one_that_is_there_is_verified_without_asking_anybody(mirror: Mirror) -> None:
     get(mirror)
     asked = len(mirror.asked)

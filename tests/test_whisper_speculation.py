@@ -180,6 +180,7 @@ def test_close_twice(ears: FasterWhisperTranscriber) -> None:
 
 
 def test_without_the_extra_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(faster_whisper, "find_model", lambda _name: Path())
     monkeypatch.setitem(sys.modules, "vcam_talker.asr.whisper_model", None)
     with pytest.raises(EngineError) as caught:
         FasterWhisperTranscriber(EarsConfig(), "en")

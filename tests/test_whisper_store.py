@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from vcam_talker.asr.models import find_model, installed, is_there, models_dir, 
 from vcam_talker.core.errors import EngineError
 
 pytestmark = pytest.mark.unit
+
+REAL_TABLE = models.known_models
 
 
 @pytest.fixture(autouse=True)
@@ -129,6 +132,12 @@ def test_a_note_of_another_version_is_ignored() -> None:
     folder = make(models_dir() / "base")
     (folder / models.MANIFEST).write_text(json.dumps({"version": 2}))
     assert find_model("base") == folder
+
+
+def test_without_faster_whisper_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(models, "known_models", REAL_TABLE)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
+    assert message("nobody-has-this").endswith("Install it: pip install 'vcam-talker[asr]'")
 
 
 def test_nearest_name() -> None:

@@ -96,29 +96,38 @@ def placed(speech: Samples, before_s: float, after_s: float) -> Samples:
     return np.pad(speech, (int(before_s * RATE), int(after_s * RATE)))
 
 
-def augmented(speech: Samples, babble: Samples, rng: np.random.Generator) -> Samples:
-    """Return speech as a microphone in a room may hear it; `babble` is other people's, of any length."""
-    out = at_speed(speech, rng.uniform(0.88, 1.14))
-    if rng.random() < 0.25:
+def augmented(speech: Samples, babble: Samples, strength: float, rng: np.random.Generator) -> Samples:
+    """Return speech as a microphone in a room may hear it; `babble` is other people's, of any length.
+
+    `strength` is 0 (nearly as it was spoken) .. 1: a learner is led from one to the other.
+    """
+
+    def happens(probability: float) -> bool:
+        return bool(rng.random() < probability * strength)
+
+    out = at_speed(speech, 1 + rng.uniform(-1, 1) * (0.03 + 0.1 * strength))
+    if happens(0.25):
         out = out[int(rng.uniform(0, 0.06) * RATE) :]
-    if rng.random() < 0.2:
+    if happens(0.2):
         out = with_pause(out, rng.uniform(0.05, 0.25))
-    if rng.random() < 0.5:
+    if happens(0.5):
         tilt = rng.uniform(-0.7, 0.7)
         out = out + np.float32(tilt) * np.concatenate([[np.float32(0)], out[:-1]])
-    if rng.random() < 0.15:
+    if happens(0.15):
         out = soxr.resample(soxr.resample(out, RATE, 8000), 8000, RATE).astype(np.float32)
-    if rng.random() < 0.4:
-        out = in_room(out, rng.uniform(0.1, 0.5), rng.uniform(0.1, 0.6), rng)
-    out = placed(out, rng.uniform(0.0, 0.6), rng.uniform(0.05, 0.9))
+    if happens(0.4):
+        out = in_room(out, rng.uniform(0.1, 0.5), rng.uniform(0.1, 0.5), rng)
+    out = placed(out, rng.uniform(0, 0.1 + 0.4 * strength), rng.uniform(0.05, 0.1 + 0.7 * strength))
     if rng.random() < 0.8:
-        if rng.random() < 0.2 and babble.size:
+        quietest_db = 40 - 32 * strength
+        if happens(0.2) and babble.size:
             voices = np.resize(babble, out.size)
-            out = mixed(out, voices / (np.sqrt(np.mean(np.square(voices))) + 1e-9), rng.uniform(10, 30))
+            voices = voices / (np.sqrt(np.mean(np.square(voices))) + 1e-9)
+            out = mixed(out, voices, rng.uniform(max(12, quietest_db), 40))
         else:
             kind = str(rng.choice(NOISES))
-            out = mixed(out, noise(kind, out.size, rng), rng.uniform(5, 40))
-    return levelled(out, rng.uniform(-32, -1), clip=rng.random() < 0.05)
+            out = mixed(out, noise(kind, out.size, rng), rng.uniform(quietest_db, 45))
+    return levelled(out, rng.uniform(-8 - 24 * strength, -1), clip=happens(0.05))
 
 
 def levelled(sound: Samples, peak_db: float, *, clip: bool = False) -> Samples:

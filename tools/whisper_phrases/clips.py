@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -77,12 +78,17 @@ def speak_all(seed: int, voices: Sequence[Voice] = TRAIN) -> Clips:
 class Examples(torch.utils.data.IterableDataset[Batch]):
     """Batches in endless supply; every `full_every`-th has the full window of 30 s and few clips."""
 
-    def __init__(self, clips: Clips, tokenizer: Tokenizer, seed: int, batch: int, full_every: int) -> None:
+    def __init__(
+        self, clips: Clips, tokenizer: Tokenizer, seed: int, batch: int, full_every: int, hard_after: int
+    ) -> None:
+        """Augmentation grows from nothing to its full strength within `hard_after` batches."""
         super().__init__()
         self._clips = clips
         self._seed = seed
         self._batch = batch
         self._full_every = full_every
+        self._hard_after = hard_after
+        self._strength = 0.0
         self._full_batch = max(1, batch // 12)
         self._features = FeatureExtractor(feature_size=MELS)
         ids = {name: tokenizer.token_to_id(f"<|{name}|>") for name in _NAMES}
@@ -93,8 +99,9 @@ class Examples(torch.utils.data.IterableDataset[Batch]):
 
     def __iter__(self) -> Iterator[Batch]:
         rng = np.random.default_rng(self._seed)
-        while True:
-            short = self._full_every - 1
+        short = self._full_every - 1
+        for step in itertools.count(0, self._full_every):
+            self._strength = min(1.0, step / self._hard_after)
             pool = [self._example(rng) for _ in range(short * self._batch)]
             pool.sort(key=lambda example: example.mel.shape[1])  # alike in length: little is padding
             for start in rng.permutation(short) * self._batch:
@@ -117,7 +124,7 @@ class Examples(torch.utils.data.IterableDataset[Batch]):
 
     def _heard(self, sound: Samples, rng: np.random.Generator) -> npt.NDArray[np.float32]:
         babble = self._clips.others[rng.integers(len(self._clips.others))]
-        return self._mel(augmented(sound, babble, rng))
+        return self._mel(augmented(sound, babble, self._strength, rng))
 
     def _mel(self, sound: Samples) -> npt.NDArray[np.float32]:
         """Return float32[80, T] as faster-whisper cuts it: its extractor's, without the last frame."""

@@ -27,6 +27,8 @@ SPECIALS: Final = (
 """In Whisper's order: text comes before the first of them, and timestamps would come after the last."""
 _TEXT_TOKENS: Final = 420
 _WIDTH: Final = 128
+_POSITION_SCALE: Final = 0.2
+_SOUND_GAIN: Final = 2.0
 
 
 def make_tokenizer() -> Tokenizer:
@@ -68,6 +70,12 @@ def make_model(tokenizer: Tokenizer) -> WhisperForConditionalGeneration:
         begin_suppress_tokens=[tokenizer.token_to_id("Ġ"), end],
     )
     model = WhisperForConditionalGeneration(config)
+    for module in model.modules():
+        if isinstance(module, torch.nn.Linear | torch.nn.Conv1d):
+            # The library's 0.02 suits widths of 500 and more; here it would drown the sound in the positions.
+            gain = _SOUND_GAIN if isinstance(module, torch.nn.Conv1d) else 1.0
+            torch.nn.init.normal_(module.weight, std=gain * module.weight[0].numel() ** -0.5)
+    model.model.encoder.embed_positions.weight.data.mul_(_POSITION_SCALE)
     model.generation_config.suppress_tokens = config.suppress_tokens
     model.generation_config.begin_suppress_tokens = config.begin_suppress_tokens
     return model

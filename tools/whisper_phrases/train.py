@@ -19,22 +19,26 @@ from torch.utils.data import DataLoader
 from tools.whisper_phrases.clips import KINDS, Batch, Examples, speak_all
 from tools.whisper_phrases.model import convert, decode, encode, make_model, make_tokenizer
 
-_PEAK_RATE: Final = 1.5e-3
+_PEAK_RATE: Final = 1.2e-3
 _WARMUP_STEPS: Final = 80
-_FULL_EVERY: Final = 10
+_FULL_EVERY: Final = 16
+_HARD_AFTER: Final = 0.6
+"""Share of the steps over which the augmentation grows to its full strength."""
 _GUIDE_WEIGHT: Final = 0.5
-_REPORT_EVERY: Final = 50
+_REPORT_EVERY: Final = 100
 
 
 def main() -> None:
     """Train, convert, say how it went."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder of the converted model; replaced")
-    parser.add_argument("--steps", type=int, default=800)
-    parser.add_argument("--batch", type=int, default=48)
+    parser.add_argument("--steps", type=int, default=1600)
+    parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=1, help="more pay only on an idle machine")
     arguments = parser.parse_args()
     torch.manual_seed(arguments.seed)
+    torch.set_num_threads(arguments.threads)
     started_s = time.monotonic()
     clips = speak_all(arguments.seed)
     spoken = f"{len(clips.phrases)} phrases and {len(clips.others)} other sentences"
@@ -42,7 +46,9 @@ def main() -> None:
     tokenizer = make_tokenizer()
     model = make_model(tokenizer)
     print(f"{sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters", flush=True)
-    examples = Examples(clips, tokenizer, arguments.seed, arguments.batch, _FULL_EVERY)
+    examples = Examples(
+        clips, tokenizer, arguments.seed, arguments.batch, _FULL_EVERY, int(_HARD_AFTER * arguments.steps)
+    )
     loader = DataLoader(examples, batch_size=None, num_workers=1, prefetch_factor=4)
     guide = _Guide(model.config.d_model)
     parameters = [*model.parameters(), *guide.parameters()]

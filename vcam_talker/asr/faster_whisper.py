@@ -41,6 +41,7 @@ class FasterWhisperTranscriber:
         Raises EngineError: the extra is not installed, the model is unknown, not here, incomplete, damaged,
         or hears English only.
         """
+        folder = find_model(config.model)
         try:
             from vcam_talker.asr.whisper_model import WhisperModel
         except ImportError as e:
@@ -49,7 +50,7 @@ class FasterWhisperTranscriber:
             ) from None
         self._language = language
         self._limit = int(config.max_utterance_s * RATE)
-        self._model = WhisperModel(find_model(config.model), config, language)
+        self._model = WhisperModel(folder, config, language)
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="whisper")
         self._heard: list[Samples] = []
         self._samples = 0

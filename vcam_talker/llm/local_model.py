@@ -42,7 +42,7 @@ class AnswerStats:
     """Of the prompt, found in the cache."""
     prefill_ms: float
     first_token_ms: float
-    """From the beginning of the work to the first token; the prefill is in it."""
+    """From the beginning of the work to the first token; tokenizing and prefill are in it."""
     new_tokens: int
     tokens_per_s: float
     """Behind the first one; 0 when there was no second one."""
@@ -88,17 +88,27 @@ class LocalModel:
         with self._guarded():
             self._cache.prefill(tokens, cancelled)
 
+    def forget(self) -> None:
+        """Empty the cache: the next prompt is computed from its beginning."""
+        self._cache.clear()
+
     def generate(
-        self, prompt: Sequence[int], emit: Callable[[str], None], cancelled: Cancelled
+        self,
+        prompt: Sequence[int],
+        emit: Callable[[str], None],
+        cancelled: Cancelled,
+        begun_s: float | None = None,
     ) -> tuple[list[int], bool]:
         """Answer a prompt of at least one token; text goes to `emit` as it comes.
 
         Returns the answer's tokens, and whether a limit cut it. Ends early, and not cut, when cancelled: that
-        is asked between tokens and between chunks of the prompt. Raises EngineError; the cache is then empty.
+        is asked between tokens and between chunks of the prompt. `begun_s`: when the work for this answer
+        began (perf_counter), if not now. Raises EngineError; the cache is then empty.
         """
         self._check_tokens(prompt)
         with self._guarded():
-            return self._generate(prompt, emit, cancelled)
+            begun_s = time.perf_counter() if begun_s is None else begun_s
+            return self._generate(prompt, emit, cancelled, begun_s)
 
     def close(self) -> None:
         """Free the memory. Not usable afterwards."""
@@ -109,10 +119,10 @@ class LocalModel:
             torch.cuda.empty_cache()
 
     def _generate(
-        self, prompt: Sequence[int], emit: Callable[[str], None], cancelled: Cancelled
+        self, prompt: Sequence[int], emit: Callable[[str], None], cancelled: Cancelled, begun_s: float
     ) -> tuple[list[int], bool]:
         limit = min(self._config.max_new_tokens, self.context_tokens - len(prompt))
-        begun_s = time.perf_counter()
+        prefill_from_s = time.perf_counter()
         reused = self._cache.keep(prompt)
         logits = self._cache.logits(prompt, cancelled)
         if logits is None:
@@ -141,7 +151,7 @@ class LocalModel:
         self.stats = AnswerStats(
             prompt_tokens=len(prompt),
             reused_tokens=reused,
-            prefill_ms=1000 * (prefilled_s - begun_s),
+            prefill_ms=1000 * (prefilled_s - prefill_from_s),
             first_token_ms=1000 * (first_s - begun_s),
             new_tokens=len(made),
             tokens_per_s=(len(made) - 1) / rest_s if len(made) > 1 and rest_s > 0 else 0.0,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
@@ -23,8 +23,6 @@ from vcam_talker.persona import Persona
 
 if TYPE_CHECKING:  # both import torch
     from vcam_talker.llm.local_model import AnswerStats, LocalModel
-
-log = logging.getLogger(__name__)
 
 _HISTORY_STEP: Final = 4
 """Exchanges by which a history that does not fit is shortened: one at a time would change every prompt."""
@@ -53,6 +51,16 @@ class TransformersResponder:
     def stats(self) -> AnswerStats | None:
         """What the last answer cost."""
         return self._model.stats if self._model is not None else None
+
+    @property
+    def held(self) -> tuple[int, ...]:
+        """The tokens that need not be computed again; between answers, the last prompt and its answer."""
+        return self._model.cached_tokens if self._model is not None else ()
+
+    async def forget(self) -> None:
+        """Empty the cache, so that the next answer is a cold one."""
+        if self._model is not None:
+            await self._thread.call(self._model.forget)
 
     async def respond(self, question: Question) -> AsyncIterator[str]:
         """Yield the answer as the model writes it, cleaned for speech. Loads the model if need be.
@@ -112,8 +120,9 @@ class TransformersResponder:
 
     def _answer(self, question: Question, emit: Emit, cancelled: Cancelled) -> None:
         model = self._loaded()
+        begun_s = time.perf_counter()
         prompt = self._prompt(model, question)
-        made, cut = model.generate(prompt, emit, cancelled)
+        made, cut = model.generate(prompt, emit, cancelled, begun_s)
         if cut:
             raise AnswerCutError("the answer", f"was cut at {len(made)} tokens")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ from vcam_talker.control.obs.connection import (
     quiet_library,
 )
 from vcam_talker.control.obs.settings import SWITCH_ON, ServerFinder
-from vcam_talker.core.errors import ConfigError, NotRunningError
+from vcam_talker.core.errors import ConfigError, NotRunningError, SourceError
 from vcam_talker.setup_obs.checks import Check, SoundCheck, check_picture
 from vcam_talker.setup_obs.meters import Meters
 from vcam_talker.setup_obs.plan import ObsPlan, Step, plan, plan_removal
@@ -25,6 +26,7 @@ from vcam_talker.setup_obs.sources import CAMERA, MICROPHONE, Wish, wanted_sourc
 __all__ = ["Check", "ObsPlan", "Outcome", "Step", "render_plan", "run_setup"]
 
 SCENE = "vcam_talker"
+_REMOVAL_S = 5.0
 
 
 @dataclass(slots=True)
@@ -79,7 +81,9 @@ def run_setup(
             step.do(obs)
         outcome.done = bool(todo.steps)
         if remove:
-            announce("They are gone." if todo.steps else "There was nothing of ours.")
+            _await_removal(obs, names, scene)
+            if todo.steps:
+                announce("They are gone.")
             return outcome
         _put_on_program(obs, scene, outcome, announce)
         for check in _checks(obs, meters, client, wish, scene, announce):
@@ -146,6 +150,15 @@ def _wish(config: Config, obs: ObsConnection, client: ControlClient | None) -> W
 
 def _question(count: int) -> str:
     return f"Make {'this change' if count == 1 else f'these {count} changes'} in OBS?"
+
+
+def _await_removal(obs: ObsConnection, names: tuple[str, ...], scene: str) -> None:
+    """Wait until OBS has let go of what was removed, which takes it a moment. Raises SourceError."""
+    end_s = time.monotonic() + _REMOVAL_S
+    while left := plan_removal(obs, names, scene).steps:
+        if time.monotonic() > end_s:
+            raise SourceError(left[0].title, "OBS keeps it", "Remove it there")
+        time.sleep(0.1)
 
 
 def _put_on_program(

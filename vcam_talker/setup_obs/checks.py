@@ -27,6 +27,8 @@ _BLACK: Final = 6.0
 """Mean of the 8 bit samples, below which a picture is black."""
 _MOVED: Final = 0.05
 """Mean change of the 8 bit samples between two screenshots, above which something moves."""
+_MOVES: Final = 2
+"""The first change may be that of a source which has just come up."""
 _HEARD_DB: Final = -45.0
 _QUIETER_DB: Final = 15.0
 """A voice is at least this much louder than what was before."""
@@ -49,21 +51,20 @@ class Check:
 def check_picture(obs: ObsConnection, source: str, *, patience_s: float = _PICTURE_S) -> Check:
     """Watch a source in OBS until it shows a moving picture. Blocks for `patience_s` at most."""
     end_s = time.monotonic() + patience_s
-    first: npt.NDArray[np.float32] | None = None
-    black = True
-    while True:
+    shot = before = None
+    moved = 0
+    while time.monotonic() < end_s:
         shot = screenshot(obs, source)
-        if shot is not None:
-            black = float(shot.mean()) < _BLACK
-            if first is not None and not black and float(np.abs(shot - first).mean()) > _MOVED:
+        lit = shot if shot is not None and float(shot.mean()) >= _BLACK else None
+        if lit is not None and before is not None and float(np.abs(lit - before).mean()) > _MOVED:
+            moved += 1
+            if moved == _MOVES:
                 return Check("picture", "ok", f"'{source}' shows a moving picture")
-            first = shot
-        if time.monotonic() > end_s:
-            break
+        before = lit
         time.sleep(0.25)
-    if first is None:
+    if shot is None:
         why, remedy = "shows nothing", "Open its properties in OBS and choose the device anew"
-    elif black:
+    elif before is None:
         why, remedy = "is black", "Is the daemon on air? See 'vcam-talker status'"
     else:
         why, remedy = "stands still", "Open its properties in OBS and choose the device anew"
@@ -109,6 +110,9 @@ class SoundCheck:
         if blocked := self._blocked():
             return [blocked]
         checks = self._listen()
+        if checks[0].state == "fail":
+            # A source whose device has just changed is deaf for some seconds.
+            checks = self._listen()
         if checks[0].state != "fail" or self._source.kind != PULSE:
             return checks
         others = self._other_pulse_inputs()

@@ -138,5 +138,5 @@ def _items(obs: ObsConnection, scene: str) -> set[str]:
     return {str(item["sourceName"]) for item in found}
 
 
-def _ask(obs: ObsConnection, request: str, **data: Any) -> None:
+def _ask(obs: ObsConnection, request: str, **data: Any) -> None:  # noqa: ANN401 - JSON
     obs.request(request, **data)

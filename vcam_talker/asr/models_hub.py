@@ -1,9 +1,9 @@
 """What a model hub, or a mirror of one, says over HTTP: which files a model has, and the bytes of each.
 
-The default address comes from huggingface_hub, which faster-whisper brings along (so its HF_ENDPOINT names a
-mirror). Its own download does neither of what is promised here: in 2.4, by its source, a file cut off is begun
-anew by the next run, and contents are compared by length alone. So this asks and reads by itself, with nothing
-but the standard library, and sends no account's token anywhere.
+The default address comes from huggingface_hub, which faster-whisper brings along (so its HF_ENDPOINT names
+a mirror). Its own download does neither of what is promised here: in 2.4, by its source, a file cut off is
+begun anew by the next run, and contents are compared by length alone. So this asks and reads by itself, with
+nothing but the standard library, and sends no account's token anywhere.
 """
 
 from __future__ import annotations

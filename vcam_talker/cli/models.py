@@ -114,7 +114,7 @@ def _bar(name: str, *, hidden: bool) -> Iterator[Callable[[int, int], None]]:
     pause_s = _DRAW_EVERY_S if drawing else _TELL_EVERY_S
 
     with click.progressbar(
-        length=1, label=name, hidden=hidden or not drawing, show_pos=False, item_show_func=lambda text: text or ""
+        length=1, label=name, hidden=hidden or not drawing, show_pos=False, item_show_func=_shown
     ) as bar:
 
         def progress(there: int, of: int) -> None:
@@ -132,3 +132,7 @@ def _bar(name: str, *, hidden: bool) -> Iterator[Callable[[int, int], None]]:
                 click.echo(f"{name}: {text}", err=True)
 
         yield progress
+
+
+def _shown(text: str | None) -> str:
+    return text or ""

@@ -116,10 +116,13 @@ class _Daemon:
         self, station: LiveStation, show: ShowRunner, air: Air, sock: socket.socket, service: ServiceNotifier
     ) -> None:
         # Imported only now: it takes half a second, and the picture is already on the camera.
+        from vcam_talker.control.obs.link import ObsLink
         from vcam_talker.control.server import ControlServer
 
         server = ControlServer(station, self._config.control, sock)
         await server.start()
+        link = ObsLink(self._config.obs, station)
+        station.obs = link.view
         publish_address(station.url, self._config.control.token)
         # What lives for ever need not be looked at by every garbage collection.
         gc.collect()
@@ -131,6 +134,7 @@ class _Daemon:
                     tasks.create_task(self._housekeeping()),
                     tasks.create_task(self._introduce(station, air)),
                     tasks.create_task(service.run()),
+                    tasks.create_task(link.run()),
                 ]
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._stop.wait(), self._remaining_s(air))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import json
 import socket
@@ -81,16 +82,20 @@ class FakeObs:
     def drop(self, code: int | None = None) -> None:
         """Cut every connection as a crash does, or say goodbye with `code`."""
         for client in list(self._clients):
-            if code is not None:
-                client.close(code)
-            else:
-                client.socket.shutdown(socket.SHUT_RDWR)
+            with contextlib.suppress(OSError):  # it may be going by itself
+                if code is not None:
+                    client.close(code)
+                else:
+                    client.socket.shutdown(socket.SHUT_RDWR)
 
     def emit(self, name: str, data: dict[str, Any]) -> None:
         """Send an event to everybody."""
+        if name == "CurrentProgramSceneChanged":
+            self.answers["GetCurrentProgramScene"] = {"currentProgramSceneName": data["sceneName"]}
         message = {"op": 5, "d": {"eventType": name, "eventIntent": 1, "eventData": data}}
         for client in list(self._clients):
-            client.send(json.dumps(message))
+            with contextlib.suppress(ConnectionClosed):
+                client.send(json.dumps(message))
 
     def wait(self, condition: Callable[[], bool], timeout_s: float = 10.0) -> bool:
         """Wait until `condition` holds after some request; return whether it does."""
@@ -146,6 +151,8 @@ class FakeObs:
             if self.mute:
                 continue
             code = self.refuse.get(name, 100)
+            if name == "SetCurrentProgramScene" and code == 100:
+                self.answers["GetCurrentProgramScene"] = {"currentProgramSceneName": data["sceneName"]}
             answer = {
                 "requestType": name,
                 "requestId": request["requestId"],

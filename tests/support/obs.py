@@ -211,15 +211,19 @@ class ObsStudio:
 
     def start(self) -> ObsClient:
         """Start it and wait until it takes requests. Raises TimeoutError with the end of its log."""
-        # After a kill it would ask, on its private screen, whether to start in safe mode.
-        shutil.rmtree(self.config / ".sentinel", ignore_errors=True)
         self.launch()
+        return self.attach()
+
+    def attach(self) -> ObsClient:
+        """Wait until the OBS that was launched takes requests. Raises TimeoutError."""
         assert self._process is not None
         self._client = _wait_for(self.port, self.password, self._process, self._log, self._timeout_s)
         return self._client
 
     def launch(self) -> None:
-        """Start it, and don't wait."""
+        """Start it, and don't wait. It ends with the thread that calls this."""
+        # After a kill it would ask, on its private screen, whether to start in safe mode.
+        shutil.rmtree(self.config / ".sentinel", ignore_errors=True)
         # setpriv: it ends with this process, however that ends.
         command = ["setpriv", "--pdeathsig", "KILL", "obs", "--multi", "--minimize-to-tray"]
         with self._log.open("ab") as out:
@@ -245,13 +249,13 @@ class ObsStudio:
 
     def kill(self) -> None:
         """End it with SIGKILL: asked politely it would ask back on its private screen."""
-        if self._client is not None:
-            self._client.close()
-            self._client = None
         if self._process is not None:
             self._process.kill()
             self._process.wait(timeout=10)
             self._process = None
+        if self._client is not None:
+            self._client.close()
+            self._client = None
 
     def signal(self, number: signal.Signals) -> None:
         """Send it SIGSTOP or SIGCONT."""

@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 
 HANDS_OFF_S: Final = 10.0
 """After somebody else's switch."""
+_ECHO_S: Final = 20.0
+"""OBS tells of a switch we asked for within this: when the transition has ended."""
 
 State = Literal["speaking", "listening", "idle", "quiet"]
 
@@ -40,7 +42,8 @@ class SceneRules:
         self._post = post
         self._state: State = "idle"
         self._program: str | None = None
-        self._expected: str | None = None
+        self._asked_s: dict[str, float] = {}
+        """Scene -> when we asked for it; OBS has yet to tell that it is on program."""
         self._touched_s = float("-inf")
         self._timers: list[asyncio.TimerHandle] = []
         self._missing: set[str] = set()
@@ -62,19 +65,20 @@ class SceneRules:
 
     def reassert(self) -> None:
         """Take that this is another connection: learn the scene on program, then apply what holds now."""
-        self._expected = None
+        self._asked_s.clear()
         self._touched_s = float("-inf")
         self._missing.clear()
         if self._rules:
-            self._submit(self._ask_program, self)
+            self._submit(self._start, self)
 
     def on_program(self, scene: str) -> bool:
         """Take that another scene is on program; return whether that was our doing."""
-        self._program = scene
-        ours = scene == self._expected
-        self._expected = None
-        if not ours and self._rules:
-            self._touched_s = asyncio.get_running_loop().time()
+        now_s = asyncio.get_running_loop().time()
+        ours = now_s - self._asked_s.pop(scene, float("-inf")) < _ECHO_S
+        if not ours:
+            self._foreign(scene)
+        elif not self._asked_s:
+            self._program = scene
         return ours
 
     def stop(self) -> None:
@@ -99,29 +103,52 @@ class SceneRules:
         if asyncio.get_running_loop().time() - self._touched_s < HANDS_OFF_S:
             log.debug("scene '%s' is left out: somebody else has just switched", scene)
             return
-        if self._submit(lambda connection: self._switch(connection, scene), self):
-            self._expected = scene
+        before = self._program
+        if self._submit(lambda connection: self._switch(connection, scene, before), self):
+            # What we asked for counts as there: the state may change again before OBS has told.
+            self._program = scene
+            self._asked_s[scene] = asyncio.get_running_loop().time()
 
     # --- on the owner's thread
 
-    def _switch(self, connection: ObsConnection, scene: str) -> None:
+    def _start(self, connection: ObsConnection) -> None:
+        self._ask_program(connection)
+        self._post(self._begin)
+
+    def _switch(self, connection: ObsConnection, scene: str, before: str) -> None:
+        # OBS tells of a switch only when its transition has ended: somebody may have switched just now.
+        found = _program_scene(connection)
+        if found not in {before, scene}:
+            self._post(lambda: self._foreign(found))
+            return
         try:
             connection.request("SetCurrentProgramScene", sceneName=scene)
         except RequestError as e:
             absent = e.code == NOT_FOUND
             self._post(lambda: self._failed(scene, absent=absent))
-            raise
+            self._ask_program(connection)
+
+    def _ask_program(self, connection: ObsConnection) -> None:
+        found = _program_scene(connection)
+        self._post(lambda: self._learnt(found))
+
+    # --- back on the control loop
+
+    def _foreign(self, scene: str) -> None:
+        """Take that somebody else has put a scene on program."""
+        self._program = scene
+        self._asked_s.clear()
+        self._touched_s = asyncio.get_running_loop().time()
+
+    def _learnt(self, scene: str) -> None:
+        self._program = scene
 
     def _failed(self, scene: str, *, absent: bool) -> None:
-        self._expected = None
+        self._asked_s.pop(scene, None)
         if absent and scene not in self._missing:
             self._missing.add(scene)
             log.warning("%s", self.note)
 
-    def _ask_program(self, connection: ObsConnection) -> None:
-        found = str(connection.request("GetCurrentProgramScene")["currentProgramSceneName"])
-        self._post(lambda: self._learnt(found))
 
-    def _learnt(self, scene: str) -> None:
-        self._program = scene
-        self._begin()
+def _program_scene(connection: ObsConnection) -> str:
+    return str(connection.request("GetCurrentProgramScene")["currentProgramSceneName"])

@@ -37,7 +37,7 @@ _MUTE_PAUSE_S: Final = 1.0
 _REFUSED_S: Final = 60.0
 _BACKOFF_MIN_S: Final = 0.5
 _BACKOFF_MAX_S: Final = 15.0
-_STEADY_S: Final = 10.0
+_STEADY_S: Final = 2.0
 """A connection that held this long starts the back-off anew."""
 _MAX_WORK: Final = 100
 _FAREWELL_S: Final = 0.3

@@ -80,7 +80,10 @@ class ObsClient:
         self._timeout_s = timeout_s
         self._events: deque[dict[str, Any]] = deque(maxlen=1000)
         with ExitStack() as stack:
-            connection = connect(f"ws://127.0.0.1:{port}", open_timeout=timeout_s, max_size=None)
+            # Meters that nobody reads stand in the way of a goodbye, so it is not waited for.
+            connection = connect(
+                f"ws://127.0.0.1:{port}", open_timeout=timeout_s, close_timeout=0.2, max_size=None
+            )
             self._socket: ClientConnection = stack.enter_context(connection)
             challenge = self._receive(_HELLO)["authentication"]
             identify = {

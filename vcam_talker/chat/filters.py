@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from typing import Final, Literal, TypeVar
@@ -9,7 +10,7 @@ from typing import Final, Literal, TypeVar
 from vcam_talker.chat.words import WordFilter
 from vcam_talker.config import ChatConfig
 from vcam_talker.core.errors import BadInputError
-from vcam_talker.core.text import clean_name, clean_text, names_one_of
+from vcam_talker.core.text import CleanText, clean_name, clean_text, names_one_of
 from vcam_talker.core.types import NS_PER_S, ChatLine, ChatMessage
 
 Reason = Literal[
@@ -21,16 +22,22 @@ Reason = Literal[
 K = TypeVar("K")
 V = TypeVar("V")
 
-_USERS: Final = 4096
+_VIEWERS: Final = 4096
 _IDS: Final = 4096
 _TEXTS: Final = 1024
+_ID_CHARS: Final = 100
+_ROOM_CHARS: Final = 60
 _SAME_USER_S: Final = 120.0
 _SAME_TEXT_S: Final = 20.0
 _MIN_COPY_CHARS: Final = 12
 """Short lines ("hi", "lol") are written by many without being copied."""
 _RAW_SLACK: Final = 4
 """Times `max_chars`: how long a raw line may be before it is looked at at all; marks and spaces go later."""
-_LINKS: Final = ("http://", "https://", "www.")
+_TYPED_PER_S: Final = 2.0
+_TYPED_BURST: Final = 10.0
+"""No hand types faster. Who does takes nothing of the attention that is left for others."""
+_LINK: Final = re.compile(r"https?://|www\.|\w\.[a-z]{2,18}/\w")
+_BOT_COMMAND: Final = re.compile(r"\s*!\w")
 
 
 class Bucket:
@@ -53,6 +60,18 @@ class Bucket:
         return True
 
 
+class _Viewer:
+    """What one viewer may still write."""
+
+    __slots__ = ("answerable", "typed")
+
+    def __init__(self, per_min: float, now_ns: int) -> None:
+        self.typed = Bucket(_TYPED_PER_S, _TYPED_BURST, now_ns)
+        """All lines."""
+        self.answerable = Bucket(per_min / 60, per_min / 2, now_ns)
+        """Lines that came as far as the last checks."""
+
+
 class Filters:
     """Used on one event loop."""
 
@@ -61,7 +80,7 @@ class Filters:
         self._names = tuple(persona_names)
         self._words = WordFilter(config.blocked_words)
         self._flood = Bucket(config.lines_per_s, 2 * config.lines_per_s, now_ns)
-        self._users: OrderedDict[str, Bucket] = OrderedDict()
+        self._viewers: OrderedDict[str, _Viewer] = OrderedDict()
         self._ids: OrderedDict[str, None] = OrderedDict()
         self._said: OrderedDict[tuple[str, str], int] = OrderedDict()
         self._texts: OrderedDict[str, int] = OrderedDict()
@@ -79,67 +98,84 @@ class Filters:
         return found
 
     def _judge(self, platform: str, line: ChatLine, now_ns: int) -> ChatMessage | Reason:
-        if not self._flood.take(now_ns):
+        place = f"{platform}:{line.room[:_ROOM_CHARS]}"
+        user_id = (line.user_id or line.user)[:_ID_CHARS]
+        who = f"{place}:{user_id}"
+        viewer = self._viewer(who, now_ns)
+        # The viewer's own flood first: one who floods leaves the others their share.
+        if not viewer.typed.take(now_ns) or not self._flood.take(now_ns):
             return "flood"
-        if len(line.text) > _RAW_SLACK * self._config.max_chars:
-            return "too long"
-        if line.text.lstrip()[:1] == "!":
-            return "for a bot"
-        try:
-            text = clean_text(line.text, _RAW_SLACK * self._config.max_chars).text
-        except BadInputError:
-            return "nothing to say"
-        if len(text) > self._config.max_chars:
-            return "too long"
-        mentions = names_one_of(text, self._names)
-        if text.startswith("@") and not names_one_of(text.partition(" ")[0], self._names):
+        text = self._readable(line)
+        if not isinstance(text, CleanText):
+            return text
+        said = text.text
+        names = (*self._names, line.room[:_ROOM_CHARS])
+        addressed, _, _ = said.partition(" ")
+        if len(addressed) > 1 and addressed[0] == "@" and not names_one_of(addressed, names):
             return "for somebody else"
-        folded = text.casefold()
-        if any(mark in folded for mark in _LINKS):
+        folded = said.casefold()
+        if _LINK.search(folded):
             return "a link"
-        user = clean_name(line.user)
-        user_id = (line.user_id or line.user)[:100]
-        who = f"{platform}:{user_id}"
-        if self._words.find(text) is not None:
+        number = line.id[:_ID_CHARS]
+        if number and not self._is_new(f"{place}:{number}"):
+            return "seen before"
+        key = "".join(c for c in folded if c.isalnum())
+        if self._is_repeated(who, key, now_ns):
+            return "repeated"
+        if not viewer.answerable.take(now_ns):
+            return "too many of one viewer"
+        if self._words.find(said) is not None:
             return "blocked word"
+        user = clean_name(line.user)
         if self._words.find(user) is not None:
             return "name"
-        if line.id and not self._is_new(self._ids, f"{platform}:{line.id[:100]}", None, _IDS):
-            return "seen before"
-        if self._is_repeated(who, folded, now_ns):
-            return "repeated"
-        if not self._bucket(who, now_ns).take(now_ns):
-            return "too many of one viewer"
-        self._made_up += not line.id
-        number = line.id[:100] or f"made-up-{self._made_up}"
-        room = clean_name(line.room, 60)
-        return ChatMessage(platform, room, number, user, user_id, text, now_ns, line.role, mentions)
-
-    def _is_repeated(self, who: str, folded: str, now_ns: int) -> bool:
-        key = "".join(c for c in folded if c.isalnum())
-        said_ns = self._said.get((who, key))
+        # Only what passes counts as said: else a line that was dropped could silence another viewer's.
         _put(self._said, (who, key), now_ns, _TEXTS)
+        if len(key) >= _MIN_COPY_CHARS:
+            _put(self._texts, key, now_ns, _TEXTS)
+        self._made_up += not number
+        mentions = names_one_of(said, self._names) or (addressed[0] == "@" and names_one_of(addressed, names))
+        return ChatMessage(
+            platform,
+            clean_name(line.room, _ROOM_CHARS),
+            number or f"made-up-{self._made_up}",
+            user,
+            user_id,
+            said,
+            now_ns,
+            line.role,
+            mentions,
+        )
+
+    def _readable(self, line: ChatLine) -> CleanText | Reason:
+        """Return the line cleaned, or why it is not worth that."""
+        most = self._config.max_chars
+        if len(line.text) > _RAW_SLACK * most:
+            return "too long"
+        if _BOT_COMMAND.match(line.text):
+            return "for a bot"
+        try:
+            text = clean_text(line.text, _RAW_SLACK * most)
+        except BadInputError:
+            return "nothing to say"
+        return "too long" if len(text.text) > most else text
+
+    def _is_repeated(self, who: str, key: str, now_ns: int) -> bool:
+        said_ns = self._said.get((who, key))
         if said_ns is not None and now_ns - said_ns < _SAME_USER_S * NS_PER_S:
             return True
-        if len(key) < _MIN_COPY_CHARS:
-            return False
         # Copied by many at once: one of them is enough.
         copied_ns = self._texts.get(key)
-        _put(self._texts, key, now_ns, _TEXTS)
         return copied_ns is not None and now_ns - copied_ns < _SAME_TEXT_S * NS_PER_S
 
-    def _bucket(self, who: str, now_ns: int) -> Bucket:
-        bucket = self._users.get(who)
-        if bucket is None:
-            per_min = self._config.per_user_per_min
-            bucket = Bucket(per_min / 60, per_min / 2, now_ns)
-        _put(self._users, who, bucket, _USERS)
-        return bucket
+    def _viewer(self, who: str, now_ns: int) -> _Viewer:
+        viewer = self._viewers.get(who) or _Viewer(self._config.per_user_per_min, now_ns)
+        _put(self._viewers, who, viewer, _VIEWERS)
+        return viewer
 
-    @staticmethod
-    def _is_new(table: OrderedDict[str, None], key: str, value: None, most: int) -> bool:
-        new = key not in table
-        _put(table, key, value, most)
+    def _is_new(self, key: str) -> bool:
+        new = key not in self._ids
+        _put(self._ids, key, None, _IDS)
         return new
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -24,10 +25,13 @@ _FIRST_DELAY_S: Final = 0.5
 _LONGEST_DELAY_S: Final = 60.0
 _STABLE_S: Final = 30.0
 """A connection that lasted this long starts over with the shortest delay."""
+_DETAIL_CHARS: Final = 300
+_REMEMBERED: Final = 1024
+"""Messages that a moderator may still remove; far more than ever wait for an answer."""
 WEBHOOK: Final = "webhook"
 
 Withdraw = Callable[[str, str, str], None]
-"""Learns of (platform, message id, user id) that a moderator removed; one of the two ids is empty."""
+"""Learns of (platform, message id, user id) that a moderator removed; both ids empty: the whole chat."""
 
 
 @dataclass(slots=True)
@@ -61,7 +65,9 @@ class ChatHub:
         self._admit = admit
         self._clock = clock
         self._filters = Filters(config, persona_names, clock.now_ns())
-        self._sources = [_Source(source) for source in make(withdraw)]
+        self._withdraw = withdraw
+        self._admitted: deque[tuple[str, str, str]] = deque(maxlen=_REMEMBERED)
+        self._sources = [_Source(source) for source in make(self._removed)]
         self._pushed = 0
 
     async def run(self) -> None:
@@ -92,8 +98,18 @@ class ChatHub:
         message = self._filters.take(platform, line, self._clock.now_ns())
         if message is None:
             return False
+        self._admitted.append((platform, message.id, message.user_id))
         self._admit(message)
         return True
+
+    def _removed(self, platform: str, message_id: str, user_id: str) -> None:
+        """Pass a removal on if it concerns what was let through: bans come in floods as spam does."""
+        whole = not message_id and not user_id
+        if whole or any(
+            place == platform and (number == message_id if message_id else user == user_id)
+            for place, number, user in self._admitted
+        ):
+            self._withdraw(platform, message_id, user_id)
 
     async def _keep(self, held: _Source) -> None:
         """Read one source for ever; whatever happens to it happens to no other."""
@@ -103,14 +119,20 @@ class ChatHub:
             begun_ns = self._clock.now_ns()
             try:
                 await self._read(held)
-                held.detail = "the connection ended"
+                detail = "the connection ended"
             except SourceError as e:
-                held.detail = str(e)
+                detail = str(e)
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if task is None or task.cancelling():
+                    raise
+                detail = "internal fault: it cancelled itself"
             except Exception as e:  # a fault in one platform's code must not silence the others
                 log.exception("%s failed", held.source.name)
-                held.detail = f"internal fault: {e!r}"
-            if held.state == "open":
-                log.warning("%s; it is connected anew", held.detail)
+                detail = f"internal fault: {e!r}"[:_DETAIL_CHARS]
+            if held.state == "open" or detail != held.detail:
+                log.warning("%s; it is connected anew", detail)
+            held.detail = detail
             held.state = "lost"
             held.reconnects += 1
             lasted_s = (self._clock.now_ns() - begun_ns) / NS_PER_S

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Final
 
 MAX_CHARS: Final = 16_384
 """Of a line: 8191 bytes of tags, as the specification allows, and far more text than any server sends."""
+_LINE_END: Final = re.compile(r"[\r\n]+")
 _ESCAPES: Final = {":": ";", "s": " ", "\\": "\\", "r": "\r", "n": "\n"}
 
 
@@ -27,6 +29,15 @@ class IrcMessage:
         return self.params[-1] if self.params else ""
 
 
+def split_lines(text: str) -> list[str]:
+    """Return the lines of what a server sent at once. Only CR and LF end a line.
+
+    `str.splitlines` would also part at U+2028, form feeds and others that viewers can type, and take what
+    follows for a line of the server: anybody could speak as the broadcaster.
+    """
+    return [line for line in _LINE_END.split(text) if line]
+
+
 def parse_line(line: str) -> IrcMessage | None:
     """Return the message of a line without its line end, None when it is none. Linear in its length."""
     rest = line[:MAX_CHARS].strip("\r\n")
@@ -44,12 +55,11 @@ def parse_line(line: str) -> IrcMessage | None:
         nick = prefix.partition("!")[0].partition("@")[0]
     rest = rest.lstrip(" ")
     head, colon, trailing = rest.partition(" :")
-    words = head.split()
+    # Nothing but a space parts parameters; other white space is text.
+    words = [word for word in head.split(" ") if word]
     if not words:
         return None
     params = (*words[1:], trailing) if colon else tuple(words[1:])
-    if not colon and len(params) and params[-1].startswith(":"):
-        params = (*params[:-1], params[-1][1:])
     return IrcMessage(words[0].upper(), params, nick, tags)
 
 

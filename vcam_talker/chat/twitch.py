@@ -14,9 +14,10 @@ from typing import Final
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
-from vcam_talker.chat.irc import IrcMessage, parse_line
+from vcam_talker.chat.irc import IrcMessage, parse_line, split_lines
 from vcam_talker.config import TwitchConfig
 from vcam_talker.core.errors import SourceError
+from vcam_talker.core.text import clean_name
 from vcam_talker.core.types import ChatLine, Role
 
 _OPEN_TIMEOUT_S: Final = 10.0
@@ -29,7 +30,7 @@ _REFUSED: Final = frozenset(("403", "405", "471", "473", "474", "475"))
 _BAD_CHANNEL: Final = frozenset(("msg_channel_suspended", "msg_banned", "tos_ban", "invalid_channel"))
 
 Withdraw = Callable[[str, str, str], None]
-"""Learns of (platform, message id, user id) that a moderator removed; one of the two ids is empty."""
+"""Learns of (platform, message id, user id) that a moderator removed; both ids empty: the whole chat."""
 
 
 class TwitchSource:
@@ -94,7 +95,8 @@ class TwitchSource:
             limit_s = self._ping_every_s if inside else _JOIN_TIMEOUT_S
             try:
                 async with asyncio.timeout(_PONG_WITHIN_S if pinged else limit_s):
-                    data = await socket.recv()
+                    # As bytes: text that is no UTF-8 must not end the connection.
+                    data = await socket.recv(decode=False)
             except TimeoutError:
                 if pinged:
                     raise SourceError(self.name, f"silent for {loop.time() - heard_s:.0f} s") from None
@@ -103,9 +105,9 @@ class TwitchSource:
                 pinged = True
                 continue
             except ConnectionClosed as e:
-                raise SourceError(self.name, "the server closed the connection") from e
+                raise SourceError(self.name, f"the server closed the connection ({_words(e)})") from e
             heard_s, pinged = loop.time(), False
-            for raw in _text(data).splitlines():
+            for raw in split_lines(data.decode("utf-8", errors="replace")):
                 message = parse_line(raw)
                 if message is None:
                     continue
@@ -127,7 +129,7 @@ class TwitchSource:
             case "JOIN" | "366" | "ROOMSTATE":
                 return True
             case code if code in _REFUSED:
-                why = f"the server refuses the channel ({message.text[:100]})"
+                why = f"the server refuses the channel ({clean_name(message.text, 100)})"
                 raise SourceError(self.name, why, "Check chat.twitch.channel")
         return False
 
@@ -139,17 +141,20 @@ class TwitchSource:
             case "RECONNECT":
                 raise SourceError(self.name, "the server asked to connect anew")
             case "NOTICE" if tags.get("msg-id") in _BAD_CHANNEL:
-                raise SourceError(self.name, message.text[:200], "Check chat.twitch.channel")
+                raise SourceError(self.name, clean_name(message.text, 200), "Check chat.twitch.channel")
             case "ERROR":
-                raise SourceError(self.name, f"the server said: {message.text[:200]}")
+                raise SourceError(self.name, f"the server said: {clean_name(message.text, 200)}")
             case "CLEARCHAT":
                 self._withdraw(self.platform, "", tags.get("target-user-id", ""))
             case "CLEARMSG":
                 self._withdraw(self.platform, tags.get("target-msg-id", ""), "")
             case "PRIVMSG" if len(message.params) > 1:
+                text = _said(message.text)
+                if text is None:
+                    return None
                 return ChatLine(
                     tags.get("display-name") or message.nick,
-                    _without_action(message.text),
+                    text,
                     message.params[0].lstrip("#"),
                     tags.get("id", ""),
                     tags.get("user-id") or message.nick,
@@ -158,13 +163,12 @@ class TwitchSource:
         return None
 
 
-def _text(data: str | bytes) -> str:
-    return data if isinstance(data, str) else data.decode("utf-8", errors="replace")
-
-
-def _without_action(text: str) -> str:
-    """Return what a `/me` line says."""
-    return text.removeprefix("\x01ACTION ").rstrip("\x01")
+def _said(text: str) -> str | None:
+    """Return what a line says, a `/me` line too; None for other client-to-client commands."""
+    if not text.startswith("\x01"):
+        return text
+    command, _, rest = text.strip("\x01").partition(" ")
+    return rest if command == "ACTION" else None
 
 
 def _role(tags: dict[str, str]) -> Role:
@@ -175,4 +179,4 @@ def _role(tags: dict[str, str]) -> Role:
 
 
 def _words(error: BaseException) -> str:
-    return str(error) or type(error).__name__
+    return clean_name(str(error), 200) or type(error).__name__

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,16 +13,30 @@ from vcam_talker.core.language import is_wide
 
 _MAX_CHARS: Final = 4000
 """Of a text that are looked at; chat lines are far shorter, sentences too."""
-_LEET: Final = str.maketrans("013457890@$!|+€£(", "oieastbgoasiitelc")
-_HOMOGLYPHS: Final = str.maketrans(
-    {
-        **dict(zip("абвеёзикмнортуухѕіјһԁԛԝӏцьъ", "a6beeзukmhoptyyxsijhdqwlu66", strict=True)),
-        **dict(zip("αβγεηικνορτυχωϲ", "abyenikvoptuxwc", strict=True)),
-        **dict(zip("ıɑɡℓłøđß", "iaglodds"[:4] + "lods", strict=True)),
-    }
+_LOOK_ALIKES: Final = str.maketrans(
+    "абвгеёзикмнорстухѕіјһԁԛԝӏцьъαβγεηικνορτυχωıɑɡłøđ",
+    "abbreeenkmhopctyxsijhdqwlubbabyenikvoptuxwiaglod",
 )
-"""Cyrillic, Greek and other letters that look like Latin ones, lower case."""
-_SIGNS_AROUND: Final = "!?.,;:|()[]{}<>\"'“”‘’*_~-"
+"""Cyrillic, Greek and other small letters, and the Latin ones that they are mistaken for."""
+_LEET: Final = str.maketrans("013456789@$!|+€£(", "oieasgtbgasiiteic")
+"""Digits and signs that stand for letters. 1, ! and | are i as well as l: read this way, an l counts as i."""
+_L_IS_I: Final = str.maketrans("l", "i")
+_LETTER_SIGNS: Final = frozenset("@$€£")
+"""Stand for letters even where no letter stands: @55."""
+_SIGNS_AROUND: Final = '!?.,;:|()[]{}<>"“”‘*_~-'
+_SOUND_MARKS: Final = frozenset("\u3099\u309a")
+"""Of kana: part of the letter, no decoration. か and が are two letters."""
+_CONTRACTION: Final = re.compile(r"(?<=\w\w)['’](?:s|t|m|d|ll|re|ve)\b|(?<=\bi)['’](?:m|d|ll|ve)\b")
+"""What an apostrophe joins to a word: "he'll" is no "hell", and the end of "I'd" is no letter of its own."""
+_NUMBER: Final = re.compile(
+    r"[$€£]?\d+(?:[.,:/]\d+)*"
+    r"(?:[a-z]|st|nd|rd|th|am|pm|hrs?|mins?|secs?|ms|ml|k?g|lbs?|oz|[kcm]m|[kmg]bs?|fps|px|k?hz|k?w|x\d+)?[+%$€£]?"
+)
+_NUMBER_CHARS: Final = 24
+_RARELY_DOUBLE: Final = frozenset("ahijkquvwxy")
+"""English hardly ever writes these twice: "fuun" is "fun" drawn out, but "good" is not "god"."""
+_DRAWN_OUT: Final = 3
+"""No word has a letter three times in a row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,85 +44,129 @@ class _Word:
     """A blocked word as runs of equal letters, so that `baaad` is `bad` and `as` is not `ass`."""
 
     listed: str
+    letters: str
+    """One of each run."""
     runs: tuple[int, ...]
 
-
-class WordFilter:
-    """Knows blocked words and phrases; immutable, so thread-safe.
-
-    A word is found whatever its case, width, accents, look-alike letters and digits, repeated letters, and
-    with signs or spaces between its letters; but never inside another word, unless it is written in Chinese,
-    Japanese or Korean, which know no spaces. Endings make other words: list what you mean.
-    """
-
-    def __init__(self, words: Sequence[str]) -> None:
-        self._words: dict[str, list[_Word]] = {}
-        self._phrases: dict[tuple[str, ...], str] = {}
-        self._wide: dict[str, str] = {}
-        for listed in words:
-            plain = _plain(listed)
-            parts = tuple(part for part in _split(plain) if part)
-            if any(is_wide(c) for c in plain):
-                self._wide["".join(parts)] = listed
-            elif len(parts) == 1:
-                letters, runs = _runs(parts[0])
-                self._words.setdefault(letters, []).append(_Word(listed, runs))
-            elif parts:
-                self._phrases[tuple(_runs(part)[0] for part in parts)] = listed
-        self._longest = max((len(phrase) for phrase in self._phrases), default=0)
-        self._sizes = {sum(w.runs) for same in self._words.values() for w in same}
-
-    def __bool__(self) -> bool:
-        return bool(self._words or self._phrases or self._wide)
-
-    def find(self, text: str) -> str | None:
-        """Return the blocked word that stands in `text`, as it was listed, or None. Never raises."""
-        if not self or not text:
-            return None
-        plain = _plain(text[:_MAX_CHARS])
-        tokens = plain.split()
-        return (
-            self._among([_split(token) for token in tokens])
-            or self._among([_split(_unleet(token)) for token in tokens])
-            or self._inside(plain)
+    def fits(self, runs: Sequence[int]) -> bool:
+        """Tell whether runs of the same letters are this word, some of its letters drawn out."""
+        return all(
+            have == need or have >= max(_DRAWN_OUT, need) or (have > need and letter in _RARELY_DOUBLE)
+            for letter, have, need in zip(self.letters, runs, self.runs, strict=True)
         )
 
-    def _among(self, tokens: list[list[str]]) -> str | None:
-        """Look for words among tokens, each given as its pieces between signs."""
+
+class _Lexicon:
+    """Blocked words and phrases in one reading of their letters."""
+
+    def __init__(self, listed: Iterable[tuple[str, tuple[str, ...]]]) -> None:
+        """Take each as the user wrote it, and its words."""
+        self._words: dict[str, list[_Word]] = {}
+        self._phrases: dict[tuple[str, ...], tuple[_Word, ...]] = {}
+        for name, parts in listed:
+            words = tuple(_Word(name, *_runs(part)) for part in parts)
+            if len(words) == 1:
+                self._words.setdefault(words[0].letters, []).append(words[0])
+            else:
+                self._phrases[tuple(word.letters for word in words)] = words
+        self._sizes = sorted({len(phrase) for phrase in self._phrases})
+
+    def word(self, tokens: Iterable[Sequence[str]]) -> str | None:
+        """Return what is blocked among tokens, each given as its pieces between signs."""
         for pieces in tokens:
             # "well-known" is two words, "d.o.t.s" is one: both readings count.
             for candidate in {*pieces, "".join(pieces)}:
                 if (found := self._word(candidate)) is not None:
                     return found
-        pieces = [piece for pieces in tokens for piece in pieces if piece]
+        return None
+
+    def sequence(self, pieces: Sequence[str]) -> str | None:
+        """Return what is blocked and reaches over several pieces."""
         return self._spelled(pieces) or self._phrase(pieces)
 
     def _word(self, candidate: str) -> str | None:
         letters, runs = _runs(candidate)
-        for word in self._words.get(letters, ()):
-            if all(have >= need for have, need in zip(runs, word.runs, strict=True)):
-                return word.listed
+        return next((word.listed for word in self._words.get(letters, ()) if word.fits(runs)), None)
+
+    def _spelled(self, pieces: Sequence[str]) -> str | None:
+        """Find words that are spelled letter by letter, `s p a c e d`, also among other letters."""
+        singles = "".join(piece if len(piece) == 1 else " " for piece in pieces)
+        spelled, runs = _runs(singles)
+        if len(spelled.replace(" ", "")) < 2:
+            return None
+        # One search per word over the whole text: many short groups cost no more than one long one.
+        for letters, words in self._words.items():
+            at = spelled.find(letters) if len(letters) > 1 else -1
+            while at >= 0:
+                for word in words:
+                    if word.fits(runs[at : at + len(letters)]):
+                        return word.listed
+                at = spelled.find(letters, at + 1)
         return None
 
-    def _spelled(self, pieces: list[str]) -> str | None:
-        """Find words that are spelled letter by letter: `s p a c e d`."""
-        for single, group in itertools.groupby(pieces, key=lambda piece: len(piece) == 1):
-            letters = "".join(group) if single else ""
-            if len(letters) < 2:
-                continue
+    def _phrase(self, pieces: Sequence[str]) -> str | None:
+        if not self._phrases:
+            return None
+        split = [_runs(piece) for piece in pieces]
+        letters = [letters for letters, _ in split]
+        for start in range(len(split)):
             for size in self._sizes:
-                for start in range(len(letters) - size + 1):
-                    if (found := self._word(letters[start : start + size])) is not None:
-                        return found
+                phrase = self._phrases.get(tuple(letters[start : start + size]))
+                if phrase and all(
+                    w.fits(runs) for w, (_, runs) in zip(phrase, split[start : start + size], strict=True)
+                ):
+                    return phrase[0].listed
         return None
 
-    def _phrase(self, pieces: list[str]) -> str | None:
-        letters = [_runs(piece)[0] for piece in pieces]
-        for start in range(len(letters)):
-            for size in range(2, self._longest + 1):
-                if (found := self._phrases.get(tuple(letters[start : start + size]))) is not None:
-                    return found
-        return None
+
+class WordFilter:
+    """Knows blocked words and phrases; immutable, so thread-safe.
+
+    A word is found whatever its case, width, accents, look-alike letters and digits, drawn-out letters, and
+    with signs or spaces between its letters; but never inside another word, unless it is written in Chinese,
+    Japanese or Korean, which know no spaces. Endings make other words: list what you mean. A number, also
+    with its unit (5s, 4k, 1st), stays a number.
+    """
+
+    def __init__(self, words: Sequence[str]) -> None:
+        """`words`: each a word or a phrase; one without a letter or digit is never found."""
+        self._wide: dict[str, str] = {}
+        listed = []
+        for word in words:
+            plain = _plain(word)
+            parts = tuple(_split(plain))
+            if any(is_wide(c) for c in plain):
+                self._wide["".join(parts)] = word
+            elif parts:
+                listed.append((word, parts))
+        self._plain = _Lexicon(listed)
+        self._leet = _Lexicon((word, tuple(p.translate(_L_IS_I) for p in parts)) for word, parts in listed)
+        self._any = bool(listed)
+
+    def __bool__(self) -> bool:
+        return bool(self._any or self._wide)
+
+    def find(self, text: str) -> str | None:
+        """Return the blocked word that stands in `text`, as it was listed, or None. Never raises."""
+        if not self or not text:
+            return None
+        plain = _plain(text)
+        return (self._spaced(plain) if self._any else None) or self._inside(plain)
+
+    def _spaced(self, plain: str) -> str | None:
+        tokens = plain.split()
+        split = [_split(token) for token in tokens]
+        found = self._plain.word(split) or self._plain.sequence(list(itertools.chain(*split)))
+        if found is not None:
+            return found
+        readings = [_unleet(token) for token in tokens]
+        if not any(readings):
+            return None
+        # A token without digits and signs has been looked at: with l as i, "ball" would be taken for "bail".
+        changed = (_split(reading.translate(_L_IS_I)) for both in readings for reading in both)
+        whole = [(both or (token,))[0] for token, both in zip(tokens, readings, strict=True)]
+        pieces = [_split(reading.translate(_L_IS_I)) for reading in whole]
+        return self._leet.word(changed) or self._leet.sequence(list(itertools.chain(*pieces)))
 
     def _inside(self, plain: str) -> str | None:
         if not self._wide:
@@ -118,43 +177,37 @@ class WordFilter:
 
 def _plain(text: str) -> str:
     """Return `text` in lower-case letters without width, accents, invisible characters and look-alikes."""
-    # An apostrophe parts words: "he'll" is no "hell".
-    folded = unicodedata.normalize("NFKC", text).casefold().replace("'", " ").replace("’", " ")
-    bare = (c for c in unicodedata.normalize("NFKD", folded) if not _is_decoration(c))
-    return unicodedata.normalize("NFC", "".join(bare)).translate(_HOMOGLYPHS)
+    # One character may become eighteen.
+    folded = unicodedata.normalize("NFKC", text[:_MAX_CHARS])[:_MAX_CHARS].casefold()
+    bare = "".join(c for c in unicodedata.normalize("NFKD", folded) if not _is_decoration(c))
+    parted = _CONTRACTION.sub(" ", bare).replace("'", " ").replace("’", " ")
+    return unicodedata.normalize("NFC", parted).translate(_LOOK_ALIKES)
 
 
 def _is_decoration(c: str) -> bool:
-    return unicodedata.category(c) in {"Mn", "Me", "Cf"}
+    return unicodedata.category(c) in {"Mn", "Me", "Cf"} and c not in _SOUND_MARKS
 
 
 def _split(text: str) -> list[str]:
     return "".join(c if c.isalnum() else " " for c in text).split()
 
 
-def _unleet(token: str) -> str:
-    """Return a token with its digits and signs read as letters; a number stays one."""
+def _unleet(token: str) -> tuple[str, ...]:
+    """Return a token with its digits and signs read as letters, without and with those around it.
+
+    Empty when there is nothing to read so. A number stays a number.
+    """
     inner = token.strip(_SIGNS_AROUND)
-    if not any(c.isalpha() or c in "@$€£" for c in inner):
-        return token
-    return inner.translate(_LEET)
+    if len(inner) <= _NUMBER_CHARS and _NUMBER.fullmatch(inner):
+        return ()
+    if len(set(inner)) < 2 or not any(c.isalpha() or c in _LETTER_SIGNS for c in inner):
+        return ()
+    read = inner.translate(_LEET)
+    if read == inner:
+        return ()
+    return (read,) if inner == token else (read, token.translate(_LEET))
 
 
 def _runs(word: str) -> tuple[str, tuple[int, ...]]:
     groups = [(letter, sum(1 for _ in group)) for letter, group in itertools.groupby(word)]
     return "".join(letter for letter, _ in groups), tuple(count for _, count in groups)
-
-
-def each_disguise(word: str) -> Iterator[str]:
-    """Yield what a viewer may write instead of `word`; what the filter is tried with."""
-    yield word.upper()
-    yield ".".join(word)
-    yield " ".join(word)
-    yield "-".join(word)
-    yield "".join(chr(ord(c) + 0xFEE0) if "!" <= c <= "~" else c for c in word)
-    yield "\u200b".join(word)
-    yield "".join(f"{c}\u0301" for c in word)
-    yield word[:-1] + word[-1] * 5
-    yield word.translate(str.maketrans("aeios", "@3105"))
-    yield word.translate(str.maketrans("aeopcx", "аеорсх"))
-    yield f"xx {word}!! yy"

@@ -117,10 +117,12 @@ class Audience:
         return best.message
 
     def withdraw(self, platform: str, *, message_id: str = "", user_id: str = "") -> None:
-        """Drop lines that a moderator removed: one by its id, or all of one user."""
+        """Drop lines that a moderator removed: one by its id, all of one user, or without either all."""
         for line in list(self._waiting):
             m = line.message
-            if m.platform == platform and ((message_id and m.id == message_id) or user_id == m.user_id != ""):
+            whole = not message_id and not user_id
+            one = (message_id and m.id == message_id) or (user_id and m.user_id == user_id)
+            if m.platform == platform and (whole or one):
                 self._waiting.remove(line)
                 self._skip(m, "a moderator removed it")
 

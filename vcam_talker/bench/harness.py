@@ -135,6 +135,9 @@ def daemon(
     folder = Path(tempfile.mkdtemp(prefix="vcam-talker-bench-"))
     config_file = folder / "config.toml"
     phrases = "enabled = false" if cache is None else f"folder = {json.dumps(str(cache))}"
+    if "[obs]" not in config:
+        # The OBS of whoever runs this is nobody's business.
+        config += '\n[obs]\nconnect = "off"\n'
     config_file.write_text(
         f'greet = false\n[microphone]\nname = "{microphone}"\nlabel = "{microphone}"\n'
         f"[cache]\nwarm = false\n{phrases}\n{config}",

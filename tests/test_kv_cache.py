@@ -151,6 +151,7 @@ def test_a_fault_midway_forgets_everything_and_the_next_prompt_is_right(
     [
         (torch.OutOfMemoryError("CUDA out of memory"), "not enough memory"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), "not enough memory"),
+        (RuntimeError("unable to mmap 9 bytes: Cannot allocate memory (12)"), "not enough memory"),
         (RuntimeError("CUDA error: misaligned\naddress"), "the model failed .CUDA error: misaligned address"),
     ],
 )

@@ -229,7 +229,16 @@ async def test_the_persona_is_computed_once_before_anybody_asks(folder: Path, ma
     assert responder.stats.prompt_tokens - responder.stats.reused_tokens < 40
 
 
-async def test_closing_stops_the_model_soon_and_keeps_the_cache(folder: Path, make: Make) -> None:
+async def test_closing_stops_the_model_soon(folder: Path, make: Make) -> None:
+    responder = make(folder, max_new_tokens=2500)
+    async with aclosing(respond(responder, Question("hello"))) as answer:
+        await anext(answer)
+    await responder.forget()  # stands in line behind what was stopped
+    assert responder.stats is not None
+    assert responder.stats.new_tokens < 2000
+
+
+async def test_closing_keeps_the_cache(folder: Path, make: Make) -> None:
     responder = make(folder, max_new_tokens=500)
     async with aclosing(respond(responder, Question("hello", "Ann"))) as answer:
         async for _ in answer:

@@ -17,13 +17,13 @@ CHATML = (
 NO_SYSTEM = (
     "{{ bos_token }}{% for m in messages %}{% if (m['role'] == 'user') != (loop.index0 % 2 == 0) %}"
     "{{ raise_exception('Conversation roles must alternate user/assistant') }}{% endif %}"
-    "{% if m['role'] == 'user' %}[INST] {{ m['content'] }} [/INST]{% else %} {{ m['content'] }}{{ eos_token }}"
-    "{% endif %}{% endfor %}"
+    "{% if m['role'] == 'user' %}[INST] {{ m['content'] }} [/INST]"
+    "{% else %} {{ m['content'] }}{{ eos_token }}{% endif %}{% endfor %}"
 )
 _CORPUS = (
     "Hello and welcome, how are you today? The price is nineteen dollars, it ships tomorrow.",
     "You are live on camera: a voice speaks what you write while you write it. One to three short sentences.",
-    "Each message is one viewer's line, written NAME: text. Plain words: no Markdown, lists, headings, links.",
+    "Each message is one viewer's line, written NAME: text. Plain words: no Markdown, lists, links.",
     "你好，欢迎来到直播间！今天的价格是多少？明天发货。",
     "😀😅🎉👍🏽 happy sad angry surprised thoughtful playful neutral",
 )
@@ -65,7 +65,7 @@ def byte_level_tokenizer(template: str | None = CHATML) -> Any:
     """Return a byte-level BPE of about 500 tokens, trained on a few lines."""
     made = transformers.PreTrainedTokenizerFast(
         tokenizer_object=Tokenizer.from_str(_vocabulary()),
-        bos_token="<s>",
+        bos_token="<s>",  # noqa: S106
         eos_token="<|im_end|>" if template == CHATML else "</s>",
     )
     made.chat_template = template
@@ -90,6 +90,7 @@ def save_model(
         }
     )
     torch.manual_seed(seed)
+    transformers.utils.logging.disable_progress_bar()
     make_model(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder

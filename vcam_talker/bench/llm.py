@@ -36,7 +36,7 @@ _ROUNDS: Final = 5
 _MIN_ROUNDS: Final = 3
 _USERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _FILLER: Final = " so"
-_SHAPE: Final = {
+_SHAPE: Final[dict[str, Any]] = {
     "vocab_size": 151_936,
     "hidden_size": 896,
     "intermediate_size": 4864,
@@ -215,8 +215,8 @@ def _save_model(folder: Path) -> None:
     fast.save_pretrained(folder)
     torch.manual_seed(0)
     config = transformers.Qwen2Config(**_SHAPE, bos_token_id=None, eos_token_id=fast.eos_token_id)
-    model = transformers.Qwen2ForCausalLM(config).to(torch.bfloat16)
-    model.save_pretrained(folder)
+    model: Any = transformers.Qwen2ForCausalLM(config)
+    model.to(torch.bfloat16).save_pretrained(folder)
 
 
 def _resident_mb() -> float:

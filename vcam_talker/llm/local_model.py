@@ -29,7 +29,7 @@ from vcam_talker.llm.sampling import Sampler
 
 log = logging.getLogger(__name__)
 
-_NO_MEMORY: Final = ("not enough memory", "can't allocate memory", "out of memory")
+_NO_MEMORY: Final = ("not enough memory", "can't allocate memory", "cannot allocate memory", "out of memory")
 _FREE: Final = "Use a smaller model, dtype 'bfloat16', or free memory"
 
 
@@ -156,7 +156,14 @@ class LocalModel:
             new_tokens=len(made),
             tokens_per_s=(len(made) - 1) / rest_s if len(made) > 1 and rest_s > 0 else 0.0,
         )
-        log.debug("%s", self.stats)
+        log.debug(
+            "prompt of %d tokens, %d used again; first token after %.0f ms, %d tokens at %.1f/s",
+            len(prompt),
+            reused,
+            self.stats.first_token_ms,
+            len(made),
+            self.stats.tokens_per_s,
+        )
         return made, cut
 
     def _decode(self, tokens: Sequence[int]) -> str:
@@ -262,7 +269,7 @@ def _load_weights(folder: HfFolder, dtype: torch.dtype) -> PreTrainedModel:
         raise
     except Exception as e:  # of many kinds: safetensors, config validation, shapes that don't fit
         if any(words in str(e).lower() for words in _NO_MEMORY):
-            raise
+            raise MemoryError(str(e)) from e  # of whatever kind: SafetensorError, OSError
         raise _damaged(folder.path / "config.json", e) from e
     # transformers fills what is missing with noise, and says so in a warning.
     if missing := sorted(loaded["missing_keys"]):

@@ -207,7 +207,8 @@ def _save_model(folder: Path) -> None:
         show_progress=False,
     )
     tokenizer.train_from_iterator([m["content"] for m in prompt] * 4, trainer)
-    fast: Any = transformers.PreTrainedTokenizerFast(
+    make_tokenizer: Any = transformers.PreTrainedTokenizerFast
+    fast = make_tokenizer(
         tokenizer_object=tokenizer,
         eos_token="<|im_end|>",  # noqa: S106
     )

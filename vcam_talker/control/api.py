@@ -54,7 +54,8 @@ request of that name}`, and answers each with `{"event": "ack", "id": ..., "ok":
 `{"event": "ack", "id": ..., "ok": false, "error": ...}`. A client that reads too slowly loses the oldest.
 
 **WebSocket `/api/chat`** takes viewers' lines, one object or a list in each message, as `POST /api/chat`
-does; it answers only what it refuses, with `{"event": "refused", "error": ...}`.
+does; it answers what it refuses with `{"event": "refused", "error": ...}`, and tells at most once a second
+how many messages came too fast: `{"event": "dropped", "messages": 12}`.
 
 **WebSocket `/api/preview`** sends binary packets, little-endian: uint8 kind (1 JPEG picture, 2 sound), uint8
 version (1), uint16 0, uint32 (picture: width << 16 | height; sound: rate in Hz), int64 PTS in ns on the media

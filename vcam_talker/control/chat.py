@@ -29,6 +29,7 @@ MAX_LINES: Final = 200
 """In one request or message."""
 _BATCH_S: Final = 0.05
 _MAX_CLIENTS: Final = 8
+_TELL_S: Final = 1.0
 _TRY_AGAIN_LATER: Final = 1013
 
 
@@ -100,6 +101,11 @@ class ChatIntake:
         if self._sending is None:
             self._sending = asyncio.get_running_loop().create_task(self._send())
 
+    async def drained(self) -> None:
+        """Wait until what was queued has gone on."""
+        if self._sending is not None:
+            await self._sending
+
     async def _send(self) -> None:
         await asyncio.sleep(_BATCH_S)
         lines, self._waiting = self._waiting, []
@@ -143,16 +149,20 @@ def chat_router(station: Station) -> APIRouter:
 
 
 async def _converse(socket: WebSocket, intake: ChatIntake) -> None:
-    """Take messages until the client leaves; only what is refused is answered."""
+    """Take messages until the client leaves; only what is refused or dropped is answered."""
+    dropped = 0
+    told_s = 0.0
     while True:
         message = await socket.receive()
         if message["type"] == "websocket.disconnect":
             return
         if not intake.allow(1):
-            continue
-        refusal = _take(message.get("text") or "", intake)
-        if refusal is not None:
+            dropped += 1
+        elif (refusal := _take(message.get("text") or "", intake)) is not None:
             await socket.send_json({"event": "refused", **refusal.body})
+        if dropped and time.monotonic() - told_s >= _TELL_S:
+            await socket.send_json({"event": "dropped", "messages": dropped})
+            dropped, told_s = 0, time.monotonic()
 
 
 def _take(raw: str, intake: ChatIntake) -> Refusal | None:

@@ -13,6 +13,7 @@ from vcam_talker.core.errors import (
     NotRunningError,
     PersonaError,
     QueueFullError,
+    SourceError,
     VcamTalkerError,
 )
 
@@ -25,6 +26,7 @@ _BY_ERROR: tuple[tuple[type[VcamTalkerError], int, str], ...] = (
     (ConfigError, 422, "config"),
     (DeviceError, 503, "device"),
     (EngineError, 503, "engine"),
+    (SourceError, 503, "source"),
     (NotRunningError, 503, "not_running"),
     (AlreadyRunningError, 409, "already_running"),
 )

@@ -19,9 +19,11 @@ from tests.support.station import FakeStation
 from vcam_talker.config import ObsConfig, ObsScene, ObsTrigger
 from vcam_talker.control.obs import connection as connection_module
 from vcam_talker.control.obs import owner as owner_module
+from vcam_talker.control.obs import remake as remake_module
 from vcam_talker.control.obs import scenes as scenes_module
 from vcam_talker.control.obs.connection import ObsConnection
 from vcam_talker.control.obs.link import ObsLink
+from vcam_talker.control.obs.remake import remake_input
 from vcam_talker.control.obs.settings import Server, ServerFinder
 from vcam_talker.core.errors import SourceError
 from vcam_talker.core.secrets import write_secret
@@ -466,3 +468,76 @@ async def test_auto_without_an_obs_says_how_to_switch_it_on() -> None:
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task
+
+
+@pytest.mark.usefixtures("quick")
+async def test_an_input_that_obs_does_not_let_go_of_comes_back_under_another_name(
+    obs: FakeObs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remake_module, "_GONE_S", 0.2)
+    obs.answers |= {
+        "GetInputSettings": {"inputKind": "pulse_input_capture", "inputSettings": {"device_id": "mic"}},
+        "GetSourceFilterList": {"filters": []},
+        "GetInputVolume": {"inputVolumeMul": 0.5},
+        "GetSceneList": {"scenes": [{"sceneName": "Wide"}]},
+        "GetSceneItemList": {"sceneItems": [{"sourceName": "m", "sceneItemId": 3, "sceneItemEnabled": True}]},
+        "GetInputList": {"inputs": [{"inputName": "m"}]},
+    }
+    for what in ("Mute", "AudioBalance", "AudioSyncOffset", "AudioMonitorType", "AudioTracks"):
+        obs.refuse[f"GetInput{what}"] = 604
+    obs.refuse["SetInputVolume"] = 600
+    connection = ObsConnection(Server("127.0.0.1", obs.port))
+    await asyncio.to_thread(connection.connect)
+    try:
+        assert await asyncio.to_thread(remake_input, connection, "m") == "m (anew)"
+    finally:
+        connection.close()
+    created = obs.asked("CreateInput")
+    assert [(c["inputName"], c["inputSettings"], c["sceneName"]) for c in created] == [
+        ("m (anew)", {"device_id": "mic"}, "Wide")
+    ]
+    assert obs.asked("SetInputVolume") == [{"inputName": "m (anew)", "inputVolumeMul": 0.5}]
+
+
+async def test_a_voice_that_obs_hears_is_no_matter(obs: FakeObs) -> None:
+    station = FakeStation()
+    obs.answers["GetInputList"] = {"inputs": [{"inputName": "m"}]}
+    obs.answers["GetInputSettings"] = {
+        "inputKind": "pulse_input_capture",
+        "inputSettings": {"device_id": "vcam_talker_mic"},
+    }
+    obs.answers["GetInputMute"] = {"inputMuted": False}
+    async with linked(obs, station, captions="") as link:
+        await until(lambda: link.view().state == "open")
+        station.emit({"event": "turn_speaking", "kind": "say"})
+        await until(lambda: obs.masks)
+        assert obs.masks[0] & (1 << 16)
+        for level in (0.0, 0.3) * 20:
+            meter = {"inputName": "m", "inputLevelsMul": [[level, level, level]]}
+            obs.emit("InputVolumeMeters", {"inputs": [meter]})
+        await until(lambda: len(obs.masks) == 2)
+        assert not obs.masks[1] & (1 << 16), "the meters are switched off again"
+        await asyncio.sleep(0.1)
+        assert not obs.asked("RemoveInput")
+        assert "hears nothing" not in link.view().detail
+        # Known to be well: the next turn is not listened to.
+        station.emit({"event": "turn_ended"})
+        station.emit({"event": "turn_speaking", "kind": "say"})
+        await asyncio.sleep(0.2)
+        assert len(obs.masks) == 2
+
+
+async def test_a_turn_that_is_too_short_tells_nothing(obs: FakeObs) -> None:
+    station = FakeStation()
+    obs.answers["GetInputList"] = {"inputs": [{"inputName": "m"}]}
+    obs.answers["GetInputSettings"] = {"inputKind": "x", "inputSettings": {"device_id": "vcam_talker_mic"}}
+    obs.answers["GetInputMute"] = {"inputMuted": False}
+    async with linked(obs, station, captions="") as link:
+        await until(lambda: link.view().state == "open")
+        for count in (1, 2):
+            station.emit({"event": "turn_speaking", "kind": "say"})
+            await until(lambda wanted=2 * count - 1: len(obs.masks) == wanted)  # type: ignore[misc]
+            await asyncio.sleep(0.1)
+            station.emit({"event": "turn_ended"})
+            await until(lambda wanted=2 * count: len(obs.masks) == wanted)  # type: ignore[misc]
+        assert not obs.asked("RemoveInput")

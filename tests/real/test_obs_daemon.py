@@ -24,8 +24,8 @@ _LONG = "This sentence is long enough for many things to happen to OBS while it 
 
 
 @pytest.fixture
-def studio(pulse_server: SoundServer) -> Iterator[ObsStudio]:
-    with obs_program(pulse_server.env) as program:
+def studio(pulse_server: SoundServer, request: pytest.FixtureRequest) -> Iterator[ObsStudio]:
+    with obs_program(pulse_server.env, sounds=getattr(request, "param", True)) as program:
         yield program
 
 
@@ -33,7 +33,7 @@ def studio(pulse_server: SoundServer) -> Iterator[ObsStudio]:
 def on_air(studio: ObsStudio, monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
     """A daemon that finds OBS by OBS's own settings, as it does for a user."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(studio.config.parent))
-    with daemon() as running:
+    with daemon(config='[obs]\nconnect = "auto"\n') as running:
         running.wait_microphone()
         running.wait_idle()
         wait_link(running, "open")
@@ -145,3 +145,70 @@ def test_a_wrong_password_is_told_and_the_show_goes_on(on_air: Daemon, studio: O
     secret.unlink()
     wait_link(on_air, "open")
     assert not [w for w in on_air.client.status()["warnings"] if "password" in w]
+
+
+@pytest.mark.parametrize("studio", [False], indirect=True, ids=["ours alone"])
+def test_a_restarted_sound_server_is_heard_in_obs_again(
+    on_air: Daemon, studio: ObsStudio, pulse_server: SoundServer
+) -> None:
+    """OBS itself keeps a dead input for ever; with ours the only one, the link makes it anew, as it was."""
+    obs = studio.client
+    assert obs.call("GetInputList")["inputs"] == []
+    obs.call("CreateScene", sceneName="Other")
+    obs.call(
+        "CreateInput",
+        sceneName="Scene",
+        inputName=_SOURCE,
+        inputKind="pulse_input_capture",
+        inputSettings={"device_id": MICROPHONE},
+    )
+    obs.call("CreateSceneItem", sceneName="Other", sourceName=_SOURCE, sceneItemEnabled=False)
+    obs.call("SetInputAudioSyncOffset", inputName=_SOURCE, inputAudioSyncOffset=120)
+    obs.call(
+        "CreateSourceFilter",
+        sourceName=_SOURCE,
+        filterName="louder",
+        filterKind="gain_filter",
+        filterSettings={"db": 3.0},
+    )
+    assert obs.wait_for_meter(_SOURCE, lambda level_db: level_db <= SILENCE_DB, timeout_s=20)
+    pulse_server.kill()
+    on_air.wait_until("a lost microphone", lambda: on_air.client.status()["sinks"][1]["state"] == "lost")
+    pulse_server.start()
+    on_air.wait_microphone()
+
+    on_air.client.say(_LONG)
+    wait_speaking(on_air)
+    hears_nothing = not obs.wait_for_meter(_SOURCE, lambda level_db: level_db > SILENCE_DB, timeout_s=1)
+    assert hears_nothing, "this OBS heals itself"
+    assert obs.wait_for_meter(_SOURCE, lambda level_db: level_db > -40, timeout_s=20)
+    assert obs.call("GetInputAudioSyncOffset", inputName=_SOURCE)["inputAudioSyncOffset"] == 120
+    found = obs.call("GetSourceFilterList", sourceName=_SOURCE)["filters"]
+    assert [(f["filterName"], f["filterSettings"]) for f in found] == [("louder", {"db": 3.0})]
+    items = obs.call("GetSceneItemList", sceneName="Other")["sceneItems"]
+    assert [(i["sourceName"], i["sceneItemEnabled"]) for i in items] == [(_SOURCE, False)]
+    assert "hears nothing" not in on_air.client.status()["obs"]["detail"]
+
+
+def test_a_dead_input_that_can_not_be_mended_is_told(
+    on_air: Daemon, studio: ObsStudio, pulse_server: SoundServer
+) -> None:
+    """With other Pulse inputs beside ours (here those that OBS guesses) nothing is touched."""
+    obs = studio.client
+    settings = {"device_id": MICROPHONE}
+    obs.call(
+        "CreateInput",
+        sceneName="Scene",
+        inputName=_SOURCE,
+        inputKind="pulse_input_capture",
+        inputSettings=settings,
+    )
+    assert obs.wait_for_meter(_SOURCE, lambda level_db: level_db <= SILENCE_DB, timeout_s=20)
+    before = obs.call("GetInputList")["inputs"]
+    pulse_server.kill()
+    on_air.wait_until("a lost microphone", lambda: on_air.client.status()["sinks"][1]["state"] == "lost")
+    pulse_server.start()
+    on_air.wait_microphone()
+    on_air.client.say(_LONG)
+    on_air.wait_until("the warning", lambda: "restart OBS" in on_air.client.status()["obs"]["detail"], 15)
+    assert obs.call("GetInputList")["inputs"] == before

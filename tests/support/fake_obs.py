@@ -24,6 +24,8 @@ class FakeObs:
         self.password = password
         self.requests: list[tuple[str, dict[str, Any]]] = []
         self.logins = 0
+        self.masks: list[int] = []
+        """The masks of events that were asked for after the log-in."""
         self.refuse: dict[str, int] = {}
         """Request -> the code it is refused with."""
         self.answers: dict[str, dict[str, Any]] = {
@@ -40,6 +42,7 @@ class FakeObs:
             },
             "GetInputSettings": {"inputKind": "text_ft2_source_v2", "inputSettings": {}},
             "GetCurrentProgramScene": {"currentProgramSceneName": "Wide"},
+            "GetInputList": {"inputs": []},
         }
         self.hello: dict[str, Any] | None = {"obsWebSocketVersion": "5.3.0", "rpcVersion": 1}
         """None: say nothing, as obs-websocket 4 does."""
@@ -141,6 +144,8 @@ class FakeObs:
     def _serve(self, client: ServerConnection) -> None:
         for raw in client:
             message = json.loads(raw)
+            if message["op"] == 3:
+                self.masks.append(message["d"]["eventSubscriptions"])
             if message["op"] != 6:
                 continue
             request = message["d"]

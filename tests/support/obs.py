@@ -55,6 +55,15 @@ AuthRequired=true
 ServerPassword={password}
 """
 
+_COLLECTION = {
+    "name": "T",
+    "current_scene": "Scene",
+    "current_program_scene": "Scene",
+    "scene_order": [{"name": "Scene"}],
+    "sources": [{"id": "scene", "name": "Scene", "settings": {}}],
+}
+"""Without the global sound inputs that OBS guesses for a collection it makes itself."""
+
 _PROFILE = """\
 [General]
 Name=T
@@ -273,6 +282,7 @@ def obs_program(
     canvas: tuple[int, int] = (640, 360),
     fps: int = 30,
     timeout_s: float = 30.0,
+    sounds: bool = True,
 ) -> Iterator[ObsStudio]:
     """Start OBS with an empty scene `Scene` and the sound inputs it guesses; clean up.
 
@@ -292,6 +302,10 @@ def obs_program(
         environment.pop("WAYLAND_DISPLAY", None)
         _write_settings(root, port, password, _PROFILE.format(width=canvas[0], height=canvas[1], fps=fps))
         program = ObsStudio(root, environment, port, password, timeout_s)
+        if not sounds:
+            collection = program.config / "basic" / "scenes" / "T.json"
+            collection.parent.mkdir(parents=True)
+            collection.write_text(json.dumps(_COLLECTION))
         stack.callback(program.kill)
         program.start()
         yield program

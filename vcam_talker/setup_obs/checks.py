@@ -15,9 +15,9 @@ import numpy.typing as npt
 
 from vcam_talker.control.client import ControlClient
 from vcam_talker.control.obs.connection import ObsConnection, RequestError
+from vcam_talker.control.obs.remake import remake_input
 from vcam_talker.core.errors import VcamTalkerError
 from vcam_talker.setup_obs.meters import Meters
-from vcam_talker.setup_obs.plan import add
 from vcam_talker.setup_obs.sources import PULSE, Source
 
 PHRASE: Final = "Hello, this is a test of my voice in OBS."
@@ -35,7 +35,6 @@ _QUIETER_DB: Final = 15.0
 _METER_S: Final = 8.0
 _BEFORE_S: Final = 0.6
 _VOICE_S: Final = 8.0
-_HEAL_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +120,7 @@ class SoundCheck:
             remedy = "Restart OBS: its sound inputs do not survive a restart of the sound server"
             return [Check("sound", "fail", f"{checks[0].detail}; so may {', '.join(others)}", remedy)]
         self._announce("OBS hears nothing. Its microphone source is made anew.")
-        self._obs.request("RemoveInput", inputName=self._source.name)
-        time.sleep(_HEAL_S)
-        add(self._obs, self._source, self._scene)
+        remake_input(self._obs, self._source.name)
         return self._listen()
 
     def _blocked(self) -> Check | None:

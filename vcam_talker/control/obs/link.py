@@ -12,6 +12,7 @@ from typing import Any, Final
 from vcam_talker.config import ObsConfig
 from vcam_talker.control.obs.captions import Captions
 from vcam_talker.control.obs.connection import EVENTS_ALL, EVENTS_ON_REQUEST, ObsConnection
+from vcam_talker.control.obs.hearing import Hearing
 from vcam_talker.control.obs.obey import Obedience, fires
 from vcam_talker.control.obs.owner import ObsOwner
 from vcam_talker.control.obs.scenes import SceneRules
@@ -20,7 +21,7 @@ from vcam_talker.control.obs.settings import ServerFinder
 from vcam_talker.control.problems import Refusal
 from vcam_talker.control.ratelimit import RateLimiter
 from vcam_talker.core.stages import Station
-from vcam_talker.core.status import SourceView
+from vcam_talker.core.status import SinkView, SourceView
 
 log = logging.getLogger(__name__)
 
@@ -28,11 +29,9 @@ COMMANDS_PER_S: Final = 10.0
 """Bursts of twice as many pass; the rest is refused, and that is told once a second."""
 TRIGGERS_PER_S: Final = 2.0
 _WAITING: Final = 64
-_RESTART_S: Final = 1.0
 _CUSTOM: Final = "CustomEvent"
+_METERS: Final = "InputVolumeMeters"
 _SOURCES_CHANGED: Final = frozenset({"InputCreated", "InputNameChanged", "CurrentSceneCollectionChanged"})
-
-Job = Callable[[], Any]
 
 
 class ObsLink:
@@ -64,6 +63,7 @@ class ObsLink:
         )
         self._captions = Captions(config.captions, self._owner.submit)
         self._scenes = SceneRules(config.scenes, self._owner.submit, self._post)
+        self._hearing = Hearing(events, self._microphone, self._owner.submit, self._post)
         self._speaking = ""
         self._listening = False
         self._taken = 0
@@ -85,6 +85,7 @@ class ObsLink:
         finally:
             unsubscribe()
             self._scenes.stop()
+            self._hearing.stop()
             self._captions.stop()
             await asyncio.to_thread(self._owner.stop)
 
@@ -95,7 +96,8 @@ class ObsLink:
         found = self._owner.state
         detail = found.detail
         if found.state == "open":
-            detail = "; ".join(part for part in (detail, self._captions.note, self._scenes.note) if part)
+            notes = (self._hearing.note, self._captions.note, self._scenes.note)
+            detail = "; ".join(part for part in (detail, *notes) if part)
         return SourceView("obs", found.state, detail, self._taken, found.reconnects)
 
     # --- on the receiving thread
@@ -104,6 +106,8 @@ class ObsLink:
         if name == _CUSTOM and is_ours(data):
             if self._config.commands and is_command(data):
                 self._on_command(data)
+        elif name == _METERS:
+            self._post(lambda: self._hearing.on_meters(data))
         elif name in self._heeded:
             self._post(lambda: self._put(name, data))
 
@@ -146,23 +150,33 @@ class ObsLink:
         """Say again what OBS, or another OBS, has to know."""
         self._captions.reassert()
         self._scenes.reassert()
+        self._hearing.reassert()
 
     def _on_station(self, event: dict[str, object]) -> None:
         match event.get("event"):
             case "turn_speaking":
                 self._speaking = "quiet" if event.get("kind") == "quiet" else "speaking"
+                self._hearing.on_speech()
                 self._tell("turn_started", event, "kind", "text", "user", "source")
             case "sentence_heard":
                 self._captions.show(str(event.get("sentence", "")))
             case "turn_ended":
                 self._speaking = ""
                 self._captions.show("")
+                self._hearing.on_silence()
                 self._tell("turn_ended", event, "kind", "state", "heard_text")
             case "voice":
                 self._listening = event.get("speaking") is True
             case _:
                 return
         self._scenes.enter(self._speaking, listening=self._listening)  # type: ignore[arg-type]
+
+    def _microphone(self) -> SinkView | None:
+        """Return how the microphone is; None while it is muted or there is none."""
+        status = self._station.status()
+        if status.show.muted:
+            return None
+        return next((sink for sink in status.sinks if sink.kind == "microphone"), None)
 
     def _tell(self, name: str, event: dict[str, object], *fields: str) -> None:
         if self._config.commands:

@@ -13,6 +13,7 @@ from typing import Final
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
+from websockets.typing import Origin
 
 from vcam_talker.chat.irc import IrcMessage, parse_line, split_lines
 from vcam_talker.config import TwitchConfig
@@ -62,10 +63,12 @@ class TwitchSource:
         try:
             async with connect(
                 self._config.url,
+                # Some servers let nobody in without one; the address itself, as from a page of its own.
+                origin=Origin(self._config.url.replace("ws", "http", 1)),
                 ssl=(self._trust or ssl.create_default_context()) if secure else None,
                 open_timeout=_OPEN_TIMEOUT_S,
-                ping_interval=self._ping_every_s,
-                ping_timeout=_PONG_WITHIN_S,
+                # The server itself is asked instead, see _read.
+                ping_interval=None,
                 close_timeout=1.0,
                 max_size=_MAX_MESSAGE_BYTES,
                 # A reader that is behind holds the server back instead of filling the memory.
@@ -81,8 +84,9 @@ class TwitchSource:
 
     async def _enter(self, socket: ClientConnection) -> None:
         nick = f"justinfan{random.randint(10_000, 99_999)}"
-        await socket.send(f"CAP REQ :{_CAPABILITIES}\r\n")
-        await socket.send(f"NICK {nick}\r\nUSER {nick} 8 * :{nick}\r\n")
+        # One line a message, without its end: https://ircv3.net/specs/extensions/websocket
+        for line in (f"CAP REQ :{_CAPABILITIES}", f"NICK {nick}", f"USER {nick} 8 * :{nick}"):
+            await _send(socket, line)
 
     async def _read(
         self, socket: ClientConnection, joined: Callable[[], None]
@@ -101,7 +105,7 @@ class TwitchSource:
                 if pinged:
                     raise SourceError(self.name, f"silent for {loop.time() - heard_s:.0f} s") from None
                 # The server's own answer is asked for: a proxy between may answer WebSocket pings for ever.
-                await socket.send("PING :vcam_talker\r\n")
+                await _send(socket, "PING :vcam_talker")
                 pinged = True
                 continue
             except ConnectionClosed as e:
@@ -125,7 +129,7 @@ class TwitchSource:
         """Answer the steps of the welcome; return whether we are in the channel now."""
         match message.command:
             case "001":
-                await socket.send(f"JOIN #{self._config.channel}\r\n")
+                await _send(socket, f"JOIN #{self._config.channel}")
             case "JOIN" | "366" | "ROOMSTATE":
                 return True
             case code if code in _REFUSED:
@@ -137,7 +141,7 @@ class TwitchSource:
         tags = message.tags
         match message.command:
             case "PING":
-                await socket.send(f"PONG :{message.text}\r\n")
+                await _send(socket, f"PONG :{message.text}")
             case "RECONNECT":
                 raise SourceError(self.name, "the server asked to connect anew")
             case "NOTICE" if tags.get("msg-id") in _BAD_CHANNEL:
@@ -161,6 +165,12 @@ class TwitchSource:
                     _role(tags),
                 )
         return None
+
+
+async def _send(socket: ClientConnection, line: str) -> None:
+    """Send a line. Raises TimeoutError when the server takes nothing any more."""
+    async with asyncio.timeout(_PONG_WITHIN_S):
+        await socket.send(line)
 
 
 def _said(text: str) -> str | None:

@@ -1,4 +1,4 @@
-"""`vcam-talker setup obs` on a real OBS: made once, seen and heard from OBS's side, healed, taken away."""
+"""`vcam-talker setup obs` on a real OBS: made once, seen and heard from OBS's side, taken away."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -46,7 +47,7 @@ def on_air(pulse_server: SoundServer, monkeypatch: pytest.MonkeyPatch) -> Iterat
         yield running
 
 
-def _setup(program: ObsStudio, said: list[str] | None = None, **options: bool) -> Outcome:
+def _setup(program: ObsStudio, said: list[str] | None = None, **options: Any) -> Outcome:
     config = override(Config(), {"microphone.name": DEVICE, "camera.device": "null"})
     announce = (said if said is not None else []).append
     return run_setup(config, ask=lambda _: True, announce=announce, folders=(program.config,), **options)
@@ -152,3 +153,19 @@ def test_a_picture_is_judged(obs: ObsStudio, tmp_path: Path) -> None:
         with _asked(obs) as connection:
             check = check_picture(connection, name, patience_s=10 if moving else 2)
         assert wanted in f"{check.state} {check.detail}", check
+
+
+def test_a_scene_of_the_users_own_is_kept(obs: ObsStudio) -> None:
+    client = obs.client
+    client.call("CreateScene", sceneName="Live")
+    colour = next(k for k in client.call("GetInputKindList")["inputKinds"] if k.startswith("color_source"))
+    client.call("CreateInput", sceneName="Live", inputName="backdrop", inputKind=colour, inputSettings={})
+    # Captions that are shown in another scene, too, which is not on program.
+    client.call("CreateScene", sceneName="Elsewhere")
+    assert _setup(obs, scene="Live").done
+    client.call("CreateSceneItem", sceneName="Elsewhere", sourceName=_CAPTIONS)
+    gone = _setup(obs, scene="Live", remove=True)
+    assert any("backdrop" in note for note in gone.notes)
+    assert "Live" in {s["sceneName"] for s in client.call("GetSceneList")["scenes"]}
+    assert not {MICROPHONE, _CAPTIONS} & _names(obs)
+    assert "backdrop" in _names(obs)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vcam_talker.control.obs.connection import ObsConnection
+from vcam_talker.control.obs.remake import remove_input
 from vcam_talker.core.errors import SourceError
 from vcam_talker.setup_obs.sources import Source, Wish
 
@@ -53,12 +54,15 @@ def plan_removal(obs: ObsConnection, names: tuple[str, ...], scene: str) -> ObsP
     inputs = {str(i["inputName"]) for i in obs.request("GetInputList")["inputs"]}
     scenes = _scenes(obs)
     steps = [
-        Step(f"Remove the source '{name}'", lambda o, n=name: _ask(o, "RemoveInput", inputName=n))  # type: ignore[misc]
+        Step(f"Remove the source '{name}'", lambda o, n=name: remove_input(o, n))  # type: ignore[misc]
         for name in names
         if name in inputs
     ]
     notes: tuple[str, ...] = ()
-    if scene in scenes and len(scenes) > 1:
+    others = _items(obs, scene) - set(names) if scene in scenes else set()
+    if others:
+        notes = (f"The scene '{scene}' stays: it shows {', '.join(sorted(others))} as well.",)
+    elif scene in scenes and len(scenes) > 1:
         steps.append(Step(f"Remove the scene '{scene}'", lambda o: _ask(o, "RemoveScene", sceneName=scene)))
     elif scene in scenes:
         notes = (f"The scene '{scene}' stays: OBS can't be without any.",)

@@ -52,7 +52,7 @@ def remake_input(connection: ObsConnection, name: str) -> str:
     filters = connection.request("GetSourceFilterList", sourceName=name)["filters"]
     mixer = _mixer(connection, name)
     places = _places(connection, name)
-    _remove(connection, name, places)
+    remove_input(connection, name)
     again = name if _is_gone(connection, name) else f"{name} (anew)"
     first = places[0] if places else _Place(_first_scene(connection), 0, enabled=False)
     connection.request(
@@ -101,9 +101,10 @@ def _places(connection: ObsConnection, name: str) -> list[_Place]:
     return sorted(found, key=lambda place: place.scene != program)
 
 
-def _remove(connection: ObsConnection, name: str, places: list[_Place]) -> None:
+def remove_input(connection: ObsConnection, name: str) -> None:
+    """Take an input out of every scene, and away. Blocks for some requests. Raises SourceError."""
     # A scene that is not on program would hold on to an input that was only removed.
-    for place in places:
+    for place in _places(connection, name):
         _try(connection, "RemoveSceneItem", sceneName=place.scene, sceneItemId=place.item)
     try:
         connection.request("RemoveInput", inputName=name)

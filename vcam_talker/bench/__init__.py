@@ -17,6 +17,7 @@ _BENCHES = {
     "render": "vcam_talker.bench.render",
     "cache": "vcam_talker.bench.cache",
     "loop": "vcam_talker.bench.loop",
+    "chat": "vcam_talker.bench.chat",
     "obs": "vcam_talker.bench.obs",
     "llm": "vcam_talker.bench.llm",
 }

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from vcam_talker.config import Config, override
+from vcam_talker.setup_obs.font import DEFAULT_FACE, caption_face
 from vcam_talker.setup_obs.meters import SILENCE_DB, Meters
 from vcam_talker.setup_obs.sources import CAMERA, MICROPHONE, Source, wanted_sources
 
@@ -80,3 +83,36 @@ def test_meters_keep_the_loudest_peak() -> None:
     assert meters.loudest_db() == {"mic": pytest.approx(-20.0)}
     meters.reset()
     assert meters.loudest_db() == {}
+
+
+FONTS = {":lang=zh-cn": "Noto Sans CJK SC,Noto Sans CJK SC Bold\n", ":lang=en": "DejaVu Sans\nDejaVu Serif\n"}
+
+
+def fontconfig(argv: Sequence[str]) -> str:
+    if argv[0] == "fc-list":
+        return FONTS.get(argv[1], "")
+    return "Noto Sans CJK SC" if "zh" in argv[-1] else "DejaVu Sans"
+
+
+@pytest.mark.parametrize(
+    ("language", "face", "package"),
+    [
+        ("en", "DejaVu Sans", ""),
+        ("cmn", "Noto Sans CJK SC", ""),
+        ("zh-TW", "Noto Sans CJK SC", ""),
+        ("ja", DEFAULT_FACE, "fonts-noto-cjk"),
+        ("hi", DEFAULT_FACE, "fonts-noto-core"),
+    ],
+)
+def test_captions_get_a_font_with_their_letters(language: str, face: str, package: str) -> None:
+    found, problem = caption_face(language, fontconfig)
+    assert found == face
+    assert problem.endswith(package)
+    assert bool(problem) == bool(package)
+
+
+def test_without_fontconfig_obs_decides() -> None:
+    def absent(_argv: Sequence[str]) -> str:
+        raise FileNotFoundError
+
+    assert caption_face("cmn", absent) == (DEFAULT_FACE, "")

@@ -18,6 +18,7 @@ from vcam_talker.control.obs.connection import (
 )
 from vcam_talker.control.obs.settings import SWITCH_ON, ServerFinder
 from vcam_talker.core.errors import ConfigError, NotRunningError, SourceError
+from vcam_talker.persona import load_persona
 from vcam_talker.setup_obs.checks import Check, SoundCheck, check_picture
 from vcam_talker.setup_obs.meters import Meters
 from vcam_talker.setup_obs.plan import ObsPlan, Step, plan, plan_removal
@@ -141,11 +142,12 @@ def _wish(config: Config, obs: ObsConnection, client: ControlClient | None) -> W
     kinds = set(obs.request("GetInputKindList")["inputKinds"])
     video = obs.request("GetVideoSettings")
     canvas = int(video["baseWidth"]), int(video["baseHeight"])
-    camera = None
-    if client is not None:
-        sinks = client.status()["sinks"]
-        camera = next((s["name"] for s in sinks if s["kind"] == "camera" and s["state"] == "open"), None)
-    return wanted_sources(config, kinds, canvas, camera)
+    if client is None:
+        return wanted_sources(config, kinds, canvas, None, load_persona(config.persona).language)
+    status = client.status()
+    sinks = status["sinks"]
+    camera = next((s["name"] for s in sinks if s["kind"] == "camera" and s["state"] == "open"), None)
+    return wanted_sources(config, kinds, canvas, camera, status["persona"]["language"])
 
 
 def _question(count: int) -> str:

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 from vcam_talker.air.devices import open_camera
 from vcam_talker.config import Config
 from vcam_talker.core.errors import DeviceError
+from vcam_talker.setup_obs.font import DEFAULT_FACE, caption_face
 
 Role = Literal["camera", "microphone", "captions"]
 
@@ -62,17 +63,22 @@ class Wish:
 
 
 def wanted_sources(
-    config: Config, kinds: Collection[str], canvas: tuple[int, int], camera: str | None = None
+    config: Config,
+    kinds: Collection[str],
+    canvas: tuple[int, int],
+    camera: str | None = None,
+    language: str = "en",
 ) -> Wish:
     """Return what to make of the input kinds that this OBS has, on a canvas of that width and height.
 
     `camera`: the device that the running daemon writes to; None: what the configuration leads to.
+    `language`: of the captions, BCP 47.
     """
     notes: list[str] = []
     sources = [
         _camera(config, kinds, canvas, camera, notes),
         _microphone(config, kinds, notes),
-        _captions(config, kinds, canvas, notes),
+        _captions(config, kinds, canvas, language, notes),
     ]
     return Wish(tuple(s for s in sources if s is not None), tuple(notes))
 
@@ -137,7 +143,7 @@ def _microphone(config: Config, kinds: Collection[str], notes: list[str]) -> Sou
 
 
 def _captions(
-    config: Config, kinds: Collection[str], canvas: tuple[int, int], notes: list[str]
+    config: Config, kinds: Collection[str], canvas: tuple[int, int], language: str, notes: list[str]
 ) -> Source | None:
     name = config.obs.captions
     if not name:
@@ -148,7 +154,7 @@ def _captions(
         return None
     width, height = canvas
     block, size = round(width * 0.84), max(16, round(height / 20))
-    look: dict[str, Any] = {"font": {"face": "Sans Serif", "style": "Bold", "size": size, "flags": 1}}
+    look: dict[str, Any] = {"font": {"face": DEFAULT_FACE, "style": "Bold", "size": size, "flags": 1}}
     if found[0].startswith("text_gdiplus"):
         look |= {
             "font": {**look["font"], "face": "Arial"},
@@ -162,6 +168,10 @@ def _captions(
             "extents_wrap": True,
         }
     else:
+        face, problem = caption_face(language)
+        if problem:
+            notes.append(problem)
+        look["font"]["face"] = face
         look |= {"outline": True, "custom_width": block, "word_wrap": True}
     place = {"positionX": width / 2, "positionY": height * 0.95, "alignment": _BOTTOM}
     return Source("captions", name, found[0], {}, look, place)

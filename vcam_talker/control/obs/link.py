@@ -156,7 +156,8 @@ class ObsLink:
         match event.get("event"):
             case "turn_speaking":
                 self._speaking = "quiet" if event.get("kind") == "quiet" else "speaking"
-                self._hearing.on_speech()
+                if self._owner.state.state == "open":
+                    self._hearing.on_speech()
                 self._tell("turn_started", event, "kind", "text", "user", "source")
             case "sentence_heard":
                 self._captions.show(str(event.get("sentence", "")))

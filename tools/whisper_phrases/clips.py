@@ -20,14 +20,14 @@ from tools.whisper_phrases.phrases import DISTRACTORS, OTHER, PHRASES
 from tools.whisper_phrases.voices import TRAIN, Voice, speak
 from vcam_talker.core.types import Samples
 
-_SHARES: Final = {"phrase": 0.62, "fragment": 0.04, "other": 0.22, "none": 0.12}
+_SHARES: Final = {"phrase": 0.58, "fragment": 0.04, "other": 0.28, "none": 0.1}
 _MAX_FRAMES: Final = 700
 OTHER_SPEECH: Final = len(PHRASES)
 NO_SPEECH: Final = len(PHRASES) + 1
 KINDS: Final = len(PHRASES) + 2
 _IGNORED: Final = -100
 _NAMES: Final = ("startoftranscript", "endoftext", "notimestamps", "nospeech")
-_VOICES_PER_DISTRACTOR: Final = 16
+_VOICES_PER_DISTRACTOR: Final = 24
 
 
 @dataclass(frozen=True, slots=True)

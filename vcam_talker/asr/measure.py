@@ -64,7 +64,7 @@ def main() -> int:
         try:
             model = arguments.model or str(random_model(arguments.shape, Path(scratch)))
             what = arguments.model or f"random weights of {arguments.shape}"
-            print(f"{what}, {arguments.seconds:g} s of sound; ms from finish() to the text")
+            print(f"{what}, {arguments.seconds:g} s of sound; ms from finish() to the text, median (best)")
             print(f"window s   without speculation   after a pause of {arguments.endpoint_ms} ms")
             for window_s in arguments.windows:
                 config = EarsConfig(model=model, device_type="auto", window_s=window_s)
@@ -77,11 +77,15 @@ def main() -> int:
                     ]
                 finally:
                     ears.close()
-                print(f"{window_s:8} {statistics.median(whole):21.0f} {statistics.median(ahead):26.0f}")
+                print(f"{window_s:8} {_shown(whole):>21} {_shown(ahead):>26}")
         except VcamTalkerError as e:
             print(f"error: {e}", file=sys.stderr)
             return int(e.exit_code)
     return 0
+
+
+def _shown(times_ms: list[float]) -> str:
+    return f"{statistics.median(times_ms):.0f} ({min(times_ms):.0f})"
 
 
 def _measure(ears: FasterWhisperTranscriber, seconds: float, paused_s: float | None) -> float:

@@ -52,6 +52,7 @@ class WhisperModel:
 
     def __init__(self, folder: Path, config: EarsConfig, language: str) -> None:
         """Load the model from a whole folder (see `find_model`). Seconds. Raises EngineError."""
+        logging.getLogger("faster_whisper").setLevel(logging.WARNING)  # a line for each utterance otherwise
         self._what = f"model {config.model[-200:]!r}"
         self._window_frames = config.window_s * _FRAMES_PER_S
         self._model = self._load(folder, config.device_type)

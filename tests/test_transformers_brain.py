@@ -145,6 +145,14 @@ _DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
     "an index that leads out": (_index_leads_out, r"index\.json: names a file outside"),
     "pickles only": (_pickles_only, r"pytorch_model\.bin: is a Python pickle"),
     "unknown architecture": (_edit_config(model_type="mamba"), r'config\.json: model_type is "mamba"'),
+    "positions that depend on the length": (
+        _edit_config(rope_parameters={"rope_type": "longrope", "rope_theta": 1e4}),
+        r"config\.json: positions are scaled by 'longrope'",
+    ),
+    "weights' header nests without end": (
+        _write("model.safetensors", (100_000).to_bytes(8, "little") + b"[" * 100_000),
+        r"model\.safetensors: is no safetensors file",
+    ),
     "quantized": (_edit_config(quantization_config={"quant_method": "gptq"}), r"quantized"),
     "weights missing": (_weights_missing, r"lacks \d+ weights, model\.layers\.2"),
     "shapes that don't fit": (_edit_config(intermediate_size=48), r"can't be used"),
@@ -193,6 +201,20 @@ async def test_without_the_packages_it_tells_how_to_get_them(
         await make(folder).warm_up()
 
 
+async def test_a_torch_that_does_not_load_is_told_with_its_reason(
+    folder: Path, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken:
+        def find_spec(self, name: str, *_: object) -> None:
+            if name == "vcam_talker.llm.local_model":
+                raise OSError("libgomp.so.1: cannot open shared object file")
+
+    monkeypatch.delitem(sys.modules, "vcam_talker.llm.local_model", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Broken(), *sys.meta_path])
+    with pytest.raises(EngineError, match=r"libgomp.*pip install"):
+        await make(folder).warm_up()
+
+
 async def test_no_cuda_device(folder: Path, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     with pytest.raises(EngineError, match="there is no CUDA device"):
@@ -210,14 +232,17 @@ async def test_answers_of_a_conversation_equal_those_of_a_cold_start(
     saved = save_model(tmp_path, family, template=template)
     warm = make(saved)
     history: tuple[Exchange, ...] = ()
+    reused: list[float] = []
     for text in ("hello", "how are you?", "你好", "what is the price?"):
         question = Question(text, "Ann", history=history)
         answer = await said(warm, question)
-        assert answer == await said(make(saved), question)
+        assert warm.stats is not None
+        reused.append(warm.stats.reused_tokens / warm.stats.prompt_tokens)
+        await warm.forget()
+        assert answer == await said(warm, question)
         cut = text == "你好"
         history += (Exchange("Ann", text, answer[: len(answer) // 2] if cut else answer, cut),)
-    assert warm.stats is not None
-    assert warm.stats.reused_tokens > 0.7 * warm.stats.prompt_tokens
+    assert min(reused[1:]) > 0.7
 
 
 async def test_the_persona_is_computed_once_before_anybody_asks(folder: Path, make: Make) -> None:
@@ -284,6 +309,41 @@ async def test_the_loop_goes_on_while_it_loads_and_answers(folder: Path, make: M
     assert longest_s < 0.2 + stall.longest_ms / 1000
 
 
+async def test_its_own_answers_stay_in_the_cache_though_their_tags_were_not_heard(
+    folder: Path, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    responder = make(folder, max_new_tokens=60)
+    await responder.warm_up()
+    tokenizer = byte_level_tokenizer()
+    written = iter(
+        [
+            *tokenizer.encode("[happy] Hello, Ann! The *price* is nineteen dollars."),
+            *tokenizer.encode("<|im_end|>") * 2,
+        ]
+    )
+    with monkeypatch.context() as patch:
+        patch.setattr(responder._model._sampler, "choose", lambda _: next(written))
+        answer = await said(responder, Question("hello", "Ann"))
+    assert answer == "[happy] Hello, Ann! The price is nineteen dollars."
+    held = len(responder.held)
+    for heard, interrupted, lost in (
+        ("Hello, Ann! The price is nineteen dollars.", False, 0),
+        ("Hello, Ann! The price", True, 40),
+    ):
+        past = Exchange("Ann", "hello", heard, interrupted)
+        await said(responder, Question("and again?", "Ann", history=(past,)))
+        assert responder.stats is not None
+        assert held - lost <= responder.stats.reused_tokens <= held
+
+
+async def test_after_closing_it_says_so(folder: Path, make: Make) -> None:
+    responder = make(folder)
+    await responder.warm_up()
+    await responder.close()
+    with pytest.raises(EngineError, match="has been closed"):
+        await said(responder, Question("hello"))
+
+
 # -- a context that is too short
 
 
@@ -346,7 +406,14 @@ def test_a_longer_conversation_begins_like_the_shorter_one(template: str | None)
 @pytest.mark.parametrize(("template", "end"), [(CHATML, "<|im_end|>"), (NO_SYSTEM, "</s>")])
 def test_what_the_template_writes_behind_an_answer_ends_one(template: str, end: str) -> None:
     tokenizer = byte_level_tokenizer(template)
-    assert ChatFormat(tokenizer, "here").end_tokens() == {tokenizer.convert_tokens_to_ids(end)}
+    assert tokenizer.convert_tokens_to_ids(end) in ChatFormat(tokenizer, "here").end_tokens()
+
+
+def test_an_answer_ends_where_the_model_opens_the_viewers_turn() -> None:
+    tokenizer = byte_level_tokenizer()
+    ends = ChatFormat(tokenizer, "here").end_tokens()
+    assert tokenizer.convert_tokens_to_ids("<|im_start|>") in ends
+    assert not ends & set(tokenizer.encode("user says [happy] <think>", add_special_tokens=False))
 
 
 def test_a_template_that_opens_the_models_thoughts_is_noticed() -> None:

@@ -1,4 +1,4 @@
-"""Chat against a real IRC server (InspIRCd) over WebSocket and TLS: cuts, stalls, floods; the whole daemon."""
+"""Chat against a real IRC server (InspIRCd) over WebSocket and TLS: cuts, stalls, floods."""
 
 from __future__ import annotations
 

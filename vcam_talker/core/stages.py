@@ -109,7 +109,8 @@ class ChatSource(Protocol):
     def lines(self, joined: Callable[[], None]) -> AsyncGenerator[ChatLine, None]:
         """Yield lines as they come, from a connection made anew; ends or raises when it is lost.
 
-        `joined` is called once lines can come. Raises SourceError. The caller calls again, with back-off. Closing the iterator closes the connection.
+        `joined` is called once lines can come. Raises SourceError. The caller calls again, with back-off.
+        Closing the iterator closes the connection.
         """
         ...
 

@@ -57,14 +57,17 @@ class ChatFormat:
         return [int(token) for token in self._tokenizer.encode(text, add_special_tokens=False)]
 
     def end_tokens(self) -> set[int]:
-        """Return the tokens that the template itself writes behind an answer."""
+        """Return the tokens that end an answer: those that are no text, and what the template writes there.
+
+        A model that opens a viewer's turn instead of ending its own must not speak for the viewer.
+        """
+        added = self._tokenizer.added_tokens_decoder
+        found = {int(token) for token, entry in added.items() if entry.special}
         text = self._render(self._merged(_PROBE))
         behind = text.partition(_SAID_MARK)[2].partition(_AGAIN_MARK)[0]
         tokens = self._tokenizer.encode(behind, add_special_tokens=False)
-        special = set(self._tokenizer.all_special_ids)
-        first = next((int(token) for token in tokens if token in special), None)
-        bos = self._tokenizer.bos_token_id
-        return set() if first is None or first == bos else {first}
+        found |= {int(token) for token in tokens[:1] if token in added}
+        return found - {self._tokenizer.unk_token_id}
 
     def _takes_system(self) -> bool:
         """Tell whether the template has a system role, and puts it where it stays: before the first line.

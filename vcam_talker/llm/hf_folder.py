@@ -51,7 +51,14 @@ def check_folder(name: str) -> HfFolder:
             f"model_type is {json.dumps(family)[:60]}, which this brain does not know",
             f"It knows {', '.join(FAMILIES)}; run others on a server and use the brain 'openai'",
         )
-    if "quantization_config" in config:
+    rope = config.get("rope_parameters") or config.get("rope_scaling")
+    if isinstance(rope, dict) and "longrope" in {rope.get("rope_type"), rope.get("type")}:
+        raise EngineError(
+            str(path / "config.json"),
+            "positions are scaled by 'longrope', whose keys change with the prompt's length",
+            "Use another model, or a server and the brain 'openai'",
+        )
+    if config.get("quantization_config"):
         raise EngineError(
             str(path / "config.json"),
             "the weights are quantized, which this brain does not read",
@@ -106,7 +113,7 @@ def _check_shard(path: Path) -> None:
         ) from None
     except OSError as e:
         raise EngineError(str(path), f"can't be read ({e.strerror})", "Check its permissions") from None
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError):
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
         raise EngineError(str(path), "is no safetensors file, or its header is damaged", _FETCH) from None
     if size != wanted:
         raise EngineError(str(path), f"has {size:,} bytes where its header tells of {wanted:,}", _FETCH)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -14,14 +15,20 @@ if TYPE_CHECKING:
 
 _LIBRARIES: Final = ("*torch_cpu.*", "*torch_python.*")
 _BLOCK_BYTES: Final = 4 * 2**20
+_KERNEL_CACHES: Final = ("LRU_CACHE_CAPACITY", "ONEDNN_PRIMITIVE_CACHE_CAPACITY")
+_KERNELS: Final = "64"
+"""torch and oneDNN keep 1024 compiled kernels each, others for every length of a prompt's last chunk: in
+bfloat16 that is 400 MB after some hundred questions. One question needs about 20."""
 
 
 def import_local_model() -> type[LocalModel]:
     """Return LocalModel, whose module imports torch and transformers: seconds. Raises EngineError."""
+    for name in _KERNEL_CACHES:
+        os.environ.setdefault(name, _KERNELS)  # read once, when torch first multiplies
     try:
         _read_libraries()
         from vcam_talker.llm.local_model import LocalModel
-    except ImportError as e:
+    except (ImportError, OSError, RuntimeError) as e:  # a library may be missing or of another system
         raise EngineError(
             "brain 'transformers'",
             f"needs torch and transformers, which can't be imported ({' '.join(str(e).split())[:120]})",

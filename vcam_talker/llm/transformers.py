@@ -16,6 +16,7 @@ from vcam_talker.core.types import Question
 from vcam_talker.llm.answer import cleaned
 from vcam_talker.llm.gate import AnswerCutError
 from vcam_talker.llm.hf_folder import check_folder
+from vcam_talker.llm.own_words import OwnWords
 from vcam_talker.llm.prompt import build_messages
 from vcam_talker.llm.torch_import import import_local_model
 from vcam_talker.llm.work_thread import Emit, WorkThread
@@ -46,6 +47,7 @@ class TransformersResponder:
         self._seed = seed
         self._thread = WorkThread("language model")
         self._model: LocalModel | None = None  # the thread's
+        self._own = OwnWords()  # the thread's
 
     @property
     def stats(self) -> AnswerStats | None:
@@ -122,7 +124,16 @@ class TransformersResponder:
         model = self._loaded()
         begun_s = time.perf_counter()
         prompt = self._prompt(model, question)
-        made, cut = model.generate(prompt, emit, cancelled, begun_s)
+        written: list[str] = []
+
+        def keep(text: str) -> None:
+            written.append(text)
+            emit(text)
+
+        try:
+            made, cut = model.generate(prompt, keep, cancelled, begun_s)
+        finally:
+            self._own.note("".join(written))
         if cut:
             raise AnswerCutError("the answer", f"was cut at {len(made)} tokens")
 
@@ -130,7 +141,8 @@ class TransformersResponder:
         """Return the prompt, with as much of the history as fits. Raises DeclinedError."""
         room = _room(model.context_tokens)
         while True:
-            tokens = model.chat.tokens(build_messages(self._persona, question, self._config))
+            messages = build_messages(self._persona, question, self._config)
+            tokens = model.chat.tokens(self._own.restore(messages))
             if len(tokens) <= room:
                 return tokens
             if question.history:

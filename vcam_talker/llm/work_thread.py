@@ -9,6 +9,7 @@ import threading
 from collections.abc import AsyncGenerator, Callable
 from typing import TypeVar
 
+from vcam_talker.core.errors import EngineError
 from vcam_talker.core.stages import Cancelled
 
 T = TypeVar("T")
@@ -108,7 +109,7 @@ class WorkThread:
 
     def _put(self, job: Callable[[], None]) -> None:
         if self._closing.is_set():
-            raise RuntimeError("a job for a thread that has been closed")
+            raise EngineError(f"the {self._name}", "has been closed")
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
             self._thread.start()

@@ -232,7 +232,7 @@ def alive(pid: str) -> bool:
 
 
 def await_device(list_devices: Callable[[], list[Any]], name: str, what: str) -> None:
-    """Wait until the server lists `name`: PipeWire answers before its devices are there. Raises DeviceError."""
+    """Wait until the server lists `name`: PipeWire answers before its devices are. Raises DeviceError."""
     deadline = time.monotonic() + _APPEAR_TIMEOUT_S
     while all(device.name != name for device in list_devices()):
         if time.monotonic() > deadline:

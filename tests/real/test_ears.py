@@ -1,0 +1,199 @@
+"""The ears on real sound servers: a call is heard, understood and answered, and its own voice is not."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+import soxr
+
+from tests.support.pulse import SoundServer, pipewire_server, pulse_server
+from vcam_talker.bench.harness import Daemon, MicRecorder, daemon
+from vcam_talker.core.types import SAMPLE_RATE, Samples, Sentence, TurnId, VoiceSpec
+from vcam_talker.tts.flite import FliteSynthesizer
+
+__all__ = ["pipewire_server", "pulse_server"]
+pytestmark = pytest.mark.real
+
+MICROPHONE = "vcam_talker_mic"
+SPEAKER = "vcam_talker_speaker"
+CALL = '\n[ears]\nmode = "call"\nengine = "pocketsphinx"\n'
+LONG = "This goes on and on, so that somebody can cut in, and it goes on and on after that. " * 4
+_TIMEOUT_S = 20.0
+
+
+def spoken(line: str, voice: str = "slt") -> Samples:
+    flite = FliteSynthesizer()
+    try:
+        sentence = Sentence(TurnId(1), 0, line, language="en")
+        parts = list(flite.synthesize(sentence, VoiceSpec("flite", voice), lambda: False))
+    finally:
+        flite.close()
+    sound = np.concatenate([part.samples for part in parts])
+    sound = soxr.resample(sound, parts[0].rate, SAMPLE_RATE).astype(np.float32)
+    return np.concatenate((sound, np.zeros(SAMPLE_RATE, np.float32)))
+
+
+def play(sink: str, sound: Samples) -> None:
+    command = [
+        "pacat",
+        f"--device={sink}",
+        "--raw",
+        "--format=float32le",
+        f"--rate={SAMPLE_RATE}",
+        "--channels=1",
+    ]
+    subprocess.run(command, input=sound.tobytes(), check=True, timeout=30)
+
+
+def until(condition: Callable[[], Any], what: str, timeout_s: float = _TIMEOUT_S) -> Any:
+    deadline_s = time.monotonic() + timeout_s
+    while not (found := condition()):
+        assert time.monotonic() < deadline_s, f"no {what}"
+        time.sleep(0.05)
+    return found
+
+
+def ears(running: Daemon) -> dict[str, Any]:
+    found: dict[str, Any] = running.client.status()["ears"]
+    return found
+
+
+def listening(running: Daemon) -> None:
+    until(lambda: ears(running)["state"] == "listening" and ears(running)["engine"], "listening ears")
+
+
+def voice_turn(running: Daemon) -> dict[str, Any]:
+    """Return the first turn that a voice asked for, once it has been answered."""
+
+    def find() -> dict[str, Any] | None:
+        turns = [t for t in running.client.status()["recent"] if t["source"] == "voice"]
+        return turns[0] if turns else None
+
+    found: dict[str, Any] = until(find, "answer to a voice")
+    return found
+
+
+@contextmanager
+def in_a_call(config: str = CALL) -> Iterator[Daemon]:
+    with daemon(microphone=MICROPHONE, config=config) as running:
+        running.wait_microphone()
+        listening(running)
+        yield running
+
+
+@pytest.mark.parametrize("flavour", ["pulse_server", "pipewire_server"])
+def test_a_question_in_a_call_is_answered_at_the_microphone(
+    flavour: str, request: pytest.FixtureRequest
+) -> None:
+    server: SoundServer = request.getfixturevalue(flavour)
+    with in_a_call() as running:
+        assert SPEAKER in server.names("sinks")
+        assert "Default Sink: speakers" in server.pactl("info")
+        recorder = MicRecorder(MICROPHONE)
+        try:
+            recorder.wait_started()
+            play(SPEAKER, spoken("what is your name"))
+            turn = voice_turn(running)
+            heard = np.abs(recorder.samples()).max()
+        finally:
+            recorder.close()
+        assert "name" in turn["text"].lower()
+        assert "Mira" in turn["answer"]
+        assert heard > 0.05
+        assert -3000 < turn["heard_ms"] < -300, "counted from where the voice ended"
+        assert turn["brain"] == "script"
+        assert ears(running)["utterances"] == 1
+    until(lambda: SPEAKER not in server.names("sinks"), "end of the virtual speaker")
+
+
+def test_a_voice_cuts_in(pulse_server: SoundServer) -> None:
+    del pulse_server
+    with in_a_call() as running:
+        running.client.say(LONG)
+        until(lambda: (running.client.status()["on_air"] or {}).get("state") == "speaking", "speech")
+        play(SPEAKER, spoken("what is your name"))
+        interrupted = [t for t in running.client.status()["recent"] if t["text"].startswith("This goes")]
+        assert interrupted
+        assert interrupted[0]["state"] == "interrupted"
+        assert voice_turn(running)["state"] in {"done", "speaking", "interrupted"}
+
+
+def test_the_call_is_heard_again_after_the_sound_server_was_killed(pulse_server: SoundServer) -> None:
+    with in_a_call() as running:
+        pulse_server.kill()
+        until(lambda: ears(running)["state"] == "lost", "loss")
+        frames = running.client.status()["pacing"]["frames"]
+        pulse_server.start()
+        listening(running)
+        running.wait_microphone()
+        assert running.client.status()["pacing"]["frames"] > frames
+        play(SPEAKER, spoken("what is your name"))
+        assert "Mira" in voice_turn(running)["answer"]
+
+
+def test_a_speaker_that_was_removed_comes_back_and_nothing_else_is_heard(pulse_server: SoundServer) -> None:
+    with in_a_call() as running:
+        for line in pulse_server.pactl("list", "short", "modules").splitlines():
+            if f"sink_name={SPEAKER} " in line:
+                pulse_server.pactl("unload-module", line.split("\t")[0])
+        until(lambda: SPEAKER not in pulse_server.names("sinks") or ears(running)["state"] == "lost", "loss")
+        listening(running)
+        until(lambda: SPEAKER in pulse_server.names("sinks"), "a new speaker")
+        play(SPEAKER, spoken("what is your name"))
+        assert "Mira" in voice_turn(running)["answer"]
+
+
+@pytest.mark.parametrize(
+    ("device", "why"),
+    [
+        (MICROPHONE, "presenter's own voice"),
+        (f"{MICROPHONE}_sink.monitor", "own voice"),
+        ("nothing", "no microphone"),
+    ],
+)
+def test_a_wrong_device_is_named_and_the_show_goes_on(
+    pulse_server: SoundServer, device: str, why: str
+) -> None:
+    del pulse_server
+    config = f'\n[ears]\nmode = "microphone"\ndevice = "{device}"\nengine = "pocketsphinx"\n'
+    with daemon(microphone=MICROPHONE, config=config) as running:
+        running.wait_microphone()
+        until(lambda: ears(running)["state"] == "lost", "refusal")
+        assert why in ears(running)["detail"]
+        assert any(why in warning for warning in running.client.status()["warnings"])
+        running.client.say("Hello.")
+        until(lambda: running.client.status()["recent"], "speech")
+        assert running.client.status()["recent"][0]["state"] == "done"
+
+
+def test_loudspeakers_do_not_make_it_answer_itself_and_somebody_still_cuts_in(
+    pulse_server: SoundServer,
+) -> None:
+    # A room: what the microphone carries comes out of a loudspeaker there, and the ears listen to all of it.
+    pulse_server.pactl("load-module", "module-null-sink", "sink_name=room", "rate=48000")
+    config = '\n[ears]\nmode = "microphone"\ndevice = "room.monitor"\nengine = "pocketsphinx"\n'
+    with in_a_call(config) as running:
+        pulse_server.pactl(
+            "load-module", "module-loopback", f"source={MICROPHONE}", "sink=room", "latency_msec=60"
+        )
+        running.client.say(
+            "Good evening, what is your name, and how are you today? I am fine, thank you. " * 2
+        )
+        until(lambda: running.client.status()["recent"], "end of the speech", 40)
+        time.sleep(1.5)
+        status = running.client.status()
+        assert [t["state"] for t in status["recent"]] == ["done"], (
+            "it did not cut itself off, nor answer itself"
+        )
+        assert status["on_air"] is None
+        running.client.say(LONG)
+        until(lambda: (running.client.status()["on_air"] or {}).get("state") == "speaking", "speech")
+        time.sleep(1.0)
+        play("room", 1.5 * spoken("excuse me please, what is your name", "awb"))
+        until(lambda: running.client.status()["recent"][0]["state"] == "interrupted", "interruption", 5)

@@ -5,16 +5,19 @@ from __future__ import annotations
 import shutil
 import subprocess
 import time
+from collections import deque
 from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
 
-from vcam_talker.asr.vad import RATE, WINDOW
+from vcam_talker.asr.vad import RATE, WINDOW, WINDOW_NS
 from vcam_talker.core.errors import DeviceError, DeviceLostError
 from vcam_talker.core.types import Samples
 
 _FRAGMENT_MS: Final = 10
+_STEADY_OVER: Final = 64
+"""Windows, 2 s: how soon times follow a source that stood still, and how long a stall of ours may be."""
 _STOP_TIMEOUT_S: Final = 2.0
 _WORDS_OF_ERROR: Final = 300
 
@@ -50,24 +53,23 @@ class PulseCapture:
     def windows(self) -> Iterator[tuple[int, Samples]]:
         """Yield (monotonic ns at which the window's last sample was recorded, float32[512]).
 
-        Blocks for 32 ms each. Raises DeviceLostError when the source or the server is gone.
+        Times are steady though windows are read in bursts by a busy machine. Blocks for 32 ms each. Raises
+        DeviceLostError when the source or the server is gone.
         """
         pipe = self._process.stdout
         assert pipe is not None  # noqa: S101 - opened with a pipe
         held = b""
-        while True:
-            data = pipe.read(2 * WINDOW)
-            if not data:
-                break
-            now_ns = time.monotonic_ns() - _FRAGMENT_MS * 1_000_000
+        recorded_ns = 0
+        latest: deque[int] = deque(maxlen=_STEADY_OVER)
+        while data := pipe.read(2 * WINDOW):
             held += data
             while len(held) >= 2 * WINDOW:
                 block, held = held[: 2 * WINDOW], held[2 * WINDOW :]
-                behind_ns = len(held) // 2 * 1_000_000_000 // RATE
-                yield (
-                    now_ns - behind_ns,
-                    np.frombuffer(block, np.int16).astype(np.float32) / np.float32(32768),
-                )
+                recorded_ns += WINDOW_NS
+                # A window may be read late and never early: the earliest of the latest ones tells the truth.
+                latest.append(time.monotonic_ns() - _FRAGMENT_MS * 1_000_000 - recorded_ns)
+                at_ns = recorded_ns + min(latest)
+                yield at_ns, np.frombuffer(block, np.int16).astype(np.float32) / np.float32(32768)
         raise DeviceLostError(self._source, self._why())
 
     def close(self) -> None:

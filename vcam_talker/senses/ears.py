@@ -171,7 +171,7 @@ class Ears:
                     watched_s = now_s
                     self._source.check(capture.pid)
                 if self._may_hear_itself:
-                    self._guard.hear(window)
+                    self._guard.hear(window, at_ns)
                 step = ends.step(vad.probability(window))
                 recent.append(window)
                 match step:
@@ -231,10 +231,10 @@ class Ears:
             with suppress(DeviceError):
                 capture = PulseCapture(self._microphone.name, "vcam_talker own voice")
                 try:
-                    for _, window in capture.windows():
+                    for at_ns, window in capture.windows():
                         if self._stop.is_set():
                             return
-                        self._guard.reference(window)
+                        self._guard.reference(window, at_ns)
                 finally:
                     capture.close()
 

@@ -1,15 +1,17 @@
 """Tell the presenter's own voice, come back through loudspeakers, from somebody who speaks.
 
 Two guards. The *sound* guard compares what the ears record with what the virtual microphone carries: band
-envelopes of both, the reference shifted by the delay at which they fit best (Sondhi's echo model reduced to
-one gain a band). What the scaled reference explains is echo; energy well beyond it is somebody. The *text*
-guard drops an utterance whose words are mostly what the presenter has just said.
+envelopes of both, laid side by side by the time they were recorded and shifted by the delay at which they fit
+best (Sondhi's echo model reduced to one gain a band). What the scaled reference explains is echo; energy well
+beyond it is somebody. The *text* guard drops an utterance whose words are mostly what the presenter has just
+said.
 """
 
 from __future__ import annotations
 
 import itertools
 import re
+import threading
 from collections import deque
 from typing import Final
 
@@ -27,6 +29,11 @@ _HISTORY: Final = 160
 """Blocks compared, 1.3 s."""
 _LONGEST_DELAY: Final = 75
 """Blocks, 0.6 s: sound card, room, Bluetooth loudspeaker."""
+_AHEAD: Final = 125
+"""Blocks, 1 s, by which the reference may be read earlier than the ears on a busy machine."""
+_GONE: Final = 125
+"""Blocks without a reference after which the presenter's microphone is taken for gone, 1 s."""
+_BLOCK_NS: Final = _BLOCK * NS_PER_S // RATE
 _FITS: Final = 0.55
 """Correlation of the envelopes from which the reference is in there at all."""
 _EXCESS_DB: Final = 6.0
@@ -71,36 +78,54 @@ class EchoGuard:
 
     def __init__(self) -> None:
         self._heard: deque[Bands] = deque(maxlen=_HISTORY)
-        self._played: deque[Bands] = deque(maxlen=_HISTORY + _LONGEST_DELAY)
+        self._played: tuple[Bands, ...] = ()
+        self._heard_ns = self._played_ns = 0
+        self._lock = threading.Lock()
         self._heard_envelope, self._played_envelope = BandEnvelope(), BandEnvelope()
         self._delay: int | None = None
         self._looks = 0
         self._gain = np.full(len(_EDGES_HZ) - 1, -np.inf, np.float32)
 
-    def reference(self, window: Samples) -> None:
-        """Take what the presenter's microphone carried, float32[512] at 16 kHz."""
-        self._played.extend(self._played_envelope.blocks(window))
+    def reference(self, window: Samples, at_ns: int) -> None:
+        """Take what the presenter's microphone carried, float32[512] at 16 kHz, up to `at_ns`."""
+        blocks = self._played_envelope.blocks(window)
+        with self._lock:
+            self._played = (*self._played, *blocks)[-(_HISTORY + _LONGEST_DELAY + _AHEAD) :]
+            self._played_ns = at_ns
 
-    def hear(self, window: Samples) -> None:
-        """Take what the ears recorded in the same 32 ms."""
+    def hear(self, window: Samples, at_ns: int) -> None:
+        """Take what the ears recorded up to `at_ns`, on the same clock as the reference."""
         self._heard.extend(self._heard_envelope.blocks(window))
+        self._heard_ns = at_ns
 
     def is_echo(self, windows: int) -> bool:
-        """Tell whether the last `windows` windows hold nothing but the presenter's own voice."""
+        """Tell whether the last `windows` windows hold nothing but the presenter's own voice.
+
+        As long as the reference for them has not been read they may, so the answer is yes. Without a
+        reference every voice is somebody's.
+        """
         heard = np.array(self._heard)
-        played = np.array(self._played)
+        with self._lock:
+            played = np.array(self._played)
+            ahead = round((self._played_ns - self._heard_ns) / _BLOCK_NS)
         recent = min(len(heard), windows * _PER_WINDOW)
-        if len(heard) < _HISTORY // 4 or len(played) < len(heard) + 1 or not recent:
+        if len(heard) < _HISTORY // 4 or not len(played) or ahead < -_GONE:
             return False
+        if len(played) - ahead <= len(heard):
+            return True
         # The path stays as it is from word to word: mostly it is enough to look nearby.
         self._looks += 1
         near = self._delay if self._looks % _LOOK_FAR else None
-        fit, delay = _best_delay(heard, played, near)
+        fit, delay = _best_delay(heard, played, ahead, near)
         if fit >= _FITS:
             self._delay = delay
         elif self._delay is None:
-            return False  # headphones: nothing of it has ever come back
-        end = len(played) - (self._delay or 0)
+            return ahead < 0  # headphones: nothing of it has ever come back
+        end = len(played) - ahead - (self._delay or 0)
+        if end > len(played):
+            return True
+        if end < len(heard):
+            return False
         aligned = played[end - len(heard) : end]
         noise = _quantile(heard, 0.1) + _NOISE_SPREAD_DB
         if fit >= _FITS:
@@ -138,8 +163,11 @@ def _smooth(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return np.convolve(values, np.full(3, 1 / 3, np.float32), "same")
 
 
-def _best_delay(heard: Envelope, played: Envelope, near: int | None) -> tuple[float, int]:
-    """Return the best correlation of the envelopes, and its delay in blocks; looks around `near`, if any."""
+def _best_delay(heard: Envelope, played: Envelope, ahead: int, near: int | None) -> tuple[float, int]:
+    """Return the best correlation of the envelopes, and its delay in blocks; looks around `near`, if any.
+
+    `ahead`: how many blocks later than the last of `heard` the last of `played` was recorded.
+    """
     # Bands in which the ears hear little but noise say nothing about the delay.
     lively = _quantile(heard, 0.95) - _quantile(heard, 0.1) > 12.0
     if np.sum(lively) < 2:
@@ -148,8 +176,8 @@ def _best_delay(heard: Envelope, played: Envelope, near: int | None) -> tuple[fl
     a = _standard(heard)
     best, at = -1.0, 0
     first, last = (0, _LONGEST_DELAY) if near is None else (max(0, near - 3), near + 4)
-    for delay in range(first, min(last, len(played) - len(heard))):
-        end = len(played) - delay
+    for delay in range(max(first, -ahead), min(last, len(played) - len(heard) - ahead)):
+        end = len(played) - ahead - delay
         fit = float(np.mean(a * _standard(played[end - len(heard) : end])))
         if fit > best:
             best, at = fit, delay

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import subprocess
 import time
+import wave
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import soxr
 
+from tests.support.chromium import Chromium
+from tests.support.meeting import FLAGS, meeting
 from tests.support.pulse import SoundServer, pipewire_server, pulse_server
 from vcam_talker.bench.harness import Daemon, MicRecorder, daemon
 from vcam_talker.core.types import SAMPLE_RATE, Samples, Sentence, TurnId, VoiceSpec
@@ -110,6 +114,60 @@ def test_a_question_in_a_call_is_answered_at_the_microphone(
         assert turn["brain"] == "script"
         assert ears(running)["utterances"] == 1
     until(lambda: SPEAKER not in server.names("sinks"), "end of the virtual speaker")
+
+
+# A web call: what the others say comes out of the speaker that was chosen, and they hear the microphone.
+_CALL_IN_A_BROWSER = """(async () => {
+  const first = await navigator.mediaDevices.getUserMedia({audio: true});
+  first.getTracks().forEach((track) => track.stop());
+  const devices = await navigator.mediaDevices.enumerateDevices();
+  const named = (kind, name) => devices.find((d) => d.kind === kind && d.label.includes(name));
+  const speaker = named('audiooutput', '%s'), microphone = named('audioinput', '%s');
+  if (!speaker || !microphone) return {labels: devices.map((d) => `${d.kind} ${d.label}`), level: -1};
+  const stream = await navigator.mediaDevices.getUserMedia({audio: {
+    deviceId: {exact: microphone.deviceId},
+    echoCancellation: false, noiseSuppression: false, autoGainControl: false}});
+  const context = new AudioContext(), analyser = context.createAnalyser(), wave = new Float32Array(2048);
+  context.createMediaStreamSource(stream).connect(analyser);
+  const voice = new Audio('question.wav');
+  await voice.setSinkId(speaker.deviceId);
+  await voice.play();
+  await new Promise((done) => { voice.onended = done; });
+  let level = 0;
+  for (const end = performance.now() + 4000; performance.now() < end && level < 0.1;) {
+    await new Promise((done) => setTimeout(done, 20));
+    analyser.getFloatTimeDomainData(wave);
+    level = Math.max(level, ...wave.map(Math.abs));
+  }
+  stream.getTracks().forEach((track) => track.stop());
+  return {labels: [], level};
+})()"""
+
+
+def test_a_browser_that_chose_the_speaker_talks_with_it(pulse_server: SoundServer, tmp_path: Path) -> None:
+    del pulse_server
+    question = (spoken("what is your name") * 32767).astype("<i2")
+    with wave.open(str(tmp_path / "question.wav"), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(SAMPLE_RATE)
+        file.writeframes(question.tobytes())
+    with in_a_call() as running, meeting(tmp_path) as url, Chromium(flags=FLAGS) as browser:
+        browser.page.open(url)
+        found = browser.page.evaluate(_CALL_IN_A_BROWSER % ("vcam_talker speaker", MICROPHONE))
+        assert found["level"] > 0.05, found
+        assert "Mira" in voice_turn(running)["answer"]
+
+
+def test_faster_whisper_hears_the_call(pulse_server: SoundServer) -> None:
+    del pulse_server
+    model = Path(__file__).parents[1] / "data" / "whisper-phrases"
+    with in_a_call(f'\n[ears]\nmode = "call"\nengine = "faster-whisper"\nmodel = "{model}"\n') as running:
+        assert ears(running)["engine"] == "faster-whisper"
+        play(SPEAKER, spoken("What is your name?"))
+        turn = voice_turn(running)
+        assert turn["text"] == "What is your name?"
+        assert "Mira" in turn["answer"]
 
 
 def test_a_voice_cuts_in(pulse_server: SoundServer) -> None:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import pytest
 
 from tests.support.chromium import Chromium
+from tests.support.meeting import FLAGS, meeting
 from tests.support.obs import SILENCE_DB, obs_studio
 from tests.support.pulse import SoundServer, pulse_server
 from vcam_talker.bench.harness import Daemon, daemon
@@ -80,21 +78,9 @@ def test_a_viewer_types_and_sees_and_hears_the_answer(on_air: Daemon) -> None:
     assert on_air.client.status()["recent"][0]["state"] == "interrupted"
 
 
-@pytest.fixture
-def meeting(tmp_path: Path) -> Iterator[str]:
-    """The address of an empty page of somebody else's; our own page may not open microphones."""
-    (tmp_path / "index.html").write_text("<!doctype html><title>meeting</title>")
-    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-
-
-def test_a_web_meeting_lists_the_microphone_and_hears_it(on_air: Daemon, meeting: str) -> None:
-    flags = ("--use-fake-ui-for-media-stream",)
-    with Chromium(flags=flags) as browser:
-        browser.page.open(meeting)
+def test_a_web_meeting_lists_the_microphone_and_hears_it(on_air: Daemon, tmp_path: Path) -> None:
+    with meeting(tmp_path) as url, Chromium(flags=FLAGS) as browser:
+        browser.page.open(url)
         on_air.client.say(_TALK)
         on_air.wait_until(
             "speech", lambda: (on_air.client.status()["on_air"] or {}).get("state") == "speaking"

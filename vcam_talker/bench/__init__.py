@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # numpy is not needed to list the names
+    from vcam_talker.bench.options import Options
     from vcam_talker.bench.report import Report
 
 _BENCHES = {
@@ -22,9 +23,11 @@ _BENCHES = {
     "llm": "vcam_talker.bench.llm",
 }
 NAMES = tuple(_BENCHES)
+ON_AIR = ("pacing", "latency", "av-sync", "idle", "start")
+"""Those that can be measured with everything on."""
 
 
-def run_bench(name: str, *, seconds: float | None, camera: str) -> Report:
-    """Run one bench; `seconds` is how long it measures (None: its own default). Raises VcamTalkerError."""
-    report: Report = import_module(_BENCHES[name]).run(seconds=seconds, camera=camera)
+def run_bench(name: str, options: Options) -> Report:
+    """Run one bench. Raises VcamTalkerError."""
+    report: Report = import_module(_BENCHES[name]).run(options)
     return report

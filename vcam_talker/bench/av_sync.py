@@ -12,6 +12,7 @@ import time
 import numpy as np
 
 from vcam_talker.bench.harness import MicRecorder, daemon, loud_spans
+from vcam_talker.bench.options import Options
 from vcam_talker.bench.report import Report, percentile
 from vcam_talker.core.errors import DeviceError
 from vcam_talker.core.types import NS_PER_S, SAMPLE_RATE
@@ -23,11 +24,13 @@ _WHITE = 180
 _MATCH_NS = 150_000_000
 
 
-def run(*, seconds: float | None, camera: str) -> Report:
+def run(options: Options) -> Report:
     """Beep and flash at irregular moments; pair what arrives."""
-    length_s = seconds or _DEFAULT_S
+    length_s = options.seconds or _DEFAULT_S
     report = Report("av-sync")
-    with daemon("--fps", str(_FPS), persona="testcard", camera=camera) as under_test:
+    with daemon(
+        "--fps", str(_FPS), persona="testcard", camera=options.camera, config=options.config
+    ) as under_test:
         under_test.wait_idle()
         under_test.wait_microphone()
         recorder = MicRecorder()
@@ -57,7 +60,7 @@ def run(*, seconds: float | None, camera: str) -> Report:
     report.add("standard error of the offset", spread_ms, "ms")
     report.add("flashes paired with beeps", len(pairs) / max(1, len(beeps_ns)), "of all", 0.95, at_least=True)
     report.add("frames lost against the audio clock", frames.lost(_FPS), "frames", 0.0)
-    report.notes.append(f"{len(pairs)} pairs over {length_s:.0f} s, camera {camera}")
+    report.notes.append(f"{len(pairs)} pairs over {length_s:.0f} s, camera {options.camera}")
     return report
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from vcam_talker import registry
 from vcam_talker.bench.harness import Daemon, daemon, ms
+from vcam_talker.bench.options import Options
 from vcam_talker.bench.report import Report, percentile
 from vcam_talker.cache.phrases import PhraseCache
 from vcam_talker.config import CacheConfig, Config, override
@@ -47,16 +48,16 @@ class _Trace:
     cached: bool
 
 
-def run(*, seconds: float | None, camera: str) -> Report:
+def run(options: Options) -> Report:
     """Ask for the same things again and again, and for new ones."""
-    length_s = seconds or _DEFAULT_S
+    length_s = options.seconds or _DEFAULT_S
     report = Report("cache")
     with tempfile.TemporaryDirectory(prefix="vcam-talker-bench-") as name:
         folder = Path(name)
         config = override(Config(), {"cache.folder": name, "persona": _PERSONA})
         outcomes = warm_now(load_persona(_PERSONA), config, lambda _done, _of: None)
         report.notes.append(f"{outcomes['made']} phrases of {_PERSONA} were warmed beforehand")
-        with daemon(camera=camera, cache=folder, persona=_PERSONA) as under_test:
+        with daemon(camera=options.camera, cache=folder, persona=_PERSONA) as under_test:
             under_test.wait_idle()
             under_test.wait_microphone()
             hot = _repeat(under_test, length_s / 3, lambda d, _: d.client.say(_HOT))

@@ -19,6 +19,7 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 from vcam_talker.bench.harness import Daemon, daemon
+from vcam_talker.bench.options import Options
 from vcam_talker.bench.report import Report, percentile
 from vcam_talker.chat.filters import Filters
 from vcam_talker.config import ChatConfig
@@ -55,16 +56,16 @@ _HUGE_EVERY: Final = 1000
 _HUGE_CHARS: Final = 100_000
 
 
-def run(*, seconds: float | None, camera: str) -> Report:
+def run(options: Options) -> Report:
     """Flood a daemon that talks, from a fake Twitch and then over the WebSocket of bridges."""
-    length_s = seconds or _DEFAULT_S
+    length_s = options.seconds or _DEFAULT_S
     report = Report("chat")
     with _Twitch() as twitch:
         config = (
             f"[chat]\nblocked_words = {json.dumps(_BLOCKED, ensure_ascii=False)}\n"
             f'[chat.twitch]\nchannel = "bench"\nurl = "{twitch.url}"\n[chat.webhook]\nenabled = true\n'
         )
-        with daemon("--fps", str(_FPS), camera=camera, config=config) as under_test:
+        with daemon("--fps", str(_FPS), camera=options.camera, config=config) as under_test:
             under_test.wait_idle()
             under_test.wait_microphone()
             under_test.wait_until("a reader in the channel", twitch.inside.is_set)
@@ -77,7 +78,7 @@ def run(*, seconds: float | None, camera: str) -> Report:
             chat = under_test.client.status()["chat"]
     for reason, count in sorted(chat["dropped"].items()):
         report.notes.append(f"dropped, {reason}: {count}")
-    report.notes.append(f"passed: {chat['passed']}; camera {camera}")
+    report.notes.append(f"passed: {chat['passed']}; camera {options.camera}")
     report.add("filters, cost of a line that is looked at", _filter_cost_us(), "µs")
     return report
 

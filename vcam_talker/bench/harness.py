@@ -105,6 +105,12 @@ class Daemon:
         pid: int | None = self.client.status()["engine"]["pid"]
         return pid
 
+    def child_pids(self) -> dict[str, int]:
+        """Return the processes of the engine and, when ears or chat are on, of the senses."""
+        status = self.client.status()
+        found = {name: status[name] for name in ("engine", "senses") if status.get(name)}
+        return {name: view["pid"] for name, view in found.items() if view["pid"] is not None}
+
     def _address(self) -> Address:
         deadline_s = time.monotonic() + _START_TIMEOUT_S
         path = self.folder / APP / FILE_NAME

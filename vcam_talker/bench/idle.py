@@ -7,29 +7,29 @@ import time
 from pathlib import Path
 
 from vcam_talker.bench.harness import Daemon, daemon
+from vcam_talker.bench.options import Options
 from vcam_talker.bench.report import Report
 
 _DEFAULT_S = 60.0
 _SETTLE_S = 8.0
 
 
-def run(*, seconds: float | None, camera: str) -> Report:
-    """Measure processor time and memory of air and of the engine, nobody watching the page."""
-    length_s = seconds or _DEFAULT_S
+def run(options: Options) -> Report:
+    """Measure processor time and memory of each process, nobody watching the page."""
+    length_s = options.seconds or _DEFAULT_S
     report = Report("idle")
-    with daemon(camera=camera) as under_test:
+    with daemon(camera=options.camera, config=options.config) as under_test:
         under_test.wait_idle()
         time.sleep(_SETTLE_S)
-        engine = under_test.engine_pid()
-        air_s, engine_s = _cpu_s(under_test.process.pid), _cpu_s(engine)
+        pids = {"air": under_test.process.pid, **under_test.child_pids()}
+        began_s = {name: _cpu_s(pid) for name, pid in pids.items()}
         time.sleep(length_s)
-        air_s = _cpu_s(under_test.process.pid) - air_s
-        engine_s = _cpu_s(engine) - engine_s
-        report.add("processor, air", 100 * air_s / length_s, "% core", 15.0)
-        report.add("processor, engine", 100 * engine_s / length_s, "% core")
-        report.add("resident memory, air", _rss_mb(under_test.process.pid), "MB", 300.0)
-        report.add("resident memory, engine", _rss_mb(engine), "MB")
-        report.notes.append(f"{length_s:.0f} s, camera {camera}, {_picture(under_test)}")
+        for name, pid in pids.items():
+            share = 100 * (_cpu_s(pid) - began_s[name]) / length_s
+            report.add(f"processor, {name}", share, "% core", 15.0 if name == "air" else None)
+        for name, pid in pids.items():
+            report.add(f"resident memory, {name}", _rss_mb(pid), "MB", 300.0 if name == "air" else None)
+        report.notes.append(f"{length_s:.0f} s, camera {options.camera}, {_picture(under_test)}")
     return report
 
 

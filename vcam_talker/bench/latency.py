@@ -8,6 +8,7 @@ import time
 import numpy as np
 
 from vcam_talker.bench.harness import Daemon, MicRecorder, daemon, loud_spans, ms
+from vcam_talker.bench.options import Options
 from vcam_talker.bench.report import Report, percentile
 
 _DEFAULT_S = 120.0
@@ -23,12 +24,12 @@ _LONG = "This is a very long sentence that goes on and on, so that there is enou
 _QUIET = 0.003
 
 
-def run(*, seconds: float | None, camera: str) -> Report:
+def run(options: Options) -> Report:
     """Type lines and interrupt them, again and again."""
-    length_s = seconds or _DEFAULT_S
+    length_s = options.seconds or _DEFAULT_S
     report = Report("latency")
-    typed, stopped = _speech(camera, length_s / 2)
-    shut = _mouth(camera, length_s / 2)
+    typed, stopped = _speech(options, length_s / 2)
+    shut = _mouth(options, length_s / 2)
     report.add("typed line -> first sample at a reader, p50", percentile(typed, 50), "ms", 150)
     report.add("typed line -> first sample at a reader, p95", percentile(typed, 95), "ms", 250)
     report.add("interrupt -> silence at the reader, p50", percentile(stopped, 50), "ms")
@@ -39,11 +40,11 @@ def run(*, seconds: float | None, camera: str) -> Report:
     return report
 
 
-def _speech(camera: str, length_s: float) -> tuple[list[float], list[float]]:
+def _speech(options: Options, length_s: float) -> tuple[list[float], list[float]]:
     typed: list[float] = []
     stopped: list[float] = []
     rng = random.Random(1)
-    with daemon(camera=camera) as under_test:
+    with daemon(camera=options.camera, config=options.config) as under_test:
         under_test.wait_idle()
         under_test.wait_microphone()
         recorder = MicRecorder()
@@ -95,11 +96,11 @@ def _first_loud(recorder: MicRecorder, start: int) -> int:
     raise TimeoutError("nothing was heard within 10 s")
 
 
-def _mouth(camera: str, length_s: float) -> list[float]:
+def _mouth(options: Options, length_s: float) -> list[float]:
     """On the test card a field is the brighter the further the mouth is open."""
     asked: list[int] = []
     rng = random.Random(2)
-    with daemon(persona="testcard", camera=camera) as under_test:
+    with daemon(persona="testcard", camera=options.camera, config=options.config) as under_test:
         under_test.wait_idle()
         end_s = time.monotonic() + length_s
         while time.monotonic() < end_s:

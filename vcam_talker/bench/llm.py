@@ -16,6 +16,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from vcam_talker.bench.options import Options
 from vcam_talker.bench.report import Report, percentile
 from vcam_talker.config import BrainConfig, TransformersConfig
 from vcam_talker.core.errors import EngineError
@@ -77,9 +78,8 @@ class _Runs:
         return percentile([c.first_token_ms / r.first_token_ms for c, r in pairs], 50)
 
 
-def run(*, seconds: float | None, camera: str) -> Report:
+def run(options: Options) -> Report:
     """Ask cold and with reuse in turn; with `seconds` for about that long for each number format."""
-    del camera
     report = Report("llm")
     import_local_model()  # the error tells what to install
     with tempfile.TemporaryDirectory(prefix="vcam-talker-bench-") as name:
@@ -87,8 +87,8 @@ def run(*, seconds: float | None, camera: str) -> Report:
         # A process each: what one leaves behind in memory is not the next one's.
         with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as processes:
             processes.submit(_save_model, folder).result()
-            exact = processes.submit(_measured, folder, "float32", _ROUNDS, seconds).result()
-            half = processes.submit(_measured, folder, "bfloat16", _MIN_ROUNDS, seconds).result()
+            exact = processes.submit(_measured, folder, "float32", _ROUNDS, options.seconds).result()
+            half = processes.submit(_measured, folder, "bfloat16", _MIN_ROUNDS, options.seconds).result()
     rounds = len(exact.cold)
     report.add("first token cold, fp32, p50", exact.first_token_ms("cold"), "ms")
     report.add("first token with reuse, fp32, p50", exact.first_token_ms("reused"), "ms")

@@ -12,6 +12,7 @@ import numpy as np
 import soxr
 
 from vcam_talker.bench.harness import Daemon, MicRecorder, daemon, loud_spans, ms
+from vcam_talker.bench.options import Options
 from vcam_talker.bench.report import Report, percentile
 from vcam_talker.core.errors import DeviceError, EngineError
 from vcam_talker.core.types import NS_PER_S, SAMPLE_RATE, Samples, Sentence, TurnId, VoiceSpec
@@ -41,9 +42,9 @@ class _Clip:
     last: int
 
 
-def run(*, seconds: float | None, camera: str) -> Report:
+def run(options: Options) -> Report:
     """Ask by hand and by voice, and cut in, at a reader of the microphone."""
-    length_s = seconds or _DEFAULT_S
+    length_s = options.seconds or _DEFAULT_S
     report = Report("loop")
     rng = random.Random(3)
     clips = [_spoken(line) for line in _SPOKEN]
@@ -52,7 +53,7 @@ def run(*, seconds: float | None, camera: str) -> Report:
     decided: list[float] = []
     stopped: list[float] = []
     unanswered = 0
-    with daemon(camera=camera, config=_CONFIG) as under_test:
+    with daemon(camera=options.camera, config=_CONFIG) as under_test:
         under_test.wait_idle()
         under_test.wait_microphone()
         under_test.wait_until("listening ears", lambda: _listens(under_test))

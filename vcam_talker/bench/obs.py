@@ -14,6 +14,7 @@ import numpy as np
 
 from vcam_talker.bench.harness import Daemon, MicRecorder, daemon, ms
 from vcam_talker.bench.obs_program import ObsProgram, obs_program
+from vcam_talker.bench.options import Options
 from vcam_talker.bench.report import Report, percentile
 from vcam_talker.control.obs.connection import ObsConnection
 from vcam_talker.core.types import NS_PER_S
@@ -29,15 +30,15 @@ _FREEZE_S = 6.0
 _EVENT_SHARE = 0.2
 
 
-def run(*, seconds: float | None, camera: str) -> Report:
+def run(options: Options) -> Report:
     """Send events for a fifth of the time; kill and freeze OBS for the rest, ten times at most."""
-    length_s = seconds or _DEFAULT_S
+    length_s = options.seconds or _DEFAULT_S
     report = Report("obs")
     with tempfile.TemporaryDirectory(prefix="vcam-talker-bench-") as cache, obs_program() as obs:
         table = f'[obs]\nconnect = "on"\nport = {obs.port}\n'
         with (
             _credentials(obs.credentials),
-            daemon(camera=camera, cache=Path(cache), config=table) as under_test,
+            daemon(camera=options.camera, cache=Path(cache), config=table) as under_test,
         ):
             under_test.wait_idle()
             under_test.wait_microphone()

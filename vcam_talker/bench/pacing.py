@@ -7,6 +7,7 @@ import time
 import numpy as np
 
 from vcam_talker.bench.harness import Daemon, daemon, ms
+from vcam_talker.bench.options import Options
 from vcam_talker.bench.report import Report, percentile
 from vcam_talker.core.errors import QueueFullError
 
@@ -20,11 +21,11 @@ _TALK = (
 )
 
 
-def run(*, seconds: float | None, camera: str) -> Report:
+def run(options: Options) -> Report:
     """Talk without a pause and look at every frame."""
-    length_s = seconds or _DEFAULT_S
+    length_s = options.seconds or _DEFAULT_S
     report = Report("pacing")
-    with daemon("--fps", str(_FPS), camera=camera) as under_test:
+    with daemon("--fps", str(_FPS), camera=options.camera, config=options.config) as under_test:
         under_test.wait_idle()
         under_test.wait_microphone()
         _keep_talking(under_test, _SETTLE_S)
@@ -47,7 +48,7 @@ def run(*, seconds: float | None, camera: str) -> Report:
     report.add("dropped on the way to the camera", after["dropped"] - before["dropped"], "frames", 0.0)
     span_ms = ms(float(frames.sent_ns[-1] - frames.sent_ns[0]))
     report.add("frames a second by the wall clock", 1000 * (len(frames.sent_ns) - 1) / span_ms, "1/s")
-    report.notes.append(f"camera {camera}; frame times taken as each was handed to it")
+    report.notes.append(f"camera {options.camera}; frame times taken as each was handed to it")
     return report
 
 

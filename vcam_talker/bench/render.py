@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 from vcam_talker.app.render import render_file
+from vcam_talker.bench.options import Options
 from vcam_talker.bench.report import Report, percentile
 
 _RUNS = 3
@@ -15,9 +16,9 @@ _TEXT = (
 ) * 3
 
 
-def run(*, seconds: float | None, camera: str) -> Report:
+def run(options: Options) -> Report:
     """Render the same text a few times."""
-    del seconds, camera
+    del options
     report = Report("render")
     with tempfile.TemporaryDirectory() as folder:
         runs = [render_file("mira", Path(folder) / f"{n}.mp4", text=_TEXT, audio=None) for n in range(_RUNS)]

@@ -7,33 +7,33 @@ import signal
 import time
 
 from vcam_talker.bench.harness import daemon, ms
+from vcam_talker.bench.options import Options
 from vcam_talker.bench.report import Report, percentile
 
 _RUNS = 5
 _FAULTS = (signal.SIGKILL, signal.SIGSTOP)
 
 
-def run(*, seconds: float | None, camera: str) -> Report:
+def run(options: Options) -> Report:
     """Start it several times; then kill and stop its engine while it speaks."""
-    del seconds
     report = Report("start")
     first_ms = []
     for _ in range(_RUNS):
-        with daemon(camera=camera) as under_test:
+        with daemon(camera=options.camera, config=options.config) as under_test:
             under_test.wait_until("frames", lambda d=under_test: len(d.frames().sent_ns) > 0)  # type: ignore[misc]
             first_ms.append(ms(int(under_test.frames().sent_ns[0]) - under_test.started_ns))
     report.add("start -> first frame on the camera, p50", percentile(first_ms, 50), "ms", 2000)
     report.add("start -> first frame on the camera, worst", max(first_ms), "ms")
     for fault in _FAULTS:
-        back_ms, gap = _lose_engine(camera, fault)
+        back_ms, gap = _lose_engine(options, fault)
         report.add(f"engine {fault.name} -> speaking again", back_ms, "ms", 5000)
         report.add(f"engine {fault.name}: longest camera gap", gap, "periods", 3.0)
     return report
 
 
-def _lose_engine(camera: str, fault: signal.Signals) -> tuple[float, float]:
+def _lose_engine(options: Options, fault: signal.Signals) -> tuple[float, float]:
     """Return (time until the next turn is heard in ms, longest gap between frames in periods)."""
-    with daemon(camera=camera) as under_test:
+    with daemon(camera=options.camera, config=options.config) as under_test:
         under_test.wait_idle()
         under_test.client.say("This sentence is long enough to be cut off in the middle of it all, or so.")
         time.sleep(1.0)

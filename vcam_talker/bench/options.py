@@ -1,0 +1,32 @@
+"""What a bench is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+_EVERYTHING: Final = """
+[ears]
+mode = "call"
+speaker_name = "vcam_talker_bench_speaker"
+engine = "pocketsphinx"
+[chat.webhook]
+enabled = true
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to measure."""
+
+    seconds: float | None = None
+    """How long, where it matters; None: the bench's own default."""
+    camera: str = "null"
+    """Camera of the daemon under test."""
+    everything: bool = False
+    """The daemon also listens to a call and reads a chat, in both of which nothing is said."""
+
+    @property
+    def config(self) -> str:
+        """Tables for the daemon under test, TOML."""
+        return _EVERYTHING if self.everything else ""

@@ -121,7 +121,7 @@ class ChatHub:
                 await self._read(held)
                 detail = "the connection ended"
             except SourceError as e:
-                detail = str(e)
+                detail = f"{e.why}. {e.remedy}" if e.remedy else e.why
             except asyncio.CancelledError:
                 task = asyncio.current_task()
                 if task is None or task.cancelling():
@@ -131,7 +131,7 @@ class ChatHub:
                 log.exception("%s failed", held.source.name)
                 detail = f"internal fault: {e!r}"[:_DETAIL_CHARS]
             if held.state == "open" or detail != held.detail:
-                log.warning("%s; it is connected anew", detail)
+                log.warning("%s: %s; it is connected anew", held.source.name, detail)
             held.detail = detail
             held.state = "lost"
             held.reconnects += 1

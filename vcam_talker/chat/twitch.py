@@ -6,6 +6,7 @@ https://dev.twitch.tv/docs/chat/irc/
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import ssl
 from collections.abc import AsyncGenerator, Callable
@@ -60,6 +61,7 @@ class TwitchSource:
     async def lines(self, joined: Callable[[], None] = lambda: None) -> AsyncGenerator[ChatLine, None]:
         """Yield the channel's lines; `joined` is called once they can come. Raises SourceError."""
         secure = self._config.url.startswith("wss://")
+        reached = False
         try:
             async with connect(
                 self._config.url,
@@ -76,11 +78,13 @@ class TwitchSource:
                 compression=None,
                 proxy=None,
             ) as socket:
+                reached = True
                 await self._enter(socket)
                 async for line in self._read(socket, joined):
                     yield line
         except (OSError, TimeoutError, WebSocketException) as e:
-            raise SourceError(self.name, f"the connection was lost ({_words(e)})") from e
+            what = "the connection was lost" if reached else "the server can't be reached"
+            raise SourceError(self.name, f"{what} ({_words(e)})") from e
 
     async def _enter(self, socket: ClientConnection) -> None:
         nick = f"justinfan{random.randint(10_000, 99_999)}"
@@ -189,4 +193,5 @@ def _role(tags: dict[str, str]) -> Role:
 
 
 def _words(error: BaseException) -> str:
-    return clean_name(str(error), 200) or type(error).__name__
+    number = error.errno if isinstance(error, ConnectionError) else None
+    return (os.strerror(number) if number else "") or clean_name(str(error), 200) or type(error).__name__

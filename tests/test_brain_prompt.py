@@ -92,10 +92,27 @@ class TestInjection:
         assert not TOKENS.search(earlier)
 
     @pytest.mark.parametrize(
-        "name", ["system", "SYSTEM", "S y s t e m", "assistant", "[user]", "Mira", "mira!", "You"]
+        "name",
+        [
+            "system",
+            "SYSTEM",
+            "S y s t e m",
+            "assistant",
+            "[user]",
+            "Mira",
+            "mira!",
+            "You",
+            "ｓｙｓｔｅｍ",
+            "𝗠𝗶𝗿𝗮",
+            "系统",
+        ],
     )
     def test_nobody_bears_the_name_of_a_role(self, name: str) -> None:
         assert viewer_line(name, "x", "Mira").startswith("Viewer ")
+
+    @pytest.mark.parametrize("name", ["Mira Chen", "mirachen", "MIRA.CHEN"])
+    def test_nobody_bears_a_name_of_several_words(self, name: str) -> None:
+        assert viewer_line(name, "x", "Mira Chen").startswith("Viewer ")
 
     @pytest.mark.parametrize("name", ["", "😀", ":", "\n", "{}"])
     def test_the_nameless(self, name: str) -> None:

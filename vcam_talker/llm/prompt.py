@@ -11,6 +11,7 @@ or the system.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from string import Template
 from typing import Final
@@ -30,7 +31,11 @@ _HISTORY_STEP: Final = 4
 _NOBODY: Final = "Viewer"
 _NOTHING: Final = "…"
 _ROLES: Final = frozenset(
-    "system assistant user developer tool function human ai bot model moderator admin you".split()  # noqa: SIM905
+    (
+        *("system", "assistant", "user", "developer", "tool", "function", "human", "ai", "bot", "model"),
+        *("moderator", "admin", "you", "系统", "系統", "助手", "助理", "用户", "用戶", "开发者", "開發者"),
+        *("管理员", "管理員", "主播"),
+    )
 )
 _INERT: Final = str.maketrans(
     {
@@ -110,7 +115,7 @@ def viewer_line(user: str, text: str, title: str) -> str:
     name = _no_colons(_inert(spoken_name(user)))
     if not any(c.isalnum() for c in name):
         name = _NOBODY
-    if "".join(c for c in name.casefold() if c.isalnum()) in _ROLES | {title.casefold()}:
+    if _letters(name) in _ROLES | {_letters(title)}:
         name = f"{_NOBODY} {name}"
     return f"{name}: {_no_colons(_inert(text))}"
 
@@ -191,6 +196,11 @@ def _inert(text: str) -> str:
     except BadInputError:
         return _NOTHING
     return _HASHES.sub("#", text.translate(_INERT))
+
+
+def _letters(name: str) -> str:
+    """Return what a name is to the eye: whatever its case, width, style and spaces."""
+    return "".join(c for c in unicodedata.normalize("NFKC", name).casefold() if c.isalnum())
 
 
 def _no_colons(text: str) -> str:

@@ -47,6 +47,9 @@ class TestEvents:
         places = sorted({0, len(STREAM), *cuts})
         assert parse(*(STREAM[a:b] for a, b in pairwise(places))) == EVENTS
 
+    def test_an_empty_piece_between_the_two_halves_of_a_line_end(self) -> None:
+        assert parse(b"data: a\r", b"", b"\ndata: b\n\n") == [SseEvent("a\nb")]
+
     def test_byte_by_byte(self) -> None:
         assert parse(*(bytes((b,)) for b in STREAM)) == EVENTS
 
@@ -82,6 +85,7 @@ class TestCompletions:
             ),
             ('{"choices": []}', Piece()),
             ('{"usage": {}, "choices": []}', Piece()),
+            ('{"usage": {}, "choices": null}', Piece()),
             ('{"choices": [{"index": 1, "delta": {"content": "other"}}]}', Piece()),
             ('{"choices": [{"message": {"content": "Hi"}, "finish_reason": "stop"}]}', Piece("Hi", "stop")),
             ('{"choices": [{"text": "Hi"}]}', Piece("Hi")),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import socket
 import time
+import zlib
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -40,6 +42,7 @@ pytestmark = pytest.mark.real
 
 MIRA = load_persona("mira")
 KEY = "sk-test-0123456789"
+HELLO = event(delta("Hello.", "stop")) + event("[DONE]")
 BOUND_S = 15.0
 """Far above what any answer here may take, far below a hang."""
 
@@ -132,6 +135,8 @@ class TestAnswers:
         [
             streams("Hello."),
             streams("Hello.", done=False),
+            raw(gzip.compress(HELLO), content_encoding="gzip"),
+            raw(zlib.compress(HELLO), content_encoding="deflate"),
             streams("<think>hm, what", " now?</think>Hello."),
             streams("Hello.", finish=None),
             raw(event(delta("Hello.", "stop")).rstrip()),
@@ -321,6 +326,10 @@ ERRORS: list[tuple[Behaviour, str, str]] = [
     (raw(b"x" * 100_000), "a line of more than", "brain.openai.url"),
     (raw(b"{" + b" " * 2_000_000), "at once", "brain.openai.url"),
     (endless(b": nothing to say\n\n" * 2000), "more than 8,388,608 bytes", "brain.openai.url"),
+    (raw(event({"object": "error", "message": "CUDA out of memory"})), "CUDA out of memory", "log"),
+    (raw(b"x", content_encoding="br"), "compresses its answer (br)", "brain.openai.url"),
+    (raw(b"no gzip", content_encoding="gzip"), "sent what is no gzip", "log"),
+    (raw(gzip.compress(bytes(20_000_000)), content_encoding="gzip"), "more than 65,536 bytes", "url"),
     (raw(b""), "answered with nothing", "log"),
     (raw(b"\n\n: hm\n\n"), "ended its answer in the middle", "log"),
     (raw(event(delta("Hi"))), "ended its answer in the middle", "log"),

@@ -60,7 +60,11 @@ def read_piece(text: str) -> Piece:
         raise ReplyError(f"sent what is no completion: {quote(text)}")
     if reply.get("error"):
         raise ReplyError(f"reports an error: {error_text(reply)}")
-    choices = reply.get("choices", [])
+    if reply.get("object") == "error":
+        raise ReplyError(f"reports an error: {error_text(reply)}")
+    choices = reply.get("choices")
+    if choices is None:
+        return Piece()  # only what it cost, for one
     if not isinstance(choices, list):
         raise ReplyError(f"sent what is no completion: {quote(text)}")
     for choice in choices:

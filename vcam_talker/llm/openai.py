@@ -20,7 +20,7 @@ from vcam_talker.llm.answer import cleaned
 from vcam_talker.llm.completions import Dialect, ReplyError, model_names, quote
 from vcam_talker.llm.gate import AnswerCutError
 from vcam_talker.llm.openai_errors import CHECK_URL, KEY_NAME, ServerErrors
-from vcam_talker.llm.openai_reply import read_body, read_reply
+from vcam_talker.llm.openai_reply import read_body, read_chunks, read_reply
 from vcam_talker.llm.prompt import build_messages
 from vcam_talker.persona import Persona
 
@@ -141,7 +141,7 @@ class OpenAIResponder:
             async with asyncio.timeout(_WARM_UP_S):
                 response = await self._send("GET", "/models")
                 try:
-                    text = await read_body(response.aiter_raw(), self._errors)
+                    text = await read_body(read_chunks(response, self._errors), self._errors)
                 finally:
                     await response.aclose()
         except TimeoutError:
@@ -208,7 +208,7 @@ class OpenAIResponder:
         """Return why a request was refused, as far as the server says so."""
         try:
             async with asyncio.timeout(_REFUSAL_S):
-                return await read_body(response.aiter_raw(), self._errors)
+                return await read_body(read_chunks(response, self._errors), self._errors)
         except (TimeoutError, httpx.TransportError, EngineError):
             return ""
 

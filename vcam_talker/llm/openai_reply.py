@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import zlib
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Final
 
 import httpx
 
-from vcam_talker.llm.completions import Piece, ReplyError, body_text, read_piece
+from vcam_talker.llm.completions import Piece, ReplyError, body_text, quote, read_piece
 from vcam_talker.llm.openai_errors import CHECK_URL, SEE_LOG, ServerErrors
 from vcam_talker.llm.sse import SseError, SseEvent, SseParser
 
@@ -23,6 +24,9 @@ _DRAIN_S: Final = 0.25
 """How long the end of a finished reply is waited for, so that its connection can be used again."""
 _DRAIN_BYTES: Final = 16 * 1024
 _BLANK: Final = b"\xef\xbb\xbf \t\r\n"
+_GZIP_OR_ZLIB: Final = 32 + zlib.MAX_WBITS
+_UNPACKED_BYTES: Final = 64 * 1024
+"""At once: what is small when packed may be huge."""
 
 
 async def read_reply(response: httpx.Response, errors: ServerErrors) -> AsyncGenerator[Piece, None]:
@@ -30,7 +34,7 @@ async def read_reply(response: httpx.Response, errors: ServerErrors) -> AsyncGen
 
     The first byte tells a web page and a whole JSON from a stream, for servers mistake the type.
     """
-    chunks = response.aiter_raw()
+    chunks = read_chunks(response, errors)
     parser = SseParser()
     first, size = b"", 0
     try:
@@ -64,6 +68,33 @@ async def read_reply(response: httpx.Response, errors: ServerErrors) -> AsyncGen
     except SseError as e:
         raise errors.error(f"sent {e}, which is no completion", CHECK_URL) from None
     raise errors.error("ended its answer in the middle" if first else "answered with nothing", SEE_LOG)
+
+
+async def read_chunks(response: httpx.Response, errors: ServerErrors) -> AsyncGenerator[bytes, None]:
+    """Yield the bytes of a body as they come, none empty. Raises EngineError, httpx.TransportError.
+
+    No compression was asked for, but some proxies compress whatever passes.
+    """
+    coding = response.headers.get("content-encoding", "").strip().lower()
+    if coding in {"", "identity"}:
+        async for chunk in response.aiter_raw():
+            if chunk:
+                yield chunk
+        return
+    if coding not in {"gzip", "x-gzip", "deflate"}:
+        raise errors.error(f"compresses its answer ({quote(coding)}), which nobody asked for", CHECK_URL)
+    unpacker = zlib.decompressobj(_GZIP_OR_ZLIB)
+    try:
+        async for chunk in response.aiter_raw():
+            packed = chunk
+            while packed:
+                if data := unpacker.decompress(packed, _UNPACKED_BYTES):
+                    yield data
+                packed = unpacker.unconsumed_tail
+        if data := unpacker.flush():
+            yield data
+    except zlib.error:
+        raise errors.error(f"sent what is no {coding}, though it says so", SEE_LOG) from None
 
 
 async def read_body(chunks: AsyncIterator[bytes], errors: ServerErrors, begun: bytes = b"") -> str:

@@ -42,9 +42,10 @@ class SseParser:
 
     def feed(self, chunk: bytes) -> list[SseEvent]:
         """Return the events that `chunk` completes. Raises SseError past the bounds."""
-        if self._after_cr and chunk:
+        if not chunk:
+            return []  # it tells nothing of what follows a CR
+        if self._after_cr:
             chunk = chunk.removeprefix(b"\n")
-            self._after_cr = False
         self._after_cr = chunk.endswith(b"\r")
         *lines, rest = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
         events: list[SseEvent] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from vcam_talker import registry
@@ -33,6 +34,8 @@ log = logging.getLogger(__name__)
 
 # Without a microphone there is no latency to follow; this keeps a picture's sound committed before it.
 _IDLE_LATENCY_NS = 40_000_000
+_SENSES_TIMEOUT_S = 6.0
+"""Longer than the engine's: some recognisers let no other thread run while they decode, unseen."""
 
 
 def make_scene(persona: Persona, config: Config) -> Scene:
@@ -109,6 +112,7 @@ class Air:
             from vcam_talker.senses.process import senses_main
 
             mains.append(senses_main)
+        patient = replace(limits, heartbeat_timeout_s=max(_SENSES_TIMEOUT_S, limits.heartbeat_timeout_s))
         context = child_context(mains)
         root = str(persona.root)
         self.supervisor: Supervisor[EngineEvent] = Supervisor(
@@ -119,7 +123,7 @@ class Air:
         """Ears and chat; None when neither is wanted."""
         if listens:
             self.senses = Supervisor(
-                "senses", mains[1], context, None, clock, limits, parse_senses, on_senses,
+                "senses", mains[1], context, None, clock, patient, parse_senses, on_senses,
                 persona=root, config=config,
             )  # fmt: skip
 

@@ -145,7 +145,11 @@ class ShowRunner:
                 self._conversation.speech_ended()
                 self._emit({"event": "voice", "speaking": False})
                 self._emit({"event": "senses", "state": "down", "reason": event.reason})
-            case Ready() | Alive():
+            case Ready():
+                # New ears would take what is being said for somebody.
+                if (view := self.director.floor_view()) is not None and view.state == "speaking":
+                    self._tell_ears(speaking=True, text=view.answer)
+            case Alive():
                 pass
 
     # --- what the station tells

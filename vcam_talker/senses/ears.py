@@ -40,6 +40,8 @@ _TAIL_S: Final = 0.8
 """How long the presenter's last word may still be under way through loudspeakers and room."""
 _SURE_OVER_OWN_VOICE_MS: Final = 260
 """While the presenter can be heard, a voice must last this long to be told from it."""
+_STRANGE_WINDOWS: Final = 3
+"""So many in a row must be no echo: one mistake, and the presenter would cut itself off."""
 _RETRY_MODEL_S: Final = 30.0
 
 Job = tuple[Literal["begin", "feed", "pause", "finish", "drop"], object]
@@ -80,6 +82,7 @@ class Ears:
         self._said = SaidGuard()
         self._guard = EchoGuard()
         self._speaking = False
+        self._strange_windows = 0
         self._silent_since_ns = 0
         # In a call the presenter's voice goes to the microphone and never into the speaker we listen to.
         self._may_hear_itself = config.mode == "microphone"
@@ -180,6 +183,7 @@ class Ears:
                     case Step.BEGAN:
                         onset_ns = at_ns - ends.windows * WINDOW_NS
                         told = False
+                        self._strange_windows = 0
                         held = []
                         self._put("begin", list(recent)[-(_PRE_ROLL + 1) :])
                     case Step.RESUMED:
@@ -195,7 +199,7 @@ class Ears:
                     told = True
                     self._change(state="hearing")
                     self._report(SpeechBegan(onset_ns))
-                if step is Step.PAUSED:
+                if step is Step.PAUSED and told:  # the presenter's own words cost too much to be recognised
                     self._put("pause", None)
                 elif step is Step.ENDED:
                     ended_ns = at_ns - ends.silent_windows * WINDOW_NS
@@ -223,7 +227,8 @@ class Ears:
             return True
         if windows * WINDOW_NS < _SURE_OVER_OWN_VOICE_MS * 1_000_000:
             return False
-        return not self._guard.is_echo(windows)
+        self._strange_windows = 0 if self._guard.is_echo(windows) else self._strange_windows + 1
+        return self._strange_windows >= _STRANGE_WINDOWS
 
     def _follow(self) -> None:
         """Thread: record the presenter's microphone while there is one, for comparison."""

@@ -29,8 +29,8 @@ _HISTORY: Final = 160
 """Blocks compared, 1.3 s."""
 _LONGEST_DELAY: Final = 75
 """Blocks, 0.6 s: sound card, room, Bluetooth loudspeaker."""
-_AHEAD: Final = 125
-"""Blocks, 1 s, by which the reference may be read earlier than the ears on a busy machine."""
+_AHEAD: Final = 500
+"""Blocks, 4 s, by which the reference may be read earlier than the ears on a busy machine."""
 _GONE: Final = 125
 """Blocks without a reference after which the presenter's microphone is taken for gone, 1 s."""
 _BLOCK_NS: Final = _BLOCK * NS_PER_S // RATE
@@ -41,7 +41,9 @@ _NOISE_SPREAD_DB: Final = 7.0
 """How far single blocks of steady noise rise above its quietest tenth."""
 _FLOOR: Final = 1e-9
 _LOOK_FAR: Final = 8
-"""Every so many times the delay is searched in its whole range."""
+"""Every so many times the delay is searched in its whole range,"""
+_LOOK_AGAIN: Final = 2
+"""every so many where nothing fits nearby."""
 _SAID_S: Final = 15.0
 _SAME_WORDS: Final = 0.7
 
@@ -109,23 +111,24 @@ class EchoGuard:
             played = np.array(self._played)
             ahead = round((self._played_ns - self._heard_ns) / _BLOCK_NS)
         recent = min(len(heard), windows * _PER_WINDOW)
-        if len(heard) < _HISTORY // 4 or not len(played) or ahead < -_GONE:
+        if not len(played) or ahead < -_GONE:
             return False
-        if len(played) - ahead <= len(heard):
+        if len(heard) < _HISTORY // 4 or len(played) - ahead <= len(heard):
             return True
         # The path stays as it is from word to word: mostly it is enough to look nearby.
         self._looks += 1
         near = self._delay if self._looks % _LOOK_FAR else None
         fit, delay = _best_delay(heard, played, ahead, near)
+        if fit < _FITS and near is not None and not self._looks % _LOOK_AGAIN:
+            # It may have changed: sound servers skip and stretch when they are behind.
+            fit, delay = _best_delay(heard, played, ahead, None)
         if fit >= _FITS:
             self._delay = delay
         elif self._delay is None:
             return ahead < 0  # headphones: nothing of it has ever come back
         end = len(played) - ahead - (self._delay or 0)
-        if end > len(played):
+        if not len(heard) <= end <= len(played):
             return True
-        if end < len(heard):
-            return False
         aligned = played[end - len(heard) : end]
         noise = _quantile(heard, 0.1) + _NOISE_SPREAD_DB
         if fit >= _FITS:

@@ -149,6 +149,58 @@ async def test_a_moderators_removals_are_told() -> None:
         assert reader.removed == [("twitch", "", "42"), ("twitch", "m-9", ""), ("twitch", "", "")]
 
 
+async def test_a_removal_without_tags_takes_no_more_than_it_names() -> None:
+    async with inside() as (server, reader):
+        await server.send(":tmi.twitch.tv CLEARCHAT #mira :eve\r\n")
+        await server.send(":tmi.twitch.tv CLEARMSG #mira :bad\r\n")
+        await server.privmsg("next")
+        assert (await reader.next()).text == "next"
+        assert reader.removed == [("twitch", "", "eve")]
+
+
+async def test_what_is_written_to_us_alone_is_not_read_out() -> None:
+    async with inside() as (server, reader):
+        await server.send(":eve!e@e PRIVMSG justinfan12345 :say this\r\n")
+        await server.privmsg("next")
+        assert (await reader.next()).text == "next"
+
+
+@pytest.mark.parametrize(
+    ("text", "tags", "heard"),
+    [
+        ("Kappa who are you? Kappa", {"emotes": "25:0-4,19-23"}, "who are you?"),
+        ("\x01ACTION waves Kappa\x01", {"emotes": "25:6-10"}, "waves"),
+        ("😀 Kappa what?", {"emotes": "25:2-6"}, "😀       what?"),
+        ("who? x", {"emotes": "25:4-99999,70000-80000/x:y-z/:/1:9-2"}, "who?"),
+        ("Cheer100 how old are you? Cheer1", {"bits": "101"}, "how old are you?"),
+        ("is Cheer100 much?", {}, "is Cheer100 much?"),
+    ],
+)
+async def test_pictures_are_not_read_out(text: str, tags: dict[str, str], heard: str) -> None:
+    async with inside() as (server, reader):
+        await server.privmsg("Kappa Kappa", emotes="25:0-4,6-10")
+        await server.privmsg(text, **tags)
+        assert (await reader.next()).text == heard
+
+
+async def test_a_server_that_waits_for_the_end_of_the_capabilities() -> None:
+    async with reading("negotiates") as (server, reader):
+        first = asyncio.create_task(reader.next())
+        await server.wait_inside()
+        await server.privmsg("hi")
+        assert (await first).text == "hi"
+
+
+async def test_thrown_out_of_the_channel() -> None:
+    async with inside() as (server, reader):
+        await server.send(":op!o@o KICK #mira somebody :bye\r\n")
+        await server.privmsg("next")
+        assert (await reader.next()).text == "next"
+        nick = next(line for line in server.heard if line.startswith("NICK ")).removeprefix("NICK ")
+        await server.send(f":op!o@o KICK #mira {nick} :no bots\r\n")
+        assert "we were sent away (no bots)" in await reader.fails()
+
+
 async def test_a_ping_is_answered() -> None:
     async with inside() as (server, reader):
         await server.send("PING :tmi.twitch.tv\r\n")

@@ -20,6 +20,7 @@ _CONFIG = """
 <admin name="test" nick="test" email="test@example.org">
 <module name="ssl_gnutls">
 <module name="sha1">
+<module name="cap">
 <module name="websocket">
 <wsorigin allow="*">
 <websocket sendastext="yes" allowmissingorigin="yes">

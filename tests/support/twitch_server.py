@@ -11,7 +11,7 @@ from typing import Literal, Self
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-Manner = Literal["join", "refuse", "suspended", "silent", "deaf", "closed"]
+Manner = Literal["join", "refuse", "suspended", "silent", "deaf", "closed", "negotiates"]
 
 
 class TwitchServer:
@@ -93,7 +93,13 @@ class TwitchServer:
         command, _, rest = line.partition(" ")
         if self.manner == "deaf":
             return
-        if command == "NICK":
+        if command == "CAP" and self.manner == "negotiates":
+            await socket.send(
+                ":tmi.twitch.tv CAP * NAK :twitch.tv/tags twitch.tv/commands\r\n"
+                if rest != "END"
+                else ":tmi.twitch.tv 001 nick :Welcome\r\n"
+            )
+        elif command == "NICK" and self.manner != "negotiates":
             await socket.send(f":tmi.twitch.tv 001 {rest} :Welcome, GLHF!\r\n")
         elif command == "PING":
             await socket.send(f":tmi.twitch.tv PONG tmi.twitch.tv {rest}\r\n")
@@ -109,7 +115,7 @@ class TwitchServer:
                 await socket.send(
                     f"@msg-id=msg_channel_suspended :tmi.twitch.tv NOTICE {channel} :{notice}\r\n"
                 )
-            case "join":
+            case "join" | "negotiates":
                 await socket.send(
                     f":justinfan!justinfan@justinfan.tmi.twitch.tv JOIN {channel}\r\n"
                     f"@emote-only=0;room-id=1;slow=0 :tmi.twitch.tv ROOMSTATE {channel}\r\n"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import re
 import ssl
 from collections.abc import AsyncGenerator, Callable
 from typing import Final
@@ -29,6 +30,10 @@ _PONG_WITHIN_S: Final = 10.0
 _MAX_MESSAGE_BYTES: Final = 256 * 1024
 _CAPABILITIES: Final = "twitch.tv/tags twitch.tv/commands"
 _REFUSED: Final = frozenset(("403", "405", "471", "473", "474", "475"))
+_REGISTERED: Final = frozenset(("ACK", "NAK"))
+_CHEER: Final = re.compile(r"(?<!\S)[A-Za-z]{2,25}\d{1,7}(?!\S)")
+"""`Cheer100`: a picture with a sum; only in lines that come with bits."""
+_PLACES: Final = re.compile(r"[:,]([0-9]{1,5})-([0-9]{1,5})")
 _BAD_CHANNEL: Final = frozenset(("msg_channel_suspended", "msg_banned", "tos_ban", "invalid_channel"))
 
 Withdraw = Callable[[str, str, str], None]
@@ -52,6 +57,7 @@ class TwitchSource:
         self._withdraw = withdraw
         self._trust = trust
         self._ping_every_s = ping_every_s
+        self._nick = ""
 
     @property
     def name(self) -> str:
@@ -79,18 +85,12 @@ class TwitchSource:
                 proxy=None,
             ) as socket:
                 reached = True
-                await self._enter(socket)
+                self._nick = await _enter(socket)
                 async for line in self._read(socket, joined):
                     yield line
         except (OSError, TimeoutError, WebSocketException) as e:
             what = "the connection was lost" if reached else "the server can't be reached"
             raise SourceError(self.name, f"{what} ({_words(e)})") from e
-
-    async def _enter(self, socket: ClientConnection) -> None:
-        nick = f"justinfan{random.randint(10_000, 99_999)}"
-        # One line a message, without its end: https://ircv3.net/specs/extensions/websocket
-        for line in (f"CAP REQ :{_CAPABILITIES}", f"NICK {nick}", f"USER {nick} 8 * :{nick}"):
-            await _send(socket, line)
 
     async def _read(
         self, socket: ClientConnection, joined: Callable[[], None]
@@ -132,6 +132,9 @@ class TwitchSource:
     async def _join(self, socket: ClientConnection, message: IrcMessage) -> bool:
         """Answer the steps of the welcome; return whether we are in the channel now."""
         match message.command:
+            case "CAP" if message.params[1:2] and message.params[1].upper() in _REGISTERED:
+                # Twitch does without, other servers wait for it.
+                await _send(socket, "CAP END")
             case "001":
                 await _send(socket, f"JOIN #{self._config.channel}")
             case "JOIN" | "366" | "ROOMSTATE":
@@ -152,13 +155,21 @@ class TwitchSource:
                 raise SourceError(self.name, clean_name(message.text, 200), "Check chat.twitch.channel")
             case "ERROR":
                 raise SourceError(self.name, f"the server said: {clean_name(message.text, 200)}")
+            case "KICK" if self._nick in message.params[1:2]:
+                raise SourceError(self.name, f"we were sent away ({clean_name(message.text, 100)})")
             case "CLEARCHAT":
-                self._withdraw(self.platform, "", tags.get("target-user-id", ""))
-            case "CLEARMSG":
-                self._withdraw(self.platform, tags.get("target-msg-id", ""), "")
-            case "PRIVMSG" if len(message.params) > 1:
+                # Without tags it names the viewer; only without a name the whole chat is meant.
+                user = tags.get("target-user-id") or "".join(message.params[1:2])
+                self._withdraw(self.platform, "", user)
+            case "CLEARMSG" if number := tags.get("target-msg-id"):
+                self._withdraw(self.platform, number, "")
+            # Not what somebody writes to us alone: no moderator sees it.
+            case "PRIVMSG" if len(message.params) > 1 and message.params[0][:1] == "#":
                 text = _said(message.text)
                 if text is None:
+                    return None
+                text = _without_pictures(text, tags)
+                if not text:
                     return None
                 return ChatLine(
                     tags.get("display-name") or message.nick,
@@ -169,6 +180,15 @@ class TwitchSource:
                     _role(tags),
                 )
         return None
+
+
+async def _enter(socket: ClientConnection) -> str:
+    """Introduce ourselves; return the name."""
+    nick = f"justinfan{random.randint(10_000, 99_999)}"
+    # One line a message, without its end: https://ircv3.net/specs/extensions/websocket
+    for line in (f"CAP REQ :{_CAPABILITIES}", f"NICK {nick}", f"USER {nick} 8 * :{nick}"):
+        await _send(socket, line)
+    return nick
 
 
 async def _send(socket: ClientConnection, line: str) -> None:
@@ -183,6 +203,23 @@ def _said(text: str) -> str | None:
         return text
     command, _, rest = text.strip("\x01").partition(" ")
     return rest if command == "ACTION" else None
+
+
+def _without_pictures(text: str, tags: dict[str, str]) -> str:
+    """Return `text` without emotes and cheers, whose names nobody would read out.
+
+    The tag `emotes` holds `ID:FIRST-LAST,FIRST-LAST/ID:...` in code points, of a `/me` line in what it says.
+    """
+    emotes, bits = tags.get("emotes"), tags.get("bits")
+    if emotes:
+        hidden = bytearray(len(text))
+        for first, last in _PLACES.findall(emotes):
+            start, end = int(first), min(int(last) + 1, len(text))
+            hidden[start:end] = b"\1" * (end - start)
+        text = "".join(" " if h else c for h, c in zip(hidden, text, strict=True))
+    if bits:
+        text = _CHEER.sub(" ", text)
+    return text.strip() if emotes or bits else text
 
 
 def _role(tags: dict[str, str]) -> Role:

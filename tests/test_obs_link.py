@@ -258,6 +258,11 @@ async def test_a_scene_that_is_not_there_is_told(obs: FakeObs) -> None:
         station.emit({"event": "turn_speaking", "kind": "say"})
         await until(lambda: "no scene 'Close'" in link.view().detail)
         assert link.view().state == "open"
+        del obs.refuse["SetCurrentProgramScene"]
+        station.emit({"event": "turn_ended"})
+        await asyncio.sleep(0.05)
+        station.emit({"event": "turn_speaking", "kind": "say"})
+        await until(lambda: "no scene" not in link.view().detail)
 
 
 async def test_triggers(obs: FakeObs) -> None:
@@ -344,6 +349,76 @@ async def test_another_program_on_the_port_is_told() -> None:
     async with server, linked(FakeObs(port=port)) as link:
         await until(lambda: link.view().state == "failed")
         assert "another program answers there (HTTP 404)" in link.view().detail
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("drips", [False, True], ids=["says its name", "drips for ever"])
+@pytest.mark.parametrize("greeting", [b"SSH-2.0-OpenSSH_9.2\r\n", b"220 mail ready\r\n", b"\x00\xff\r\n"])
+async def test_what_is_no_web_server_at_all_is_left_in_time(greeting: bytes, *, drips: bool) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            await reader.readline()
+            while drips:
+                writer.write(b"x")
+                await writer.drain()
+                await asyncio.sleep(SHORT_S / 10)
+            writer.write(greeting)
+            await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server:
+        error = await connect_error(port)
+        assert "the connection failed" in error if drips else "another program answers there" in error
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize(
+    "hello",
+    ['{"op": 0}', '{"op": 0, "d": null}', '{"d": {}}', "[0]", '"x"', "[" * 100_000, "hi", '{"op": []}'],
+)
+async def test_a_greeting_that_means_nothing_is_one_clear_error(obs: FakeObs, hello: str) -> None:
+    obs.greeting = hello
+    error = await connect_error(obs.port)
+    assert "it does not speak obs-websocket 5" in error or "another program answers there" in error
+    assert len(error) < 300
+
+
+@pytest.mark.usefixtures("quick")
+async def test_events_may_come_before_the_log_in_is_over(obs: FakeObs) -> None:
+    obs.before_identified = [{"op": 5, "d": {"eventType": "ExitStarted", "eventIntent": 1}}] * 3
+    async with linked(obs) as link:
+        await until(lambda: link.view().state == "open")
+
+
+@pytest.mark.usefixtures("quick")
+async def test_closed_during_the_log_in_it_comes_back(obs: FakeObs) -> None:
+    obs.close_at_log_in = 1001
+    async with linked(obs) as link:
+        await until(lambda: "closed with code 1001" in link.view().detail)
+        obs.close_at_log_in = 0
+        await until(lambda: link.view().state == "open")
+
+
+async def test_events_that_mean_nothing_end_no_connection(obs: FakeObs) -> None:
+    station = FakeStation()
+    async with linked(obs, station) as link:
+        await until(lambda: link.view().state == "open")
+        for data in ("null", "[]", '["vcam_talker"]', '"vcam_talker"', "1", "[" * 50_000 + "]" * 50_000):
+            obs.emit_raw('{"op": 5, "d": {"eventType": "CustomEvent", "eventData": ' + data + "}}")
+        obs.emit_raw('{"op": 5, "d": {"eventType": "FutureEvent"}}')
+        obs.emit("CustomEvent", {"vcam_talker": 1, "cmd": "say", "text": "Hello."})
+        await until(lambda: station.calls)
+        assert (link.view().state, link.view().reconnects, obs.logins) == ("open", 0, 1)
+
+
+async def connect_error(port: int) -> str:
+    """Return why no connection can be made there."""
+    connection = ObsConnection(Server("127.0.0.1", port))
+    with pytest.raises(SourceError) as caught:
+        await asyncio.wait_for(asyncio.to_thread(connection.connect), 20)
+    return str(caught.value)
 
 
 @pytest.mark.usefixtures("quick")

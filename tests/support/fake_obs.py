@@ -46,6 +46,12 @@ class FakeObs:
         }
         self.hello: dict[str, Any] | None = {"obsWebSocketVersion": "5.3.0", "rpcVersion": 1}
         """None: say nothing, as obs-websocket 4 does."""
+        self.greeting = ""
+        """Said instead of the hello."""
+        self.before_identified: list[dict[str, Any]] = []
+        """Said before the log-in is confirmed."""
+        self.close_at_log_in = 0
+        """The code to hang up with instead of confirming the log-in."""
         self.mute = False
         """Take requests and answer none, as a program that stands still."""
         self.changed = threading.Condition()
@@ -96,9 +102,13 @@ class FakeObs:
         if name == "CurrentProgramSceneChanged":
             self.answers["GetCurrentProgramScene"] = {"currentProgramSceneName": data["sceneName"]}
         message = {"op": 5, "d": {"eventType": name, "eventIntent": 1, "eventData": data}}
+        self.emit_raw(json.dumps(message))
+
+    def emit_raw(self, text: str) -> None:
+        """Send any text to everybody."""
         for client in list(self._clients):
             with contextlib.suppress(ConnectionClosed):
-                client.send(json.dumps(message))
+                client.send(text)
 
     def wait(self, condition: Callable[[], bool], timeout_s: float = 10.0) -> bool:
         """Wait until `condition` holds after some request; return whether it does."""
@@ -129,10 +139,15 @@ class FakeObs:
         hello = dict(self.hello)
         if self.password:
             hello["authentication"] = {"challenge": _CHALLENGE, "salt": _SALT}
-        client.send(json.dumps({"op": 0, "d": hello}))
+        client.send(self.greeting or json.dumps({"op": 0, "d": hello}))
         identify = json.loads(client.recv())["d"]
         if self.password and identify.get("authentication") != _proof(self.password):
             client.close(4009, "Authentication failed.")
+            return False
+        for message in self.before_identified:
+            client.send(json.dumps(message))
+        if self.close_at_log_in:
+            client.close(self.close_at_log_in)
             return False
         client.send(json.dumps({"op": 2, "d": {"negotiatedRpcVersion": 1}}))
         self._clients.add(client)

@@ -38,7 +38,7 @@ NEEDED: Final = frozenset({"BroadcastCustomEvent", "GetStats", "GetInputSettings
 """Requests without which an OBS is too old for this link."""
 UPDATE: Final = "Update OBS to version 28 or newer"
 
-_HELLO, _IDENTIFY, _IDENTIFIED, _REIDENTIFY, _REQUEST = 0, 1, 2, 3, 6
+_HELLO, _IDENTIFY, _IDENTIFIED, _REIDENTIFY, _EVENT, _REQUEST = 0, 1, 2, 3, 5, 6
 _RPC_VERSION: Final = 1
 _WRONG_PASSWORD: Final = 4009
 _OTHER_RPC: Final = 4010
@@ -96,7 +96,8 @@ class _Receiver(RecvThread):  # type: ignore[misc]
     def run(self) -> None:
         why = "OBS closed the connection"
         try:
-            super().run()
+            while self._read():
+                log.warning("OBS sent a message that is nested too deeply; it is passed over")
         except (OSError, websocket.WebSocketException) as e:
             why = f"the connection broke ({_words(e)})"
         except Exception:
@@ -104,6 +105,14 @@ class _Receiver(RecvThread):  # type: ignore[misc]
             why = "it sent what can't be understood"
         finally:
             self.core.receiver_ended(why)
+
+    def _read(self) -> bool:
+        """Read until the connection ends, or return True behind a message that nothing can read."""
+        try:
+            super().run()
+        except RecursionError:
+            return True
+        return False
 
 
 class ObsConnection(obsws):  # type: ignore[misc]
@@ -142,12 +151,14 @@ class ObsConnection(obsws):  # type: ignore[misc]
         self.ws: Any = None
         """A `_Socket` once there is one; the library's name for it."""
         self._receiver: _Receiver | None = None
-        self.register(lambda event: on_event(event.name, event.datain or {}))
+        self.register(
+            lambda event: on_event(event.name, event.datain if isinstance(event.datain, dict) else {})
+        )
 
     # --- what the owner calls
 
     def connect(self) -> None:
-        """Connect and log in. Where OBS stands still this blocks for up to 9 s.
+        """Connect and log in. Where OBS stands still this blocks for up to 9 s, at a dripping port for 17 s.
 
         Raises AbsentError, MuteError, RefusedError, or SourceError; then nothing is left open.
         """
@@ -161,11 +172,13 @@ class ObsConnection(obsws):  # type: ignore[misc]
             raise MuteError(self._name, "it does not answer", "OBS may hang: look at its window") from None
         except websocket.WebSocketBadStatusException as e:
             self.close()
-            why = f"another program answers there (HTTP {e.status_code})"
-            raise RefusedError(self._name, why, "Set obs.port to the port that OBS shows") from None
-        except (OSError, ValueError, KeyError, TypeError, websocket.WebSocketException) as e:
+            raise self._another(f"HTTP {e.status_code}") from None
+        except (OSError, websocket.WebSocketConnectionClosedException) as e:
             self.close()
             raise SourceError(self._name, f"the connection failed ({_words(e)})") from None
+        except (ValueError, KeyError, TypeError, websocket.WebSocketException) as e:
+            self.close()
+            raise self._another(_words(e)) from None
 
     def wait_ready(self) -> None:
         """Wait until OBS has started up and takes requests; learn its version.
@@ -272,8 +285,17 @@ class ObsConnection(obsws):  # type: ignore[misc]
         if self._over.is_set():
             raise self._lost()
         # Its own socket: no proxy of the environment has a say in this.
-        self.ws.connect(f"ws://{self._server.address}", socket=sock, suppress_origin=True, redirect_limit=0)
-        self._log_in()
+        # The socket's time-out counts from the last byte: what drips on for ever is cut off by a timer.
+        limit = threading.Timer(2 * _HANDSHAKE_TIMEOUT_S, self.abort)
+        limit.name, limit.daemon = "obs handshake", True
+        limit.start()
+        try:
+            address = f"ws://{self._server.address}"
+            self.ws.connect(address, socket=sock, suppress_origin=True, redirect_limit=0)
+            self._log_in()
+        finally:
+            limit.cancel()
+            limit.join()
         self.ws.settimeout(None)
         self.answered_s = time.monotonic()
         self._receiver = _Receiver(self)
@@ -287,7 +309,8 @@ class ObsConnection(obsws):  # type: ignore[misc]
         except websocket.WebSocketTimeoutException:
             # obs-websocket 4 waits to be spoken to.
             raise RefusedError(self._name, "it does not speak obs-websocket 5", UPDATE) from None
-        if int(hello.get("rpcVersion", 0)) < _RPC_VERSION:
+        version = hello.get("rpcVersion")
+        if not isinstance(version, int) or version < _RPC_VERSION:
             raise RefusedError(self._name, "it does not speak version 1 of obs-websocket's protocol", UPDATE)
         identify: dict[str, Any] = {"rpcVersion": _RPC_VERSION, "eventSubscriptions": self._events_mask}
         if challenge := hello.get("authentication"):
@@ -299,25 +322,25 @@ class ObsConnection(obsws):  # type: ignore[misc]
         self._receive(_IDENTIFIED)
 
     def _receive(self, operation: int) -> dict[str, Any]:
-        """Return the data of the next message, which must be of that kind."""
-        try:
-            message = json.loads(self.ws.recv())
-        except websocket.WebSocketConnectionClosedException:
-            if self.ws.closed_with == _WRONG_PASSWORD:
-                raise self._wrong_password() from None
-            if self.ws.closed_with == _OTHER_RPC:
-                raise RefusedError(
-                    self._name, "it speaks another version of obs-websocket's protocol", UPDATE
-                ) from None
-            raise
-        except ValueError:
-            raise RefusedError(
-                self._name, "another program answers there", "Set obs.port to the port that OBS shows"
-            ) from None
-        if not isinstance(message, dict) or message.get("op") != operation:
-            raise RefusedError(self._name, "it does not speak obs-websocket 5", UPDATE)
-        found: dict[str, Any] = message["d"]
-        return found
+        """Return the data of the next message that is no event, which must be of that kind."""
+        while True:
+            try:
+                message = json.loads(self.ws.recv())
+            except websocket.WebSocketConnectionClosedException:
+                if self.ws.closed_with == _WRONG_PASSWORD:
+                    raise self._wrong_password() from None
+                if self.ws.closed_with == _OTHER_RPC:
+                    raise RefusedError(
+                        self._name, "it speaks another version of obs-websocket's protocol", UPDATE
+                    ) from None
+                raise
+            except (ValueError, RecursionError):
+                raise self._another("it sends no JSON") from None
+            found = message.get("d") if isinstance(message, dict) else None
+            if not isinstance(found, dict) or message.get("op") not in (operation, _EVENT):
+                raise RefusedError(self._name, "it does not speak obs-websocket 5", UPDATE)
+            if message["op"] == operation:
+                return found
 
     def _send(self, operation: int, data: dict[str, Any]) -> None:
         if self._over.is_set() or self.ws is None:
@@ -330,6 +353,11 @@ class ObsConnection(obsws):  # type: ignore[misc]
 
     def _lost(self) -> SourceError:
         return SourceError(self._name, self.lost_why or "the connection was ended")
+
+    def _another(self, said: str) -> RefusedError:
+        return RefusedError(
+            self._name, f"another program answers there ({said})", "Set obs.port to the port that OBS shows"
+        )
 
     def _no_password(self) -> RefusedError:
         why = f"it asks for a password, and none is known{self._secret_problem()}"

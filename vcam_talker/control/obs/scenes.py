@@ -127,6 +127,8 @@ class SceneRules:
             absent = e.code == NOT_FOUND
             self._post(lambda: self._failed(scene, absent=absent))
             self._ask_program(connection)
+        else:
+            self._post(lambda: self._missing.discard(scene))
 
     def _ask_program(self, connection: ObsConnection) -> None:
         found = _program_scene(connection)

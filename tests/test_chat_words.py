@@ -196,6 +196,7 @@ def test_phrases() -> None:
     assert words.find("BUY   fοllowers now") == "buy followers"
     assert words.find("buy, f0ll0wers!") == "buy followers"
     assert words.find("get free v bucks") == "free v-bucks"
+    assert words.find("#BuyFollowers") == "buy followers"
     assert words.find("buy more followers") is None
     assert words.find("followers buy") is None
 

@@ -14,11 +14,11 @@ from vcam_talker.core.language import is_wide
 _MAX_CHARS: Final = 4000
 """Of a text that are looked at; chat lines are far shorter, sentences too."""
 _LOOK_ALIKES: Final = str.maketrans(
-    "абвгеёзикмнорстухѕіјһԁԛԝӏцьъαβγεηικνορτυχωıɑɡłøđ",
-    "abbreeenkmhopctyxsijhdqwlubbabyenikvoptuxwiaglod",
+    "абвгеёзикмнорстухѕіјһԁԛԝӏцьъαβγεηικνορτυχωıɑɡłøđƒսոօհցյʏᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡᴢ",
+    "abbreeenkmhopctyxsijhdqwlubbabyenikvoptuxwiaglodfunohgjyabcdefghijklmnoprstuvwz",
 )
-"""Cyrillic, Greek and other small letters, and the Latin ones that they are mistaken for."""
-_LEET: Final = str.maketrans("013456789@$!|+€£(", "oieasgtbgasiiteic")
+"""Cyrillic, Greek, Armenian, small capitals and others, and the Latin letters they are mistaken for."""
+_LEET: Final = str.maketrans("013456789@$!|+€£(¢", "oieasgtbgasiiteicc")
 """Digits and signs that stand for letters. 1, ! and | are i as well as l: read this way, an l counts as i."""
 _L_IS_I: Final = str.maketrans("l", "i")
 _LETTER_SIGNS: Final = frozenset("@$€£")
@@ -69,6 +69,8 @@ class _Lexicon:
                 self._words.setdefault(words[0].letters, []).append(words[0])
             else:
                 self._phrases[tuple(word.letters for word in words)] = words
+                whole = _Word(name, *_runs("".join(parts)))  # as in a hashtag
+                self._words.setdefault(whole.letters, []).append(whole)
         self._sizes = sorted({len(phrase) for phrase in self._phrases})
 
     def word(self, tokens: Iterable[Sequence[str]]) -> str | None:

@@ -79,6 +79,38 @@ class OpenAIResponder:
         if self._errors.key and self._url.scheme == "http" and not _is_local(self._url.host):
             log.warning("%s: the key crosses the network in the clear; use https", self._where)
 
+    async def models(self) -> list[str]:
+        """Return what the server lists; empty where it lists nothing and a model is configured.
+
+        Takes ten seconds at most. Raises EngineError.
+        """
+        try:
+            async with asyncio.timeout(_WARM_UP_S):
+                response = await self._send("GET", "/models")
+                try:
+                    text = await read_body(read_chunks(response, self._errors), self._errors)
+                finally:
+                    await response.aclose()
+        except TimeoutError:
+            raise self._errors.error(
+                f"did not list its models within {_WARM_UP_S:g} s", "Is it busy?"
+            ) from None
+        except httpx.TransportError as e:
+            raise self._errors.transport(e) from None
+        if response.status_code != httpx.codes.OK:
+            if self._wants.model and response.status_code in _NO_LISTING:
+                return []
+            raise self._refused(response, text)
+        if text.lstrip().startswith("<"):
+            raise self._errors.error("answers with a web page, not with its models", CHECK_URL)
+        try:
+            names = model_names(text)
+        except ReplyError as e:
+            raise self._errors.error(str(e), CHECK_URL) from None
+        if not names and not self._wants.model:
+            raise self._errors.error("lists no model", "Load one there, or name one in brain.openai.model")
+        return names
+
     async def close(self) -> None:
         """Close the connections. Idempotent."""
         client, self._client = self._client, None
@@ -137,35 +169,11 @@ class OpenAIResponder:
 
     async def _find_model(self) -> str:
         """Return the model to ask for. Raises EngineError."""
-        try:
-            async with asyncio.timeout(_WARM_UP_S):
-                response = await self._send("GET", "/models")
-                try:
-                    text = await read_body(read_chunks(response, self._errors), self._errors)
-                finally:
-                    await response.aclose()
-        except TimeoutError:
-            raise self._errors.error(
-                f"did not list its models within {_WARM_UP_S:g} s", "Is it busy?"
-            ) from None
-        except httpx.TransportError as e:
-            raise self._errors.transport(e) from None
-        if response.status_code != httpx.codes.OK:
-            if self._wants.model and response.status_code in _NO_LISTING:
-                return self._wants.model
-            raise self._refused(response, text)
-        if text.lstrip().startswith("<"):
-            raise self._errors.error("answers with a web page, not with its models", CHECK_URL)
-        try:
-            names = model_names(text)
-        except ReplyError as e:
-            raise self._errors.error(str(e), CHECK_URL) from None
+        names = await self.models()
         if self._wants.model:
             if names and self._wants.model not in names:
                 log.warning("%s does not list the model %s", self._where, self._wants.model)
             return self._wants.model
-        if not names:
-            raise self._errors.error("lists no model", "Load one there, or name one in brain.openai.model")
         self._listed = names[0]
         log.info("%s: the model is %s", self._where, quote(self._listed))
         return self._listed

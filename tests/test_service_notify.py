@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -189,6 +190,18 @@ async def test_where_nobody_listens_nothing_happens(address: str | None) -> None
     notifier = ServiceNotifier(Air(), {} if address is None else {"NOTIFY_SOCKET": address})
     await asyncio.wait_for(notifier.run(), _PATIENCE_S)
     notifier.stopping()
+
+
+@pytest.mark.parametrize("address", ["/" + "x" * 200, "@" + "x" * 200, "/proc/none"])
+async def test_a_socket_that_can_not_be_reached_is_told_once_with_its_reason(
+    address: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    notifier = ServiceNotifier(Air(), {"NOTIFY_SOCKET": address})
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(notifier.run(), 0.8)
+    lines = [r.getMessage() for r in caplog.records if "can't be told" in r.getMessage()]
+    assert len(lines) == 1
+    assert "None" not in lines[0]
 
 
 @pytest.mark.parametrize("usec", ["0", "", "-1", "abc", "1.5"])

@@ -150,7 +150,7 @@ class ServiceNotifier:
                 sender.sendto("\n".join(fields).encode("utf-8", "replace"), self._address)
         except OSError as e:
             if self._heard:
-                log.warning("systemd can't be told (%s)", e.strerror)
+                log.warning("systemd can't be told (%s)", e.strerror or e)
             self._heard = False
             return False
         self._heard = True

@@ -1,6 +1,6 @@
 """`vcam-talker doctor`: what works on this machine, what does not, and the next step for each.
 
-Looks only: nothing is started, made or changed.
+Looks only: nothing is started, made or changed, no model is loaded, torch is not imported.
 """
 
 from __future__ import annotations
@@ -13,30 +13,39 @@ from functools import partial
 
 from vcam_talker.config import Config
 from vcam_talker.core.errors import VcamTalkerError
-from vcam_talker.doctor import camera, machine, software, sound
+from vcam_talker.doctor import brain, camera, ears, links, machine, service, software, sound, storage
 from vcam_talker.doctor.finding import Finding, Machine, State
 
 __all__ = ["Finding", "Machine", "State", "diagnose", "render_findings"]
 
-DEADLINE_S = 2.8
-"""For all checks together."""
+DEADLINE_S = 4.0
+"""For all checks together; those that ask somebody else give up earlier by themselves."""
 
 Check = Callable[[Config, Machine], list[Finding]]
 
 CHECKS: tuple[Check, ...] = (
     software.check_python,
     software.check_packages,
+    software.check_extras,
     software.check_persona,
     software.check_voices,
     software.check_encoder,
     sound.check_sound_server,
     sound.check_portaudio,
     camera.check_camera,
+    ears.check_ears,
+    ears.check_listening,
+    brain.check_brain,
+    storage.check_cache,
+    storage.check_secrets,
+    links.check_obs,
+    links.check_chat,
     machine.check_port,
     machine.check_disk,
     machine.check_clock,
     machine.check_processors,
     machine.check_user,
+    service.check_service,
 )
 
 _MARKS: dict[State, str] = {"ok": "ok", "warn": "WARN", "fail": "FAIL"}
@@ -67,7 +76,7 @@ def diagnose(
             break
         found[index] = findings
     return [
-        finding for index, check in enumerate(checks) for finding in found.get(index) or [_unfinished(check)]
+        finding for index, check in enumerate(checks) for finding in found.get(index, [_unfinished(check)])
     ]
 
 
@@ -78,7 +87,7 @@ def _work(
     target: Machine,
     done: queue.SimpleQueue[tuple[int, list[Finding]]],
 ) -> None:
-    findings: list[Finding] = []
+    findings = [Finding(_area(check), "warn", "could not be looked at", "Please report this")]
     try:
         findings = check(config, target)
     except (VcamTalkerError, OSError, ValueError, LookupError, RuntimeError, ImportError) as e:

@@ -9,6 +9,7 @@ import shutil
 import socket
 import sys
 import urllib.parse
+from pathlib import Path
 
 from vcam_talker.config import Config
 from vcam_talker.control.address import read_address
@@ -16,7 +17,7 @@ from vcam_talker.core.errors import NotRunningError
 from vcam_talker.core.paths import state_dir
 from vcam_talker.doctor.finding import Finding, Machine
 
-_LOW_DISK_BYTES = 200_000_000
+LOW_DISK_BYTES = 200_000_000
 _GOOD_CLOCKS = {
     "tsc",
     "kvm-clock",
@@ -70,16 +71,25 @@ def check_clock(_config: Config, machine: Machine) -> list[Finding]:
 
 def check_disk(_config: Config, _machine: Machine) -> list[Finding]:
     """Look for room for logs and the right to write them. Makes nothing."""
-    wanted = state_dir()
-    there = next(parent for parent in (wanted, *wanted.parents) if parent.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+    there = nearest_folder(state_dir())
+    if not is_writable(there):
         remedy = "Make it writable, or name another folder in XDG_STATE_HOME"
         return [Finding("disk", "fail", f"{there} can't be written to", remedy)]
     free = shutil.disk_usage(there).free
     message = f"{free / 1e9:.1f} GB free in {there}"
-    if free < _LOW_DISK_BYTES:
+    if free < LOW_DISK_BYTES:
         return [Finding("disk", "warn", message, "Make room: logs and recordings need some")]
     return [Finding("disk", "ok", message)]
+
+
+def nearest_folder(wanted: Path) -> Path:
+    """Return `wanted`, or what is there of the way to it."""
+    return next((parent for parent in (wanted, *wanted.parents) if parent.exists()), Path("/"))
+
+
+def is_writable(folder: Path) -> bool:
+    """Tell whether this user may make files in it."""
+    return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
 
 
 def check_port(config: Config, _machine: Machine) -> list[Finding]:

@@ -15,9 +15,12 @@ from vcam_talker.persona import load_persona
 
 PACKAGES = {
     "av": "av",
+    "certifi": "certifi",
     "click": "click",
     "fastapi": "fastapi",
+    "httpx": "httpx",
     "numpy": "numpy",
+    "obswebsocket": "obs-websocket-py",
     "pulsectl": "pulsectl",
     "pyaudio": "PyAudio",
     "pydantic": "pydantic",
@@ -27,9 +30,17 @@ PACKAGES = {
     "skia": "skia-python",
     "soxr": "soxr",
     "uvicorn": "uvicorn",
+    "websocket": "websocket-client",
     "websockets": "websockets",
 }
 """Module -> distribution."""
+
+EXTRAS = {
+    "asr": ("ctranslate2", "faster-whisper", "huggingface-hub", "onnxruntime", "pocketsphinx"),
+    "llm": ("jinja2", "safetensors", "tokenizers", "torch", "transformers"),
+}
+"""Extra -> its distributions, which are looked up and never imported: torch alone takes seconds."""
+_PURPOSES = {"asr": "hearing", "llm": "a language model on this machine"}
 
 _REMEDIES = {
     "pyaudio": "apt-get install gcc libc6-dev python3-dev portaudio19-dev, then 'make install'",
@@ -61,6 +72,42 @@ def check_packages(_config: Config, _machine: Machine) -> list[Finding]:
             state: State = "warn" if module in {"pyaudio", "pulsectl"} else "fail"
             findings.append(Finding("packages", state, f"{distribution} can't be imported: {e}", remedy))
     return findings or [Finding("packages", "ok", f"all {len(wanted)} Python packages import")]
+
+
+def check_extras(config: Config, _machine: Machine) -> list[Finding]:
+    """Look which of the large, optional packages are installed, and whether the configuration needs them."""
+    needed = {"asr": config.ears.mode != "off", "llm": "transformers" in config.brain.engines}
+    return [_check_extra(extra, needed=needed[extra]) for extra in EXTRAS]
+
+
+def _check_extra(extra: str, *, needed: bool) -> Finding:
+    versions = {name: installed_version(name) for name in EXTRAS[extra]}
+    lacking = [name for name, found in versions.items() if not found]
+    if not lacking:
+        shown = ", ".join(f"{name} {found}" for name, found in versions.items())
+        return Finding("extras", "ok", f"[{extra}] {shown}")
+    if needed:
+        message = f"[{extra}] lacks {', '.join(lacking)}"
+        return Finding("extras", "warn", message, how_to_install(extra))
+    message = (
+        f"[{extra}] is not wholly installed; {_PURPOSES[extra]} needs it, and nothing that is switched on"
+    )
+    return Finding("extras", "ok", message)
+
+
+def how_to_install(extra: str) -> str:
+    """Return the command that installs an extra."""
+    return (
+        f"Install it: pip install 'vcam-talker[{extra}]', or make install EXTRAS={extra} in the source tree"
+    )
+
+
+def installed_version(distribution: str) -> str:
+    """Return the version of an installed distribution, without importing it; empty when there is none."""
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return ""
 
 
 def check_voices(_config: Config, machine: Machine) -> list[Finding]:
@@ -121,14 +168,7 @@ def check_encoder(_config: Config, _machine: Machine) -> list[Finding]:
     except ValueError:  # PyAV's UnknownCodecError is one
         remedy = "Install PyAV from its wheel: pip install --force-reinstall --only-binary :all: av"
         return [Finding("encoder", "warn", "PyAV has no libx264: no mp4 files", remedy)]
-    return [Finding("encoder", "ok", f"PyAV {_version('av')} with x264")]
-
-
-def _version(distribution: str) -> str:
-    try:
-        return version(distribution)
-    except PackageNotFoundError:
-        return "(unknown version)"
+    return [Finding("encoder", "ok", f"PyAV {installed_version('av') or '(unknown version)'} with x264")]
 
 
 def check_persona(config: Config, _machine: Machine) -> list[Finding]:

@@ -126,6 +126,13 @@ class TestAnswers:
             await responder.close()
             assert got == "Hello there again."
 
+    async def test_an_address_with_a_query_keeps_it(self) -> None:
+        async with LlmServer(streams("Hello.")) as server:
+            responder = OpenAIResponder(MIRA, config(f"{server.url}?api-version=1"))
+            assert await said(responder) == "Hello."
+            paths = [r.path for r in server.requests]
+            assert paths == ["/v1/models?api-version=1", "/v1/chat/completions?api-version=1"]
+
     async def test_dripped_byte_by_byte(self) -> None:
         async with LlmServer(drips("你好，", "Ann 😀! ", "Ça va?")) as server:
             assert await said(client(server)) == "你好，Ann! Ça va?"

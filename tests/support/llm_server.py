@@ -120,12 +120,13 @@ class LlmServer:
             writer.close()
 
     async def _route(self, request: Request) -> None:
-        if request.path == "/v1/models":
+        path = request.path.partition("?")[0]
+        if path == "/v1/models":
             if self.list_models is not None:
                 await self.list_models(request)
             else:
                 request.whole(json.dumps({"data": [{"id": name} for name in self.models]}).encode())
-        elif request.path == "/v1/chat/completions":
+        elif path == "/v1/chat/completions":
             await self.behave(request)
         else:
             request.whole(b'{"detail": "Not Found"}', 404)

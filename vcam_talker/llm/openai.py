@@ -184,7 +184,9 @@ class OpenAIResponder:
         headers = {"accept-encoding": "identity", "user-agent": "vcam-talker"}
         if key := await self._key():
             headers["authorization"] = f"Bearer {key}"
-        request = client.build_request(method, f"{self._url}{path}", json=body, headers=headers)
+        # What stands behind the path stays: some clouds want a version there.
+        url = self._url.copy_with(path=self._url.path.rstrip("/") + path)
+        request = client.build_request(method, url, json=body, headers=headers)
         return await client.send(request, stream=True)
 
     def _connected(self) -> httpx.AsyncClient:

@@ -41,20 +41,25 @@ class PocketsphinxTranscriber:
                 "pocketsphinx", f"can't be imported ({e})", "Install it: pip install 'vcam-talker[asr]'"
             ) from None
         self._decoder: Any = pocketsphinx.Decoder(samprate=_RATE, loglevel="FATAL", bestpath=True)
-        self._most = int(config.max_utterance_s * _RATE)
+        self._limit = int(config.max_utterance_s * _RATE)
         self._heard: list[Samples] = []
+        self._samples = 0
         self._guess: Transcript | None = None
 
     def begin(self) -> None:
-        """Start an utterance."""
+        """Start an utterance; forgets the one before."""
         self._heard = []
+        self._samples = 0
         self._guess = None
 
     def feed(self, samples: Samples) -> None:
-        """Keep float32[N] at 16 kHz. Does not block."""
-        self._guess = None
-        if sum(map(len, self._heard)) < self._most:
-            self._heard.append(samples)
+        """Take float32[N], mono, 16 kHz; what exceeds `ears.max_utterance_s` is dropped. Does not block."""
+        room = self._limit - self._samples
+        if room > 0 and samples.size:
+            self._guess = None
+            kept = np.array(samples[:room], np.float32)
+            self._heard.append(kept)
+            self._samples += kept.size
 
     def partial(self) -> str:
         """Return the words up to the last pause."""
@@ -68,7 +73,9 @@ class PocketsphinxTranscriber:
     def finish(self) -> Transcript:
         """End the utterance; returns at once if nothing came after the pause."""
         self.pause()
-        return self._guess or Transcript("", 0.0, "en")
+        found = self._guess
+        self.begin()
+        return found or Transcript("", 0.0, "en")
 
     def close(self) -> None:
         """Free the model."""

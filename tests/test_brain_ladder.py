@@ -15,6 +15,7 @@ from vcam_talker.config import BrainConfig
 from vcam_talker.core.clock import ManualClock
 from vcam_talker.core.errors import DeclinedError, EngineError
 from vcam_talker.core.stages import Responder
+from vcam_talker.core.text import parse_emotion_tags
 from vcam_talker.core.types import NS_PER_S, Question
 from vcam_talker.llm.breaker import CircuitBreaker
 from vcam_talker.llm.gate import AnswerCutError, SentenceGate
@@ -183,6 +184,15 @@ class TestOrder:
         assert seconds < 0.01
         assert ladder.answered_by == "transformers"
         assert [v.failed for v in ladder.views()] == [0 if first is declines else 1, 0]
+
+    @pytest.mark.parametrize("text", ["[happy]", "[sad] …", "?!", "[happy] [happy]"])
+    @pytest.mark.parametrize("end", [silent, fails, hangs])
+    def test_an_answer_without_a_word_is_none(self, text: str, end: Answer) -> None:
+        ladder = make_ladder(Brain(stops(text, after=end)), Brain(quick))
+        said, _ = took(answer(ladder))
+        assert parse_emotion_tags(said)[1].lstrip("…?! ") == "Hello there. How are you?"
+        assert ladder.answered_by == "transformers"
+        assert [v.failed for v in ladder.views()] == [1, 0]
 
     @pytest.mark.parametrize(("asked", "said"), [("what?", "No idea."), ("为什么", "不知道。")])
     def test_below_the_last_stands_the_fallback_line(self, asked: str, said: str) -> None:

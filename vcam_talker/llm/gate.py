@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 from vcam_talker.core.errors import EngineError
+from vcam_talker.core.text import parse_emotion_tags
 
 SLACK_CHARS: Final = 300
 """How much longer than its limit an answer may get while its last sentence ends."""
@@ -23,6 +24,11 @@ class AnswerCutError(EngineError):
     """
 
 
+def is_spoken(text: str) -> bool:
+    """Tell whether there is anything to say in `text`: more than signs and the tags of emotions."""
+    return any(c.isalnum() for c in parse_emotion_tags(text)[1])
+
+
 class SentenceGate:
     """Streaming: `feed` deltas, let go what comes back, then `finish` or `cut`. Pure, not thread-safe.
 
@@ -35,14 +41,16 @@ class SentenceGate:
         self._max_chars = max_chars
         self._text = ""
         self._passed = 0
+        self._started = False
         self._end = 0
         self.full = False
         """Nothing more passes."""
 
     @property
     def started(self) -> bool:
-        """Some text has passed."""
-        return self._passed > 0
+        """Something to say has passed."""
+        self._started = self._started or is_spoken(self._text[: self._passed])
+        return self._started
 
     @property
     def complete(self) -> bool:

@@ -14,7 +14,7 @@ from vcam_talker.core.errors import DeclinedError, VcamTalkerError
 from vcam_talker.core.stages import Responder
 from vcam_talker.core.status import BrainView
 from vcam_talker.core.types import Question
-from vcam_talker.llm.gate import SLACK_CHARS, AnswerCutError, SentenceGate
+from vcam_talker.llm.gate import SLACK_CHARS, AnswerCutError, SentenceGate, is_spoken
 from vcam_talker.llm.phrases import Phrases
 from vcam_talker.llm.read_ahead import ReadAhead
 from vcam_talker.llm.rung import Rung
@@ -82,7 +82,7 @@ class Ladder:
             said = False
             async with aclosing(self._ask(rung, responder, question, deadline_s)) as answer:
                 async for text in answer:
-                    said = True
+                    said = said or is_spoken(text)
                     yield text
             if said:
                 return
@@ -126,7 +126,7 @@ class Ladder:
                 rung.answered()
             else:
                 rung.failed(error)
-            if tail.strip():
+            if tail.strip() and gate.started:
                 self.answered_by = rung.name
                 yield tail
             if gate.started and not gate.complete and error is not None:

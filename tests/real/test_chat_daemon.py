@@ -151,6 +151,7 @@ async def test_what_a_viewer_writes_reaches_the_brain_as_data_only() -> None:
         chat = config(twitch).replace('[brain]\nengines = ["script"]\n', brain)
         async with on_air(chat) as running:
             await twitch.wait_inside()
+            await until(running, lambda s: s["brains"] and s["brains"][0]["state"] == "ready")
             for n, text in enumerate(INJECTIONS):
                 line = " ".join(text.split())
                 await twitch.privmsg(line, f"user{n}")

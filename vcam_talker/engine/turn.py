@@ -21,6 +21,7 @@ from vcam_talker.core.types import Emotion, Exchange, Question, Sentence, TurnId
 from vcam_talker.engine.phrasing import Phrasing
 from vcam_talker.engine.speaker import Speaker, TurnCancelledError
 from vcam_talker.llm.ladder import Ladder
+from vcam_talker.llm.phrases import Phrases
 from vcam_talker.persona import Persona
 
 log = logging.getLogger(__name__)
@@ -77,12 +78,16 @@ class TurnWorker:
         send: Callable[[dict[str, Any]], None],
         forbidden: Forbidden = lambda _text: None,
     ) -> None:
-        """`forbidden` looks at every sentence that the brain made, before it is spoken."""
+        """`forbidden` looks at every sentence that the brain made, before it is spoken.
+
+        When it leaves none of an answer, the persona's fallback line is spoken instead.
+        """
         self._persona = persona
         self._brain = brain
         self._speaker = speaker
         self._send = send
         self._forbidden = forbidden
+        self._phrases = Phrases(persona)
         self._thinking: asyncio.Task[None] | None = None
 
     async def run(self, request: TurnRequest, cancelled: Cancelled) -> None:
@@ -114,6 +119,18 @@ class TurnWorker:
     ) -> None:
         phrasing = Phrasing(self._persona, request.turn, request.emotion)
         answer = ""
+        spoken: list[str] = []
+        refused = False
+
+        async def take(made: list[Sentence]) -> None:
+            nonlocal refused
+            for sentence in made:
+                if self._is_refused(request, sentence):
+                    refused = True
+                else:
+                    spoken.append(sentence.text)
+                    await self._offer(sentences, sentence, cancelled)
+
         async with aclosing(self._deltas(request)) as deltas:
             async for delta in deltas:
                 if cancelled():
@@ -121,11 +138,20 @@ class TurnWorker:
                 if not answer:
                     self._tell_first_token(request)
                 answer += delta
-                for sentence in phrasing.feed(delta):
-                    await self._queue(request, sentences, sentence, cancelled)
-        for sentence in phrasing.flush():
-            await self._queue(request, sentences, sentence, cancelled)
-        self._send({"op": "answer", "turn": request.turn, "text": parse_emotion_tags(answer)[1]})
+                await take(phrasing.feed(delta))
+        await take(phrasing.flush())
+        if request.kind == "ask" and not spoken:
+            # Whoever asked must not meet silence.
+            await take(self._fallback(request))
+        # What was refused must not be shown, either.
+        text = " ".join(spoken) if refused else parse_emotion_tags(answer)[1]
+        self._send({"op": "answer", "turn": request.turn, "text": text})
+
+    def _fallback(self, request: TurnRequest) -> list[Sentence]:
+        """Return what the persona says when nobody can answer; nobody is named, names may be refused, too."""
+        line = self._phrases.fallback(replace(request.question(), user=""))
+        phrasing = Phrasing(self._persona, request.turn, request.emotion)
+        return [*phrasing.feed(line), *phrasing.flush()]
 
     def _tell_first_token(self, request: TurnRequest) -> None:
         brain = self._brain.answered_by if request.kind == "ask" else ""
@@ -139,18 +165,13 @@ class TurnWorker:
             async for delta in deltas:
                 yield delta
 
-    async def _queue(
-        self,
-        request: TurnRequest,
-        sentences: queue.Queue[Sentence | None],
-        sentence: Sentence,
-        cancelled: Cancelled,
-    ) -> None:
-        if request.kind == "ask" and (word := self._forbidden(sentence.text)):
-            # What viewers type into a language model comes out of it, too.
+    def _is_refused(self, request: TurnRequest, sentence: Sentence) -> bool:
+        """Tell whether a brain said what must not be spoken."""
+        # What viewers type into a language model comes out of it, too.
+        word = self._forbidden(sentence.text) if request.kind == "ask" else None
+        if word:
             log.warning("turn %d: a sentence with '%s' is not spoken", request.turn, word)
-            return
-        await self._offer(sentences, sentence, cancelled)
+        return bool(word)
 
     @staticmethod
     async def _offer(

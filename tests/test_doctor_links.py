@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -228,13 +229,18 @@ def test_no_systemd_and_one_that_is_out_of_reach(tmp_path: Path) -> None:
 # All together
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_check_that_finds_nothing_to_say_says_nothing() -> None:
+    threads: list[threading.Thread] = []
+
     def check_nothing(_config: Config, _machine: Machine) -> list[Finding]:
         return []
 
-    def check_leaving(_config: Config, _machine: Machine) -> list[Finding]:
-        raise SystemExit(3)
+    def check_crashing(_config: Config, _machine: Machine) -> list[Finding]:
+        threads.append(threading.current_thread())
+        raise AssertionError("a fault of ours")
 
     assert diagnose(Config(), checks=[check_nothing]) == []
-    found = diagnose(Config(), checks=[check_nothing, check_leaving])
-    assert [(f.area, f.state) for f in found] == [("leaving", "warn")]
+    found = diagnose(Config(), checks=[check_nothing, check_crashing])
+    threads[0].join(10)
+    assert [(f.area, f.state) for f in found] == [("crashing", "warn")]

@@ -315,7 +315,7 @@ def test_owner_before_viewer_before_own_talk() -> None:
     for take in (1, 2, 3):
         show.speak(take, "words")
         show.end(take, 0.5)
-    assert [c["text"] for c in show.stage.begun] == ["floor", "owner", "own talk", "what is it?"]
+    assert [c["text"] for c in show.stage.begun] == ["floor", "owner", "what is it?", "own talk"]
 
 
 def test_a_viewer_waits_while_somebody_speaks_and_the_owner_does_not() -> None:
@@ -329,7 +329,112 @@ def test_a_viewer_waits_while_somebody_speaks_and_the_owner_does_not() -> None:
     show.end(1, 0.5)
     assert len(show.stage.begun) == 1
     show.director.hear(speaking=False)
+    show.director.advance()
+    assert len(show.stage.begun) == 1, "the words may be the owner's next question"
+    show.director.hear(speaking=True)
+    show.director.understood()
+    assert len(show.stage.begun) == 1, "somebody speaks again"
+    show.director.hear(speaking=False)
+    show.director.understood()
     assert [c["text"] for c in show.stage.begun] == ["owner", "what is it?"]
+
+
+def test_words_that_never_come_do_not_hold_viewers_back_for_long() -> None:
+    show = Show()
+    show.director.hear(speaking=True)
+    show.director.offer(line("what is it?"))
+    show.director.hear(speaking=False)
+    show.clock.advance(3 * NS_PER_S)
+    show.director.advance()
+    assert [c["text"] for c in show.stage.begun] == ["what is it?"]
+
+
+def test_a_viewers_turn_made_again_stays_behind_the_owners() -> None:
+    show = Show()
+    show.director.offer(line("what is it?"))
+    show.director.submit("say", "owner")
+    show.stage.ready = False
+    show.director.on_engine(EngineDown("killed"))
+    show.director.hear(speaking=True)
+    show.stage.ready = True
+    show.director.advance()
+    assert [c["text"] for c in show.stage.begun] == ["what is it?", "owner"]
+
+
+def test_without_an_engine_viewers_lines_stay_with_the_audience() -> None:
+    show = Show()
+    show.stage.ready = False
+    show.director.offer(line("nice"))
+    show.director.offer(line("is it red?", user="b"))
+    show.director.offer(line("is it blue?", user="c"))
+    assert show.director.queue_view() == ()
+    show.director.withdraw("twitch", "", "b")
+    show.stage.ready = True
+    show.director.advance()
+    assert [c["text"] for c in show.stage.begun] == ["is it blue?"]
+    assert [v.turn for _, v in show.events] == [1, 1]
+    show.clock.advance(31 * NS_PER_S)
+    show.director.check()
+    assert ("nice", "it waited longer than 30 s") in show.skipped
+
+
+def test_a_viewers_turn_made_again_goes_stale_too() -> None:
+    show = Show()
+    show.director.offer(line("is it red?"))
+    show.stage.ready = False
+    show.director.on_engine(EngineDown("killed"))
+    show.clock.advance(31 * NS_PER_S)
+    show.director.check()
+    assert show.director.queue_view() == ()
+    ended = show.director.recent_view()[0]
+    assert (ended.state, ended.error) == ("interrupted", "it waited too long for another engine")
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_what_a_moderator_removes_is_not_answered(lost: bool) -> None:
+    show = Show()
+    show.director.offer(line("is it red?"))
+    if lost:
+        show.stage.ready = False
+        show.director.on_engine(EngineDown("killed"))
+    show.director.withdraw("twitch", "another", "")
+    assert show.director.recent_view() == ()
+    show.director.withdraw("twitch", "", "ada")
+    ended = show.director.recent_view()[0]
+    assert (ended.state, ended.error) == ("interrupted", "a moderator removed it")
+    assert show.director.floor_view() is None
+    assert show.director.queue_view() == ()
+
+
+def test_another_persona_has_no_past() -> None:
+    show = Show()
+    show.stage.on_cut = lambda take: show.end(take, 0.5, interrupted=True)
+    show.director.submit("ask", "who are you?", room="r")
+    show.director.submit("ask", "and now?", room="r")
+    show.director.submit("quiet", "I was here first.", rank=Rank.QUIET)
+    show.speak(1, "Mira of course.")
+    show.director.start_over()
+    assert show.stage.begun[1]["history"] == []
+    assert show.history.of_room("r") == ()
+    assert show.director.queue_view() == ()
+    show.speak(2, "Leo.")
+    show.end(2, 0.5)
+    assert [e.heard for e in show.history.of_room("r")] == ["Leo."]
+
+
+def test_a_turn_made_again_is_traced_anew() -> None:
+    show = Show()
+    show.director.submit("say", "hello")
+    show.director.on_frame(TurnId(1), 1_000_000)
+    show.stage.ready = False
+    show.director.on_engine(EngineDown("killed"))
+    show.stage.ready = True
+    show.clock.advance(NS_PER_S)
+    show.director.advance()
+    show.director.on_frame(TurnId(2), show.clock.now_ns())
+    view = show.director.floor_view()
+    assert view is not None
+    assert view.first_frame_ms == 1000.0
 
 
 def test_ears_that_were_lost_do_not_silence_the_show() -> None:

@@ -126,6 +126,14 @@ def test_a_flood_stays_bounded_and_keeps_questions() -> None:
     assert len(room.skipped) == 1001 - 64
 
 
+def test_a_look_takes_nothing() -> None:
+    room = Room()
+    room.offer(line("what is it?"))
+    assert room.audience.peek(0) is room.audience.peek(0) is not None
+    assert room.take() == "what is it?"
+    assert room.audience.peek(0) is None
+
+
 def test_moderators_remove_lines() -> None:
     room = Room()
     room.offer(line("what is one?", "a"), line("what is two?", "b"), line("what is three?", "a"))
@@ -188,12 +196,13 @@ class Wall:
 
 
 def test_never_the_same_line_twice_within_an_hour_restarts_included(tmp_path: Path) -> None:
-    wall, lines = Wall(), [f"line {n}" for n in range(6)]
+    wall, clock, lines = Wall(), ManualClock(), [f"line {n}" for n in range(6)]
     said: list[tuple[float, str]] = []
     for restart in range(8):
-        talk = QuietTalk(60, 3600, tmp_path / "state" / "quiet.json", wall, random.Random(restart))
+        talk = QuietTalk(60, 3600, tmp_path / "state" / "quiet.json", wall, clock, random.Random(restart))
         for _ in range(3):
             wall.now_s += 400
+            clock.advance(400 * NS_PER_S)
             if chosen := talk.choose(lines):
                 said.append((wall.now_s, chosen))
             talk.save()
@@ -206,18 +215,41 @@ def test_never_the_same_line_twice_within_an_hour_restarts_included(tmp_path: Pa
 def test_a_damaged_memory_is_no_obstacle(tmp_path: Path, damage: str) -> None:
     file = tmp_path / "quiet.json"
     file.write_text(damage, encoding="utf-8")
-    talk = QuietTalk(60, 3600, file, Wall(), random.Random(1))
+    talk = QuietTalk(60, 3600, file, Wall(), ManualClock(), random.Random(1))
     assert talk.choose(["a"]) == "a"
     talk.save()
-    assert QuietTalk(60, 3600, file, Wall(), random.Random(1)).choose(["a"]) is None
+    assert QuietTalk(60, 3600, file, Wall(), ManualClock(), random.Random(1)).choose(["a"]) is None
 
 
 def test_a_disk_that_refuses_is_no_obstacle(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    talk = QuietTalk(60, 3600, tmp_path / "file" / "quiet.json", Wall(), random.Random(1))
+    talk = QuietTalk(60, 3600, tmp_path / "file" / "quiet.json", Wall(), ManualClock(), random.Random(1))
     assert talk.choose(["a"]) == "a"
     talk.save()
     assert talk.choose(["a"]) is None
+
+
+@pytest.mark.parametrize("step_s", [-7200.0, -1.0, 7200.0])
+def test_a_clock_that_is_set_repeats_no_line_and_silences_none_for_good(
+    tmp_path: Path, step_s: float
+) -> None:
+    file, wall, clock = tmp_path / "quiet.json", Wall(), ManualClock()
+    talk = QuietTalk(60, 3600, file, wall, clock, random.Random(1))
+    assert talk.choose(["a"]) == "a"
+    talk.save()
+    wall.now_s += step_s
+    clock.advance(60 * NS_PER_S)
+    assert talk.choose(["a"]) is None
+    talk.save()
+    assert QuietTalk(60, 3600, file, wall, clock, random.Random(1)).choose(["a"]) is None, (
+        "nor after a restart"
+    )
+    for _ in range(2):
+        wall.now_s += 3600
+        clock.advance(3600 * NS_PER_S)
+        if said := talk.choose(["a"]):
+            break
+    assert said == "a"
 
 
 class FakeDirector:
@@ -227,6 +259,10 @@ class FakeDirector:
         self.asked: list[tuple[str, int]] = []
         self.cut: Turn | None = None
         self.full = False
+        self.waited_for = 0
+
+    def understood(self) -> None:
+        self.waited_for += 1
 
     def hear(self, *, speaking: bool) -> Turn | None:
         return self.cut if speaking else None
@@ -243,11 +279,11 @@ class Call:
         self.director = FakeDirector()
         self.skipped: list[tuple[str, str]] = []
         self.conversation = Conversation(
-            self.director,
+            self.director,  # type: ignore[arg-type]
             self.clock,
             answer,
             ("Mira", "米拉"),
-            lambda t, why: self.skipped.append((t, why)),  # type: ignore[arg-type]
+            lambda t, why: self.skipped.append((t, why)),
         )
 
     def hears(self, text: str) -> None:
@@ -273,6 +309,44 @@ def test_who_goes_on_after_a_breath_asks_one_question() -> None:
     call.director.cut = Turn(3, "ask", "of the chat", 0, source="twitch")
     call.hears("sorry")
     assert call.director.asked[-1][0] == "sorry"
+
+
+def test_who_goes_on_for_long_still_asks_one_question() -> None:
+    call = Call()
+    call.director.cut = Turn(1, "ask", "do you ship", 0, source="voice")
+    call.conversation.speech_began()
+    call.clock.advance(12 * NS_PER_S)
+    call.conversation.speech_ended()
+    call.conversation.heard(
+        Utterance("a very large mug to norway", 0, 5, 9, 0.9), "a very large mug to norway"
+    )
+    assert call.director.asked == [("do you ship a very large mug to norway", 5)]
+
+
+def test_a_question_that_gave_way_to_a_noise_is_asked_again_once() -> None:
+    call = Call()
+    call.director.cut = Turn(1, "ask", "do you ship", 0, source="voice", heard_ns=7)
+    call.conversation.speech_began()
+    call.director.cut = None
+    call.conversation.check()
+    call.conversation.speech_ended()
+    call.conversation.speech_began()
+    call.conversation.speech_ended()
+    call.conversation.check()
+    assert call.director.asked == [], "its words may still come"
+    call.clock.advance(3 * NS_PER_S)
+    call.conversation.check()
+    call.conversation.check()
+    assert call.director.asked == [("do you ship", 7)]
+
+
+def test_who_waits_for_words_learns_that_none_come() -> None:
+    call = Call("addressed")
+    call.hears("let us begin the meeting")
+    assert call.director.waited_for == 1
+    call.conversation.missed("", "it is empty")
+    call.hears("Mira, what is your name?")
+    assert call.director.waited_for == 3
 
 
 def test_only_who_is_addressed_answers() -> None:

@@ -10,7 +10,6 @@ import signal
 import socket
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -66,6 +65,7 @@ class _Daemon:
         self._for_s = for_s
         self._frame_log = FrameLog(frame_log) if frame_log else None
         self._announce = announce
+        self._clock = SystemClock()
         self._stop = asyncio.Event()
         self._died = ""
 
@@ -81,7 +81,7 @@ class _Daemon:
         sock = bind(config.control.host, config.control.port)
         try:
             persona = load_persona(config.persona)
-            clock = SystemClock()
+            clock = self._clock
             station = LiveStation(config, persona, clock)
             station.url = url_of(sock)
             service = ServiceNotifier(station)
@@ -131,6 +131,7 @@ class _Daemon:
             async with asyncio.TaskGroup() as tasks:
                 running = [
                     tasks.create_task(show.tick_forever()),
+                    tasks.create_task(show.talk_forever()),
                     tasks.create_task(self._housekeeping()),
                     tasks.create_task(self._introduce(station, air)),
                     tasks.create_task(service.run()),
@@ -158,7 +159,7 @@ class _Daemon:
         """Return how long to stay, counted from the first frame."""
         if self._for_s is None or air.pacer.first_frame_ns is None:
             return self._for_s
-        return max(0.0, self._for_s - (time.monotonic_ns() - air.pacer.first_frame_ns) / NS_PER_S)
+        return max(0.0, self._for_s - (self._clock.now_ns() - air.pacer.first_frame_ns) / NS_PER_S)
 
     async def _housekeeping(self) -> None:
         while True:

@@ -44,6 +44,7 @@ log = logging.getLogger(__name__)
 
 _TICK_S = 0.1
 _CHECK_EVERY = 10
+_TALK_S = 1.0
 _SKIPPED = 20
 _MARGIN_S = 10.0
 _MIN_THINK_S = 20.0
@@ -79,7 +80,7 @@ class ShowRunner:
             self.director, clock, config.ears.answer, (persona.title, persona.name), self._skip_voice
         )
         talks = show.quiet == "on" or (show.quiet == "auto" and chat.enabled and config.ears.mode != "call")
-        self._quiet = _quiet_talk(config) if talks else None
+        self._quiet = _quiet_talk(config, clock) if talks else None
         self._greeted = not config.greet
         self.voice_warnings: tuple[str, ...] = ()
         self.brains: tuple[BrainView, ...] = ()
@@ -143,6 +144,7 @@ class ShowRunner:
                 self.ears, self.chat = event.ears, event.chat
             case EngineDown():
                 self._conversation.speech_ended()
+                self.director.understood()
                 self._emit({"event": "voice", "speaking": False})
                 self._emit({"event": "senses", "state": "down", "reason": event.reason})
             case Ready():
@@ -158,9 +160,8 @@ class ShowRunner:
         """Go on as another persona: what was said before is not its past."""
         self._persona = persona
         self._conversation.names = (persona.title, persona.name)
-        self._history.clear()
         self._stage.resting = persona.emotions.default
-        self.director.interrupt(clear_queue=False)
+        self.director.start_over()
         self._air.mood.emotion = self._stage.mood or persona.emotions.default
 
     def set_emotion(self, emotion: Emotion | None) -> None:
@@ -170,17 +171,31 @@ class ShowRunner:
             self._air.mood.emotion = emotion or self._stage.resting
 
     async def tick_forever(self) -> None:
-        """Keep the face in step with what is heard, watch the floor, and break long silences."""
+        """Keep the face in step with what is heard, and watch floor and children."""
         count = 0
         while True:
             await asyncio.sleep(_TICK_S)
             count += 1
             try:
                 self._tick(whole=count % _CHECK_EVERY == 0)
-                if count % _CHECK_EVERY == 0 and self._talk_by_itself() and self._quiet:
-                    await asyncio.to_thread(self._quiet.save)
             except Exception:  # whatever goes wrong with one turn, the next ones need this task
                 log.exception("a tick failed")
+
+    async def talk_forever(self) -> None:
+        """Break long silences. Waits for a disk now and then, which nothing else does."""
+        while (quiet := self._quiet) is not None:
+            await asyncio.sleep(_TALK_S)
+            try:
+                line = quiet.choose(self._persona.quiet) if self._is_quiet() else None
+                if line is None:
+                    continue
+                # Before it is said: a process that is killed while it speaks must not say it again.
+                await asyncio.to_thread(quiet.save)
+                if self._is_quiet() and line in self._persona.quiet:
+                    emotion, text = parse_emotion_tags(line)
+                    self.director.submit("quiet", text, source="quiet", emotion=emotion, rank=Rank.QUIET)
+            except Exception:  # whatever goes wrong with one line, the next ones need this task
+                log.exception("no quiet talk")
 
     def view(self, *, muted: bool) -> ShowView:
         """Return what the director is up to."""
@@ -206,20 +221,16 @@ class ShowRunner:
             self.director.follow(timeline.played_s)
         if whole:
             self._air.check_children()
+            self._conversation.check()
             self.director.check()
             self.director.advance()
 
-    def _talk_by_itself(self) -> bool:
-        """Say something if the room has been quiet for long enough; return whether a line was chosen."""
+    def _is_quiet(self) -> bool:
+        """Tell whether the room has been quiet for long enough to be talked to."""
         idle_s = self.director.idle_s
-        if self._quiet is None or self.director.paused or idle_s is None or idle_s < self._quiet.after_s:
+        if self._quiet is None or self.director.paused or idle_s is None:
             return False
-        line = self._quiet.choose(self._persona.quiet)
-        if line is None:
-            return False
-        emotion, text = parse_emotion_tags(line)
-        self.director.submit("quiet", text, source="quiet", emotion=emotion, rank=Rank.QUIET)
-        return True
+        return idle_s >= self._quiet.after_s
 
     def _greet(self) -> None:
         if self._greeted or not self._persona.greeting:
@@ -235,7 +246,7 @@ class ShowRunner:
         try:
             text = clean_text(event.utterance.text, self._config.queue.max_text_chars).text
         except BadInputError as e:
-            self._skip(event.utterance.text[:100], "", "voice", str(e))
+            self._conversation.missed(event.utterance.text[:100], str(e))
             return
         self._conversation.heard(event.utterance, text)
 
@@ -266,8 +277,8 @@ class ShowRunner:
         self._emit({"event": "skipped", **asdict(view)})
 
 
-def _quiet_talk(config: Config) -> QuietTalk:
+def _quiet_talk(config: Config, clock: MonotonicClock) -> QuietTalk:
     repeat_s = config.show.quiet_repeat_min * 60
     memory = state_dir() / "quiet.json"
     # Wall time: the memory outlives the process, and so the monotonic clock's origin.
-    return QuietTalk(config.show.quiet_after_s, repeat_s, memory, time.time, random.Random())
+    return QuietTalk(config.show.quiet_after_s, repeat_s, memory, time.time, clock, random.Random())

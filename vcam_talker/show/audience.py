@@ -40,6 +40,8 @@ _ASKING_HAN: Final = (
 _FILLERS: Final = frozenset("a an the please pls plz hi hey hello so um uh well just and but".split())  # noqa: SIM905
 _PARTICLES_HAN: Final = dict.fromkeys(map(ord, "吗呢啊呀吧的请问了"))
 
+WITHDRAWN: Final = "a moderator removed it"
+
 K = TypeVar("K")
 
 Skip = Callable[[ChatMessage, str], None]
@@ -100,16 +102,24 @@ class Audience:
 
     def drop_stale(self, now_ns: int) -> None:
         """Let go of what has waited too long."""
-        for line in [w for w in self._waiting if now_ns - w.message.received_ns > self._stale_ns]:
+        for line in [w for w in self._waiting if self.is_stale(w.message, now_ns)]:
             self._waiting.remove(line)
             self._skip(line.message, f"it waited longer than {self._stale_ns / NS_PER_S:.0f} s")
 
+    def is_stale(self, message: ChatMessage, now_ns: int) -> bool:
+        """Tell whether a line has waited too long."""
+        return now_ns - message.received_ns > self._stale_ns
+
+    def peek(self, now_ns: int) -> ChatMessage | None:
+        """Return the line to answer now, None when none waits; it goes on waiting."""
+        best = self._best(now_ns)
+        return best.message if best else None
+
     def take(self, now_ns: int) -> ChatMessage | None:
-        """Return the line to answer now, None when none waits."""
-        self.drop_stale(now_ns)
-        if not self._waiting:
+        """Return the line to answer now, which waits no longer; None when none waits."""
+        best = self._best(now_ns)
+        if best is None:
             return None
-        best = min(self._waiting, key=lambda line: self._rank(line, now_ns))
         self._waiting.remove(best)
         _remember(self._answered_lines, best.key, now_ns, _ANSWERED_LINES)
         for user in best.askers:
@@ -119,12 +129,9 @@ class Audience:
     def withdraw(self, platform: str, *, message_id: str = "", user_id: str = "") -> None:
         """Drop lines that a moderator removed: one by its id, all of one user, or without either all."""
         for line in list(self._waiting):
-            m = line.message
-            whole = not message_id and not user_id
-            one = (message_id and m.id == message_id) or (user_id and m.user_id == user_id)
-            if m.platform == platform and (whole or one):
+            if is_withdrawn(line.message, platform, message_id, user_id):
                 self._waiting.remove(line)
-                self._skip(m, "a moderator removed it")
+                self._skip(line.message, WITHDRAWN)
 
     def clear(self) -> None:
         """Forget every line that waits."""
@@ -132,12 +139,25 @@ class Audience:
             self._skip(line.message, "the queue was cleared")
         self._waiting.clear()
 
+    def _best(self, now_ns: int) -> WaitingLine | None:
+        self.drop_stale(now_ns)
+        return min(self._waiting, key=lambda line: self._rank(line, now_ns), default=None)
+
     def _rank(self, line: WaitingLine, now_ns: int) -> tuple[bool, bool, bool, int, int]:
         """Return what orders lines: the smallest is next."""
         m = line.message
         last_ns = self._answered_users.get(m.user_id)
         cooling = last_ns is not None and now_ns - last_ns < self._cooldown_ns
         return (not line.question, cooling, not m.mentions_persona, -len(line.askers), m.received_ns)
+
+
+def is_withdrawn(message: ChatMessage, platform: str, message_id: str, user_id: str) -> bool:
+    """Tell whether a removal means `message`: by its id, by who wrote it, or as one of all."""
+    if message.platform != platform:
+        return False
+    if not message_id and not user_id:
+        return True
+    return bool((message_id and message.id == message_id) or (user_id and message.user_id == user_id))
 
 
 def is_question(text: str) -> bool:

@@ -9,12 +9,11 @@ from vcam_talker.core.clock import MonotonicClock
 from vcam_talker.core.errors import QueueFullError
 from vcam_talker.core.text import names_one_of
 from vcam_talker.core.types import NS_PER_S, Utterance
-from vcam_talker.show.director import Director
+from vcam_talker.show.director import UNDERSTANDING_S, Director
+from vcam_talker.show.turns import Turn
 
 ROOM: Final = "voice"
 SOURCE: Final = "voice"
-_GOES_ON_S: Final = 6.0
-"""Somebody who goes on after a breath still asks the same; the answer that began meanwhile is dropped."""
 _ENGAGED_S: Final = 30.0
 """After a question the next words are meant for the presenter, name or not."""
 
@@ -36,35 +35,56 @@ class Conversation:
         self._answer = answer
         self.names = tuple(names)
         self._skip = skip
-        self._unanswered = ""
-        self._unanswered_ns = 0
+        self._unanswered: Turn | None = None
+        """A question whose answer gave way, unheard, to somebody who may be going on with it."""
+        self._speaking = False
+        self._ended_ns = 0
         self._engaged_ns: int | None = None
 
     def speech_began(self) -> None:
         """Take that somebody speaks, surely: what is being said ends."""
+        self._speaking = True
         cut = self._director.hear(speaking=True)
-        self._unanswered = ""
-        if cut is None:
-            return
-        if cut.source == SOURCE and cut.first_audio_ns is None:
-            self._unanswered, self._unanswered_ns = cut.text, self._clock.now_ns()
+        if cut is not None:
+            unheard = cut.source == SOURCE and cut.first_audio_ns is None
+            self._unanswered = cut if unheard else None
 
     def speech_ended(self) -> None:
-        """Take that the voice has paused for good."""
+        """Take that the voice has paused for good; its words, if it had any, come soon."""
+        self._speaking = False
+        self._ended_ns = self._clock.now_ns()
         self._director.hear(speaking=False)
+
+    def check(self) -> None:
+        """Ask again what gave way to a noise without words. Call about once a second."""
+        cut = self._unanswered
+        waited_ns = self._clock.now_ns() - self._ended_ns
+        if cut is None or self._speaking or waited_ns < UNDERSTANDING_S * NS_PER_S:
+            return
+        self._unanswered = None
+        self._ask(cut.text, cut.heard_ns)
 
     def heard(self, utterance: Utterance, text: str) -> None:
         """Take an utterance; `text` is its cleaned text."""
         now_ns = self._clock.now_ns()
-        if self._unanswered and now_ns - self._unanswered_ns < _GOES_ON_S * NS_PER_S:
-            text = f"{self._unanswered} {text}"
-        self._unanswered = ""
+        if self._unanswered is not None:
+            text = f"{self._unanswered.text} {text}"
+        self._unanswered = None
         if self._answer == "addressed" and not self._meant(text, now_ns):
-            self._skip(text, "it does not name the presenter")
+            self.missed(text, "it does not name the presenter")
             return
         self._engaged_ns = now_ns
+        self._ask(text, utterance.ended_ns)
+        self._director.understood()
+
+    def missed(self, text: str, why: str) -> None:
+        """Take that an utterance is not to be answered."""
+        self._skip(text, why)
+        self._director.understood()
+
+    def _ask(self, text: str, heard_ns: int | None) -> None:
         try:
-            self._director.submit("ask", text, source=SOURCE, room=ROOM, heard_ns=utterance.ended_ns)
+            self._director.submit("ask", text, source=SOURCE, room=ROOM, heard_ns=heard_ns)
         except QueueFullError as e:
             self._skip(text, str(e))
 

@@ -11,7 +11,7 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from vcam_talker.core.clock import MonotonicClock
 from vcam_talker.core.errors import QueueFullError
@@ -27,7 +27,7 @@ from vcam_talker.core.events import (
 )
 from vcam_talker.core.status import TurnKind, TurnReceipt, TurnState, TurnView
 from vcam_talker.core.types import NS_PER_S, Activity, ChatMessage, Emotion, Exchange, Playout, Pts, TurnId
-from vcam_talker.show.audience import Audience
+from vcam_talker.show.audience import WITHDRAWN, Audience, is_withdrawn
 from vcam_talker.show.history import History
 from vcam_talker.show.turns import Rank, SpokenSentence, Turn
 
@@ -42,6 +42,8 @@ _THINK_TIMEOUT_S = 20.0
 _STALL_TIMEOUT_S = 15.0
 # Somebody who speaks holds back the audience's turns, but not for ever.
 _HEARING_S = 30.0
+UNDERSTANDING_S: Final = 2.0
+"""The same while the words are being understood, after the voice has ended."""
 
 
 class Stage(Protocol):
@@ -102,7 +104,8 @@ class Director:
         self._waiting: list[Turn] = []
         self._floor: Turn | None = None
         self._recent: deque[Turn] = deque(maxlen=_RECENT)
-        self._hearing_ns: int | None = None
+        self._speaking = False
+        self._listening_until_ns = clock.now_ns()
         self._moved_ns = clock.now_ns()
         self.paused = False
 
@@ -126,18 +129,10 @@ class Director:
                 f"already holds {self._rules.capacity} turns",
                 "Wait, or interrupt with --clear",
             )
-        turn = Turn(
-            self._next_id,
-            kind,
-            text,
-            self._clock.now_ns(),
-            user,
-            source,
-            emotion,
-            rank,
-            room,
-            heard_ns,
-        )
+        now_ns = self._clock.now_ns()
+        if heard_ns is None and kind == "ask":
+            heard_ns = now_ns  # typed: it was complete when it came
+        turn = Turn(self._next_id, kind, text, now_ns, user, source, emotion, rank, room, heard_ns)
         self._next_id += 1
         before = sum(t.rank <= rank for t in self._waiting)
         self._waiting.insert(before, turn)
@@ -151,9 +146,7 @@ class Director:
         if clear_queue:
             self._audience.clear()
             while self._waiting:
-                turn = self._waiting.pop(0)
-                turn.state = "interrupted"
-                self._retire(turn)
+                self._drop(self._waiting[0])
                 ended += 1
         if self._floor is not None:
             turn = self._floor
@@ -161,14 +154,21 @@ class Director:
             ended += 1
         return ended
 
+    def start_over(self) -> None:
+        """Let another persona take over: what was said before is not its past, its own lines are others."""
+        self._history.clear()
+        for turn in [t for t in self._waiting if t.kind in {"greeting", "quiet"}]:
+            self._drop(turn, "another persona took over")
+        if self._floor is not None:
+            self._floor.forgotten = True
+            self._cut(self._floor, "interrupted")
+
     def advance(self) -> None:
         """Give the floor to the next turn if it is free and the engine can take one."""
         if self._floor is not None or self.paused:
             return
-        if not self._waiting and not self._choose():
-            return
-        turn = self._waiting[0]
-        if turn.rank > Rank.OWNER and self._somebody_speaks():
+        turn = self._next()
+        if turn is None:
             return
         take = TurnId(self._next_take)
         command: dict[str, Any] = {
@@ -185,7 +185,12 @@ class Director:
             command["remembered"] = [asdict(e) for e in self._history.of_viewer(turn.room, turn.user)]
         if not self._stage.begin(command):
             return
-        self._waiting.pop(0)
+        if turn in self._waiting:
+            self._waiting.remove(turn)
+        else:
+            self._audience.take(turn.queued_ns)
+            self._next_id += 1
+            self._emit("turn_queued", turn.view())
         self._floor = turn
         self._next_take += 1
         turn.take = take
@@ -197,12 +202,16 @@ class Director:
 
     def check(self) -> None:
         """Give up a turn that makes no sound, or no more of it. Call about once a second."""
-        self._audience.drop_stale(self._clock.now_ns())
+        now_ns = self._clock.now_ns()
+        self._audience.drop_stale(now_ns)
+        for waiting in list(self._waiting):
+            if waiting.message and self._audience.is_stale(waiting.message, now_ns):
+                self._drop(waiting, "it waited too long for another engine")
         turn = self._floor
         if turn is None:
             return
         limit_s = _STALL_TIMEOUT_S if turn.state == "speaking" else self._rules.think_timeout_s
-        if self._clock.now_ns() - turn.moved_ns > limit_s * NS_PER_S:
+        if now_ns - turn.moved_ns > limit_s * NS_PER_S:
             turn.error = f"no sound within {limit_s:.0f} s"
             log.warning("turn %d: %s", turn.id, turn.error)
             self._stage.replace_engine(turn.error)
@@ -290,15 +299,26 @@ class Director:
         self.advance()
 
     def withdraw(self, platform: str, message_id: str, user_id: str) -> None:
-        """Forget a viewer's line, or all of a viewer's, that wait."""
+        """Forget a viewer's line, or all of a viewer's, of which nothing was heard yet."""
         self._audience.withdraw(platform, message_id=message_id, user_id=user_id)
+        for waiting in list(self._waiting):
+            if waiting.message and is_withdrawn(waiting.message, platform, message_id, user_id):
+                self._drop(waiting, WITHDRAWN)
+        turn = self._floor
+        if turn is None or turn.message is None or turn.first_audio_ns is not None:
+            return
+        if is_withdrawn(turn.message, platform, message_id, user_id):
+            turn.error = WITHDRAWN
+            self._cut(turn, "interrupted")
 
     def hear(self, *, speaking: bool) -> Turn | None:
         """Take that somebody began or ended to speak to the presenter; return the turn that gave way, if any.
 
-        While a voice is heard, only the owner's turns begin.
+        While a voice is heard, and a little longer, until `understood`, only the owner's turns begin.
         """
-        self._hearing_ns = self._clock.now_ns() if speaking else None
+        self._speaking = speaking
+        patience_s = _HEARING_S if speaking else UNDERSTANDING_S
+        self._listening_until_ns = self._clock.now_ns() + int(patience_s * NS_PER_S)
         turn = self._floor
         if speaking and self._rules.barge_in and turn is not None:
             self._cut(turn, "interrupted")
@@ -306,9 +326,13 @@ class Director:
             turn = None
         if self._floor is None:
             self._stage.show(None, Activity.LISTENING if speaking else Activity.IDLE)
-        if not speaking:
-            self.advance()
         return turn
+
+    def understood(self) -> None:
+        """Take that no more words come of what was heard: whoever waited for them may begin."""
+        if not self._speaking:
+            self._listening_until_ns = self._clock.now_ns()
+            self.advance()
 
     @property
     def idle_s(self) -> float | None:
@@ -329,45 +353,51 @@ class Director:
         """Return the last turns that ended, newest first."""
         return tuple(t.view() for t in self._recent)
 
-    def _choose(self) -> bool:
-        """Put the audience's next line into the queue, if there is one and nobody is speaking."""
+    def _next(self) -> Turn | None:
+        """Return whose turn it is, None when nobody's; it stays where it waits.
+
+        A viewer's line stays with the audience until the engine takes it: until then it may go stale, be
+        withdrawn, or be outdone.
+        """
+        first = self._waiting[0] if self._waiting else None
+        if first is not None and first.rank == Rank.OWNER:
+            return first
         if self._somebody_speaks():
-            return False
-        message = self._audience.take(self._clock.now_ns())
+            return None
+        if first is not None and first.rank == Rank.VIEWER:
+            return first
+        now_ns = self._clock.now_ns()
+        message = self._audience.peek(now_ns)
         if message is None:
-            return False
-        turn = Turn(
+            return first
+        return Turn(
             self._next_id,
             "ask",
             message.text,
-            self._clock.now_ns(),
+            now_ns,
             message.user,
             message.platform,
             rank=Rank.VIEWER,
             room=f"{message.platform}:{message.room}",
             heard_ns=message.received_ns,
+            message=message,
         )
-        self._next_id += 1
-        self._waiting.append(turn)
-        self._emit("turn_queued", turn.view())
-        return True
 
     def _somebody_speaks(self) -> bool:
         # Ears that were lost in the middle of a word must not silence the show.
-        heard_ns = self._hearing_ns
-        return heard_ns is not None and self._clock.now_ns() - heard_ns < _HEARING_S * NS_PER_S
+        return self._clock.now_ns() < self._listening_until_ns
 
     def _on_down(self, reason: str) -> None:
         turn = self._floor
         if turn is None:
             return
         if turn.first_audio_ns is None and turn.attempts < _ATTEMPTS:
-            # Nobody has heard anything of it: it keeps its place and is made again by the next engine. It
-            # leaves the floor first, for cutting it tells that a turn on the floor has ended.
+            # Nobody has heard anything of it: it is the next of its rank, for another engine. It leaves the
+            # floor first, for cutting it tells that a turn on the floor has ended.
             self._floor = None
             self._stage.cut(turn.take)
             turn.rewind()
-            self._waiting.insert(0, turn)
+            self._waiting.insert(sum(t.rank < turn.rank for t in self._waiting), turn)
             self._stage.show(None, Activity.IDLE)
             self._emit("turn_queued", turn.view())
             return
@@ -384,13 +414,19 @@ class Director:
         turn.state = state
         self._floor = None
         self._moved_ns = self._clock.now_ns()
-        if turn.kind == "ask":
+        if turn.kind == "ask" and not turn.forgotten:
             interrupted = state != "done"
             self._history.note(turn.room, Exchange(turn.user, turn.text, turn.heard_text, interrupted))
         log.info("%s", turn.trace())
         self._stage.show(None, Activity.IDLE)
         self._retire(turn)
         self.advance()
+
+    def _drop(self, turn: Turn, why: str = "") -> None:
+        """End a turn that waits."""
+        self._waiting.remove(turn)
+        turn.state, turn.error = "interrupted", why
+        self._retire(turn)
 
     def _retire(self, turn: Turn) -> None:
         self._recent.appendleft(turn)

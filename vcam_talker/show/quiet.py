@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
+
+from vcam_talker.core.clock import MonotonicClock
+from vcam_talker.core.types import NS_PER_S
 
 log = logging.getLogger(__name__)
 
@@ -21,14 +25,20 @@ class QuietTalk:
         repeat_s: float,
         memory: Path | None,
         wall_s: Callable[[], float],
+        clock: MonotonicClock,
         rng: random.Random,
     ) -> None:
-        """`memory`: where the times of what was said are kept; `wall_s`: seconds since the epoch."""
+        """`memory`: where the times of what was said are kept; `wall_s`: seconds since the epoch.
+
+        `clock` keeps what this process has said, however its wall clock is set.
+        """
         self.after_s = after_s
         self._repeat_s = repeat_s
         self._memory = memory
         self._wall_s = wall_s
+        self._clock = clock
         self._random = rng
+        self._said_here_ns: dict[str, int] = {}
         self._said = self._read()
 
     def choose(self, lines: Sequence[str]) -> str | None:
@@ -36,15 +46,26 @@ class QuietTalk:
 
         Call `save` afterwards.
         """
-        now_s = self._wall_s()
-        # A clock that was set back must not silence a line for longer than the rule says.
-        self._said = {line: at for line, at in self._said.items() if 0 <= now_s - at < self._repeat_s}
-        fresh = [line for line in dict.fromkeys(lines) if line not in self._said]
+        now_s, now_ns = self._wall_s(), self._clock.now_ns()
+        said = {line: self._at_s(line, now_s, now_ns) for line in self._said}
+        said = {line: at_s for line, at_s in said.items() if now_s - at_s < self._repeat_s}
+        self._said = said
+        self._said_here_ns = {line: at for line, at in self._said_here_ns.items() if line in said}
+        fresh = [line for line in dict.fromkeys(lines) if line not in said]
         if not fresh:
             return None
         line = self._random.choice(fresh)
         self._said[line] = now_s
+        self._said_here_ns[line] = now_ns
         return line
+
+    def _at_s(self, line: str, now_s: float, now_ns: int) -> float:
+        """Return when a line was said, by the wall clock as it is set now."""
+        # In the future: the clock was set back. At the latest it was now.
+        at_s = min(self._said[line], now_s)
+        here_ns = self._said_here_ns.get(line)
+        # Longer ago than it can be: the clock was set forward, or the machine slept.
+        return at_s if here_ns is None else max(at_s, now_s - (now_ns - here_ns) / NS_PER_S)
 
     def save(self) -> None:
         """Write what was said to the file, a few kilobytes. Blocks; never raises; one thread at a time."""
@@ -67,7 +88,8 @@ class QuietTalk:
             return {}
         try:
             found = json.loads(self._memory.read_text(encoding="utf-8"))
-            return {str(line): float(at) for line, at in found.items()}
+            said = {str(line): float(at) for line, at in found.items()}
+            return {line: at for line, at in said.items() if math.isfinite(at)}
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, TypeError, AttributeError) as e:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 from vcam_talker.core.status import TurnKind, TurnState, TurnView
-from vcam_talker.core.types import NO_TURN, Emotion, TurnId
+from vcam_talker.core.types import NO_TURN, ChatMessage, Emotion, TurnId
 
 
 class Rank(IntEnum):
@@ -47,6 +47,10 @@ class Turn:
     """Whose history it belongs to."""
     heard_ns: int | None = None
     """When the line was complete: it reached this machine, or the voice ended."""
+    message: ChatMessage | None = None
+    """The viewer's line that it answers, if one."""
+    forgotten: bool = False
+    """Belongs to a past that the present persona does not have."""
     state: TurnState = "queued"
     answer: str = ""
     error: str = ""
@@ -76,6 +80,7 @@ class Turn:
         self.hearing = None
         self.sentences.clear()
         self.started_ns = self.first_token_ns = self.played_s = None
+        self.first_audio_ns = self.first_frame_ns = self.on_air_ns = None
 
     def view(self) -> TurnView:
         """Return what `status` and the page show."""

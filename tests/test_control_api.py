@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
+import vcam_talker
 from tests.support.station import FakeStation, status
 from vcam_talker.config import ControlConfig
 from vcam_talker.control.api import create_app
+from vcam_talker.control.events import EVENTS
 from vcam_talker.control.health import judge
 from vcam_talker.core.errors import (
     BadInputError,
@@ -392,3 +396,18 @@ def test_the_openapi_document_is_complete(client: TestClient) -> None:
     for path, methods in document["paths"].items():
         for operation in methods.values():
             assert operation.get("description"), path
+    for name, what in EVENTS.items():
+        assert f"- `{name}`: {what}" in document["info"]["description"]
+        schema = what.partition(".")[0]
+        assert schema in schemas or not schema.isidentifier(), name
+
+
+def test_every_event_that_the_daemon_tells_is_described() -> None:
+    package = Path(vcam_talker.__file__).parent
+    sources = [*(package / "app").glob("*.py"), package / "show/director.py"]
+    told: set[str] = set()
+    for source in sources:
+        told |= set(re.findall(r'_emit\((?:\{"event": )?"(\w+)"', source.read_text(encoding="utf-8")))
+    assert "sentence_heard" in told
+    assert "muted" in told
+    assert told == set(EVENTS)

@@ -17,6 +17,7 @@ from vcam_talker.config import ControlConfig
 from vcam_talker.control.assets import load_assets
 from vcam_talker.control.chat import chat_router
 from vcam_talker.control.commands import Commands
+from vcam_talker.control.events import EVENTS
 from vcam_talker.control.guard import Guard
 from vcam_talker.control.health import check_health
 from vcam_talker.control.listen import check_exposure
@@ -47,7 +48,7 @@ Requests that change something carry `Content-Type: application/json` (or no bod
 Every answer of status 400 or above has the body `{"error": {"what", "why", "remedy", "code"}}`.
 
 **WebSocket `/api/events`** sends JSON texts: `{"event": "status", "status": DaemonStatus}` once a second and
-after every change (without `engine.voices`), and the daemon's events (`{"event": "turn_started", ...}`). It
+after every change (without `engine.voices`), and the events listed below, `{"event": NAME, ...its fields}`. It
 takes commands,
 `{"cmd": "say" | "ask" | "interrupt" | "persona" | "mute" | "pause" | "emotion", "id": ..., ...fields of the
 request of that name}`, and answers each with `{"event": "ack", "id": ..., "ok": true, "result": ...}` or
@@ -60,7 +61,15 @@ how many messages came too fast: `{"event": "dropped", "messages": 12}`.
 **WebSocket `/api/preview`** sends binary packets, little-endian: uint8 kind (1 JPEG picture, 2 sound), uint8
 version (1), uint16 0, uint32 (picture: width << 16 | height; sound: rate in Hz), int64 PTS in ns on the media
 clock, then the JPEG or mono s16le PCM. An unchanged picture is not sent again.
+
+**Events** of `/api/events`; where a schema is named, its fields stand beside `event`:
+
 """
+
+
+def _description() -> str:
+    rows = [f"- `{name}`: {what}" for name, what in EVENTS.items()]
+    return _DESCRIPTION + "\n".join(rows) + "\n"
 
 
 def _documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -95,7 +104,7 @@ def create_app(station: Station, config: ControlConfig, port: int) -> FastAPI:
     app = FastAPI(
         title="vcam_talker",
         version=__version__,
-        description=_DESCRIPTION,
+        description=_description(),
         openapi_url="/api/openapi.json",
         docs_url=None,
         redoc_url=None,

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections import deque
 from collections.abc import Callable
+from typing import Final
 
 from pydantic.main import IncEx
 
@@ -20,6 +21,24 @@ SETTLE_S = 0.03
 """After an event a fresh status follows; this long, so that a burst of events makes one."""
 _UNSENT: IncEx = {"engine": {"voices"}}
 """Over a hundred names that do not change while the engine lives; GET /api/status has them."""
+
+EVENTS: Final = {
+    "turn_queued": "TurnView. A line waits for its turn; again when it must wait for another engine.",
+    "turn_started": "TurnView. The brain was asked, or the text handed to the voice.",
+    "sentence": "TurnView. A further sentence is being made; ahead of the voice.",
+    "turn_speaking": "TurnView. The first sample is out; readers of the microphone have it at `on_air_ms`.",
+    "sentence_heard": "TurnView. Another sentence, `sentence`, begins to be heard: for captions.",
+    "turn_ended": "TurnView. Over; `state` says how, `heard_text` what of it was heard.",
+    "skipped": "SkippedView. A line is not answered, and `why`.",
+    "voice": "`speaking`: true. The ears hear somebody; false: they have stopped.",
+    "muted": "`muted`: whether the microphone sends silence now.",
+    "paused": "`paused`: whether no further turn is begun now.",
+    "emotion": "`emotion`: the mood of the resting face now; null: the persona's own.",
+    "persona": "PersonaSummary. Another persona is on air.",
+    "engine": "`state`: ready or down, `reason`. Turns wait while the engine is down.",
+    "senses": "`state`: down, `reason`. Ears and chat are away and come back by themselves.",
+}
+"""What `/api/events` tells beside the status: name -> its fields, when it comes."""
 
 
 class Listener:

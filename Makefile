@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .NOTPARALLEL:
 
 BIN := .venv/bin
-BENCHES ?= pacing latency av-sync idle start render
+BENCHES ?= pacing latency av-sync idle start render loop cache obs chat llm
 ARGS ?=
 # Of pyproject.toml: asr (hearing with faster-whisper or pocketsphinx), llm (a language model on this machine).
 EXTRAS ?=
@@ -45,7 +45,7 @@ format: .venv/.installed-dev ## format the code, mend what ruff can mend
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: .venv/.installed ## measure pacing, latency, A/V sync, cost, start (BENCHES=idle: only that)
+bench: .venv/.installed ## measure every figure of docs/benchmarks.md (BENCHES=idle: only that; loop and llm need EXTRAS=asr,llm)
 	@failed=; for name in $(BENCHES); do $(BIN)/vcam-talker bench $$name $(ARGS) || failed=1; done; test -z "$$failed"
 
 pins: .venv/.installed-dev ## write the versions now in .venv to constraints.txt

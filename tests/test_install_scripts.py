@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from vcam_talker.bench import NAMES
+
 pytestmark = pytest.mark.real
 
 ROOT = Path(__file__).parent.parent
@@ -263,6 +265,11 @@ def test_make_alone_prints_help() -> None:
     done = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True)
     for target in ("run", "install", "test", "lint", "bench", "clean"):
         assert f"make {target} " in done.stdout
+
+
+def test_make_bench_runs_every_bench() -> None:
+    line = next(row for row in (ROOT / "Makefile").read_text().splitlines() if row.startswith("BENCHES"))
+    assert sorted(line.partition("?=")[2].split()) == sorted(NAMES)
 
 
 def test_every_import_is_declared() -> None:

@@ -48,8 +48,8 @@ Requests that change something carry `Content-Type: application/json` (or no bod
 Every answer of status 400 or above has the body `{"error": {"what", "why", "remedy", "code"}}`.
 
 **WebSocket `/api/events`** sends JSON texts: `{"event": "status", "status": DaemonStatus}` once a second and
-after every change (without `engine.voices`), and the events listed below, `{"event": NAME, ...its fields}`. It
-takes commands,
+after every change (without `engine.voices`), and `{"event": NAME, ...its fields}`, listed below. It takes
+commands,
 `{"cmd": "say" | "ask" | "interrupt" | "persona" | "mute" | "pause" | "emotion", "id": ..., ...fields of the
 request of that name}`, and answers each with `{"event": "ack", "id": ..., "ok": true, "result": ...}` or
 `{"event": "ack", "id": ..., "ok": false, "error": ...}`. A client that reads too slowly loses the oldest.

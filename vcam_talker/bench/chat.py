@@ -176,7 +176,7 @@ class _Twitch:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._loop.call_soon_threadsafe(self._server.close)
+        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(10)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(5)
 
@@ -186,6 +186,10 @@ class _Twitch:
 
     async def _start(self) -> Server:
         return await serve(self._serve, "127.0.0.1", 0, compression=None)
+
+    async def _stop(self) -> None:
+        self._server.close()
+        await self._server.wait_closed()
 
     async def _send(self, count: int) -> None:
         batch = "".join(itertools.islice(self._lines, count))

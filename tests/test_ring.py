@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from vcam_talker.core.ring import Ring, RingCorruptError
 from vcam_talker.core.types import TurnId
-from vcam_talker.core.wire import QUANTUM, pack_finished, pack_speech, unpack_speech
+from vcam_talker.core.wire import QUANTUM, decode, encode, pack_finished, pack_speech, unpack_speech
 
 pytestmark = pytest.mark.unit
 
@@ -88,3 +88,7 @@ def test_arbitrary_bytes_are_an_error_never_speech(data: bytes) -> None:
     except ValueError:
         return
     assert speech.samples.size == len(speech.mouth) * QUANTUM
+
+
+def test_half_a_surrogate_pair_does_not_break_the_pipe() -> None:
+    assert decode(encode({"op": "answer", "text": "so \ud83d so"})) == {"op": "answer", "text": "so ? so"}

@@ -50,7 +50,7 @@ def good_engine(connection: Connection, ring_name: str, persona: str, _config: C
                     ready = {"op": "ready", "persona": command["name"], "voices": [], "warnings": []}
                     connection.send_bytes(encode(ready))
                 case "lie":
-                    connection.send_bytes(encode({"op": "ready", "voices": 5}))
+                    connection.send_bytes(command["lie"].encode())
                 case "nonsense":
                     ring.try_write(b"nonsense")
                 case "turn":
@@ -178,9 +178,14 @@ def test_stopping_leaves_no_child() -> None:
         os.kill(pid, 0)
 
 
-def test_an_engine_that_lies_is_replaced_and_harms_nobody(rig: Rig) -> None:
-    rig.supervisor.send({"op": "lie"})
-    assert "the engine said" in rig.wait(EngineDown).reason
+@pytest.mark.parametrize(
+    "lie",
+    ['{"op": "ready", "voices": 5}', '{"op": "token", "turn": 1e999, "at_ns": 0, "brain": ""}', "[" * 60_000],
+    ids=["shape", "infinity", "depth"],
+)
+def test_an_engine_that_lies_is_replaced_and_harms_nobody(rig: Rig, lie: str) -> None:
+    rig.supervisor.send({"op": "lie", "lie": lie})
+    assert rig.wait(EngineDown).reason
     rig.wait(Ready)
 
 

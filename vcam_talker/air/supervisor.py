@@ -25,10 +25,12 @@ E = TypeVar("E")
 
 _POLL_S = 0.1
 _FIRST_DELAY_S = 0.2
-# An child that has lived this long starts over with the shortest delay.
+# A child that has lived this long starts over with the shortest delay.
 _STABLE_S = 30.0
 _OUTBOX = 64
 _QUIT_GRACE_S = 1.0
+# Many times the longest thing that a child has to say.
+_MAX_MESSAGE_BYTES = 4_000_000
 # How much later than the supervisor itself `check` steps in: the thread is stuck on a stopped child then.
 _CHECK_SLACK_S = 0.5
 
@@ -197,7 +199,7 @@ class Supervisor(Generic[E]):
             try:
                 ready = wait([child.connection, self._woken], _POLL_S)
                 if child.connection in ready:
-                    self._receive(child, child.connection.recv_bytes())
+                    self._receive(child, child.connection.recv_bytes(_MAX_MESSAGE_BYTES))
                 if self._woken in ready:
                     self._woken.recv_bytes()
                     child.connection.send_bytes(encode(self._outbox.get_nowait()))

@@ -115,7 +115,7 @@ def parse_event(message: dict[str, Any]) -> EngineEvent:
     """Return the event of a message from the engine. Raises ValueError when it is none."""
     try:
         return _parse(message)
-    except (KeyError, TypeError, ValueError) as e:
+    except (KeyError, TypeError, ValueError, OverflowError) as e:
         raise ValueError(f"the engine said {str(message)[:200]!r}: {e!r}") from e
 
 

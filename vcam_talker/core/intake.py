@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from vcam_talker.core.events import Alive, EngineDown, Ready
 from vcam_talker.core.hearing import EarsEvent, Heard, SpeechBegan, SpeechEnded
@@ -72,7 +72,7 @@ def parse_senses(message: dict[str, Any]) -> SensesEvent:
     """Return the event of a message from the senses. Raises ValueError when it is none."""
     try:
         return _parse(message)
-    except (KeyError, TypeError, ValidationError) as e:
+    except (KeyError, TypeError, ValueError, OverflowError) as e:
         raise ValueError(f"the senses said {str(message)[:200]!r}: {e!r}") from e
 
 

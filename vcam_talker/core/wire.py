@@ -70,13 +70,16 @@ def ring_bytes(ahead_ms: int) -> int:
 
 
 def encode(message: dict[str, Any]) -> bytes:
-    """Return a command or event for the pipe."""
-    return json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode()
+    """Return a command or event for the pipe; half a surrogate pair, which UTF-8 can't hold, becomes `?`."""
+    return json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
 
 
 def decode(data: bytes) -> dict[str, Any]:
     """Return the message. Raises ValueError when it is none."""
-    message = json.loads(data)
+    try:
+        message = json.loads(data)
+    except RecursionError:
+        raise ValueError("a message is nested too deeply") from None
     if not isinstance(message, dict) or not isinstance(message.get("op"), str):
         raise ValueError("a message needs an op")
     return message

@@ -196,6 +196,21 @@ def test_a_cleared_cache_is_forgotten_in_memory_too(
     assert KEY not in cache
 
 
+def test_a_busy_show_notices_that_the_cache_was_cleared(
+    make: Callable[..., PhraseCache], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer_module, "LOOK_S", 0.2)
+    cache = make()
+    cache.put(KEY, phrase_of("one"), hot=True)
+    cache.flush()
+    PhraseFolder(tmp_path / "cache" / "phrases", 1).clear()
+
+    def forgotten_though_asked_for() -> bool:
+        return cache.get(KEY) is None
+
+    wait(forgotten_though_asked_for)
+
+
 class Disk:
     """A disk that can be filled: `full` makes every sync fail."""
 

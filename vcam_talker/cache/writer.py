@@ -69,12 +69,15 @@ class PhraseWriter:
         self._thread.join(timeout=_CLOSE_S)
 
     def _run(self) -> None:
-        self._look()
+        look_s = 0.0
         while True:
-            try:
-                job = self._jobs.get(timeout=LOOK_S)
-            except queue.Empty:
+            if (now_s := time.monotonic()) >= look_s:
                 self._look()
+                look_s = now_s + LOOK_S
+            try:
+                # A stream of jobs must not keep it from looking.
+                job = self._jobs.get(timeout=max(0.0, look_s - time.monotonic()))
+            except queue.Empty:
                 continue
             try:
                 if job is None:

@@ -47,7 +47,7 @@ class Stage:
         self.sent: list[dict[str, Any]] = []
         brain = Ladder(self.who, BrainConfig(), lambda _: Saying(*deltas), SystemClock())
         find = WordFilter(blocked).find if blocked else lambda _: None
-        self.worker = TurnWorker(self.who, brain, self.studio.speaker, self.sent.append, find)
+        self.worker = TurnWorker(self.who, brain, self.studio.speaker, SystemClock(), self.sent.append, find)
         self._over = threading.Event()
         self._reader = threading.Thread(target=self._read)
         self._reader.start()

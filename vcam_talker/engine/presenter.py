@@ -55,7 +55,7 @@ class Presenter:
         hot = HotPhrases(cache, Recipe(self.voice, FACE_DRIVER)) if cache else None
         driver = registry.find("face_driver", FACE_DRIVER)
         speaker = Speaker(ring, self.voice, driver(), hot)
-        self.worker = TurnWorker(persona, self.brain, speaker, send, _forbidden(config))
+        self.worker = TurnWorker(persona, self.brain, speaker, clock, send, _forbidden(config))
         self.warmer: Warmer | None = None
         if hot and config.cache.warm:
             maker = Maker(self.voice, driver(), hot.voice_lock)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import queue
-import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter
 
+from vcam_talker.core.clock import MonotonicClock
 from vcam_talker.core.errors import VcamTalkerError
 from vcam_talker.core.stages import Cancelled
 from vcam_talker.core.status import TurnKind
@@ -75,16 +75,19 @@ class TurnWorker:
         persona: Persona,
         brain: Ladder,
         speaker: Speaker,
+        clock: MonotonicClock,
         send: Callable[[dict[str, Any]], None],
         forbidden: Forbidden = lambda _text: None,
     ) -> None:
-        """`forbidden` looks at every sentence that the brain made, before it is spoken.
+        """`clock` is air's own, by which answers are traced.
 
-        When it leaves none of an answer, the persona's fallback line is spoken instead.
+        `forbidden` looks at every sentence that the brain made, before it is spoken. When it leaves none of
+        an answer, the persona's fallback line is spoken instead.
         """
         self._persona = persona
         self._brain = brain
         self._speaker = speaker
+        self._clock = clock
         self._send = send
         self._forbidden = forbidden
         self._phrases = Phrases(persona)
@@ -155,7 +158,7 @@ class TurnWorker:
 
     def _tell_first_token(self, request: TurnRequest) -> None:
         brain = self._brain.answered_by if request.kind == "ask" else ""
-        self._send({"op": "token", "turn": request.turn, "at_ns": time.monotonic_ns(), "brain": brain})
+        self._send({"op": "token", "turn": request.turn, "at_ns": self._clock.now_ns(), "brain": brain})
 
     async def _deltas(self, request: TurnRequest) -> AsyncGenerator[str]:
         if request.kind != "ask":

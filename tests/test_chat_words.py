@@ -206,6 +206,9 @@ def test_chinese_japanese_and_korean_are_found_anywhere() -> None:
     assert words.find("你这个傻瓜啊") == "傻瓜"
     assert words.find("傻 . 瓜") == "傻瓜"
     assert words.find("傻\u200b瓜") == "傻瓜"
+    assert words.find("你傻x瓜") == "傻瓜"
+    assert words.find("傻XX瓜!") == "傻瓜"
+    assert words.find("他很傻 and 瓜子好吃") is None
     assert words.find("このばか!") == "ばか"
     assert words.find("이바보야") == "바보"
     assert words.find("ＳＢ玩意") == "sb玩意"

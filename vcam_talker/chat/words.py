@@ -35,6 +35,7 @@ _NUMBER: Final = re.compile(
 _NUMBER_CHARS: Final = 24
 _RARELY_DOUBLE: Final = frozenset("ahijkquvwxy")
 """English hardly ever writes these twice: "fuun" is "fun" drawn out, but "good" is not "god"."""
+_PARTING_CHARS: Final = 2
 _DRAWN_OUT: Final = 3
 """No word has a letter three times in a row."""
 
@@ -174,7 +175,8 @@ class WordFilter:
         if not self._wide:
             return None
         packed = "".join(c for c in plain if c.isalnum())
-        return next((listed for key, listed in self._wide.items() if key in packed), None)
+        joined = _joined(packed)
+        return next((listed for key, listed in self._wide.items() if key in packed or key in joined), None)
 
 
 def _plain(text: str) -> str:
@@ -184,6 +186,15 @@ def _plain(text: str) -> str:
     bare = "".join(c for c in unicodedata.normalize("NFKD", folded) if not _is_decoration(c))
     parted = _CONTRACTION.sub(" ", bare).replace("'", " ").replace("’", " ")
     return unicodedata.normalize("NFC", parted).translate(_LOOK_ALIKES)
+
+
+def _joined(packed: str) -> str:
+    """Return `packed` without the one or two Latin letters or digits that part Chinese ones: 傻x瓜."""
+    runs = [(wide, "".join(group)) for wide, group in itertools.groupby(packed, is_wide)]
+    last = len(runs) - 1
+    return "".join(
+        run for i, (wide, run) in enumerate(runs) if wide or i in {0, last} or len(run) > _PARTING_CHARS
+    )
 
 
 def _is_decoration(c: str) -> bool:

@@ -12,7 +12,7 @@ BrainName = Literal["script", "openai", "transformers", "echo"]
 
 
 def _web_address(value: str) -> str:
-    if not value.startswith(("http://", "https://")):
+    if not value.lower().startswith(("http://", "https://")):
         raise ValueError("must start with http:// or https://")
     return value.rstrip("/")
 

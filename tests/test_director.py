@@ -387,7 +387,7 @@ def test_a_viewers_turn_made_again_goes_stale_too() -> None:
     show.director.check()
     assert show.director.queue_view() == ()
     ended = show.director.recent_view()[0]
-    assert (ended.state, ended.error) == ("interrupted", "it waited too long for another engine")
+    assert (ended.state, ended.error) == ("interrupted", "it waited too long to be made again")
 
 
 @pytest.mark.parametrize("lost", [False, True])
@@ -403,6 +403,24 @@ def test_what_a_moderator_removes_is_not_answered(lost: bool) -> None:
     ended = show.director.recent_view()[0]
     assert (ended.state, ended.error) == ("interrupted", "a moderator removed it")
     assert show.director.floor_view() is None
+    assert show.director.queue_view() == ()
+
+
+def test_a_viewers_question_that_gives_way_to_a_voice_unheard_is_not_lost() -> None:
+    show = Show()
+    show.stage.on_cut = lambda take: show.end(take, 0.0, interrupted=True)
+    show.director.offer(line("is it red?"))
+    for _ in range(3):
+        show.director.hear(speaking=True)
+        assert [t.text for t in show.director.queue_view()] == ["is it red?"]
+        show.director.hear(speaking=False)
+        show.director.understood()
+        view = show.director.floor_view()
+        assert view is not None
+        assert (view.text, view.turn) == ("is it red?", 1)
+    show.speak(len(show.stage.begun), "Yes.")
+    show.director.hear(speaking=True)
+    assert show.director.recent_view()[0].state == "interrupted", "what was heard is over"
     assert show.director.queue_view() == ()
 
 

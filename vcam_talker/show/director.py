@@ -206,7 +206,7 @@ class Director:
         self._audience.drop_stale(now_ns)
         for waiting in list(self._waiting):
             if waiting.message and self._audience.is_stale(waiting.message, now_ns):
-                self._drop(waiting, "it waited too long for another engine")
+                self._drop(waiting, "it waited too long to be made again")
         turn = self._floor
         if turn is None:
             return
@@ -320,10 +320,13 @@ class Director:
         patience_s = _HEARING_S if speaking else UNDERSTANDING_S
         self._listening_until_ns = self._clock.now_ns() + int(patience_s * NS_PER_S)
         turn = self._floor
-        if speaking and self._rules.barge_in and turn is not None:
-            self._cut(turn, "interrupted")
-        else:
+        if not speaking or not self._rules.barge_in:
             turn = None
+        elif turn is not None and turn.rank == Rank.VIEWER and turn.first_audio_ns is None:
+            turn.attempts -= 1  # no fault of the engine's
+            self._put_back(turn)
+        elif turn is not None:
+            self._cut(turn, "interrupted")
         if self._floor is None:
             self._stage.show(None, Activity.LISTENING if speaking else Activity.IDLE)
         return turn
@@ -392,17 +395,20 @@ class Director:
         if turn is None:
             return
         if turn.first_audio_ns is None and turn.attempts < _ATTEMPTS:
-            # Nobody has heard anything of it: it is the next of its rank, for another engine. It leaves the
-            # floor first, for cutting it tells that a turn on the floor has ended.
-            self._floor = None
-            self._stage.cut(turn.take)
-            turn.rewind()
-            self._waiting.insert(sum(t.rank < turn.rank for t in self._waiting), turn)
-            self._stage.show(None, Activity.IDLE)
-            self._emit("turn_queued", turn.view())
+            self._put_back(turn)
             return
         turn.error = f"the engine broke off: {reason}"
         self._cut(turn, "failed")
+
+    def _put_back(self, turn: Turn) -> None:
+        """Have a turn of which nobody has heard anything made again: it is the next of its rank."""
+        # It leaves the floor first, for cutting it tells that a turn on the floor has ended.
+        self._floor = None
+        self._stage.cut(turn.take)
+        turn.rewind()
+        self._waiting.insert(sum(t.rank < turn.rank for t in self._waiting), turn)
+        self._stage.show(None, Activity.IDLE)
+        self._emit("turn_queued", turn.view())
 
     def _cut(self, turn: Turn, state: TurnState) -> None:
         """Silence the turn on the floor. If it had sound the timeline tells how much; else it ends here."""

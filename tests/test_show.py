@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
+import json
+import multiprocessing
+import os
 import random
 from pathlib import Path
 from typing import Any
@@ -221,12 +225,56 @@ def test_a_damaged_memory_is_no_obstacle(tmp_path: Path, damage: str) -> None:
     assert QuietTalk(60, 3600, file, Wall(), ManualClock(), random.Random(1)).choose(["a"]) is None
 
 
-def test_a_disk_that_refuses_is_no_obstacle(tmp_path: Path) -> None:
+def test_a_disk_that_refuses_is_no_obstacle_and_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     (tmp_path / "file").write_text("")
-    talk = QuietTalk(60, 3600, tmp_path / "file" / "quiet.json", Wall(), ManualClock(), random.Random(1))
+    memory = tmp_path / "file" / "quiet.json"
+    talk = QuietTalk(60, 3600, memory, Wall(), ManualClock(), random.Random(1))
     assert talk.choose(["a"]) == "a"
     talk.save()
+    talk.save()
     assert talk.choose(["a"]) is None
+    assert caplog.text.count("can't be written") == 1
+
+
+def test_a_disk_that_fills_up_leaves_the_old_memory_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_room(_handle: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    memory = tmp_path / "quiet.json"
+    talk = QuietTalk(60, 3600, memory, Wall(), ManualClock(), random.Random(1))
+    talk.choose(["a"])
+    talk.save()
+    before = memory.read_bytes()
+    monkeypatch.setattr(os, "fsync", no_room)
+    talk.choose(["b"])
+    talk.save()
+    assert memory.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [memory]
+
+
+def remember(memory: Path, name: str, lines: int) -> None:
+    """Process: say many lines."""
+    said = [f"{name} {n}" for n in range(lines)]
+    talk = QuietTalk(60, 3600, memory, Wall(), ManualClock(), random.Random(1))
+    for _ in said:
+        talk.choose(said)
+        talk.save()
+
+
+def test_two_daemons_of_one_user_write_no_nonsense(tmp_path: Path) -> None:
+    memory = tmp_path / "quiet.json"
+    context = multiprocessing.get_context("spawn")
+    both = [context.Process(target=remember, args=(memory, name, 200)) for name in ("a", "b" * 200)]
+    for process in both:
+        process.start()
+    while any(process.is_alive() for process in both):
+        if memory.exists():
+            json.loads(memory.read_bytes())
+    assert [process.exitcode for process in both] == [0, 0]
 
 
 @pytest.mark.parametrize("step_s", [-7200.0, -1.0, 7200.0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import math
@@ -38,6 +39,7 @@ class QuietTalk:
         self._wall_s = wall_s
         self._clock = clock
         self._random = rng
+        self._refused = False
         self._said_here_ns: dict[str, int] = {}
         self._said = self._read()
 
@@ -72,7 +74,8 @@ class QuietTalk:
         if self._memory is None:
             return
         said = dict(self._said)
-        fresh = self._memory.with_suffix(".new")
+        # Two daemons of one user must not write into the same file at once.
+        fresh = self._memory.with_suffix(f".{os.getpid()}.new")
         try:
             self._memory.parent.mkdir(parents=True, exist_ok=True)
             with fresh.open("w", encoding="utf-8") as file:
@@ -81,7 +84,15 @@ class QuietTalk:
                 os.fsync(file.fileno())
             fresh.replace(self._memory)
         except OSError as e:
-            log.warning("%s can't be written (%s); lines may be repeated after a restart", self._memory, e)
+            with contextlib.suppress(OSError):
+                fresh.unlink()
+            if not self._refused:
+                log.warning(
+                    "%s can't be written (%s); lines may be repeated after a restart", self._memory, e
+                )
+            self._refused = True
+        else:
+            self._refused = False
 
     def _read(self) -> dict[str, float]:
         if self._memory is None:

@@ -344,7 +344,7 @@ def test_words_that_never_come_do_not_hold_viewers_back_for_long() -> None:
     show.director.hear(speaking=True)
     show.director.offer(line("what is it?"))
     show.director.hear(speaking=False)
-    show.clock.advance(3 * NS_PER_S)
+    show.clock.advance(9 * NS_PER_S)
     show.director.advance()
     assert [c["text"] for c in show.stage.begun] == ["what is it?"]
 
@@ -422,6 +422,44 @@ def test_a_viewers_question_that_gives_way_to_a_voice_unheard_is_not_lost() -> N
     show.director.hear(speaking=True)
     assert show.director.recent_view()[0].state == "interrupted", "what was heard is over"
     assert show.director.queue_view() == ()
+
+
+def test_a_moderator_ends_the_answer_that_is_heard_and_it_leaves_no_past() -> None:
+    show = Show()
+    show.stage.on_cut = lambda take: show.end(take, 0.5, interrupted=True)
+    show.director.offer(line("is it red?"))
+    show.speak(1, "Yes it is.")
+    show.director.withdraw("twitch", "", "ada")
+    ended = show.director.recent_view()[0]
+    assert (ended.state, ended.error) == ("interrupted", "a moderator removed it")
+    assert show.history.of_room("twitch:r") == ()
+
+
+@pytest.mark.parametrize("kind", ["say", "ask"])
+def test_what_was_typed_and_not_heard_yet_waits_for_the_voice_that_cut_in(kind: Any) -> None:
+    show = Show()
+    show.stage.on_cut = lambda take: show.end(take, 0.0, interrupted=True)
+    show.director.submit(kind, "hello")
+    show.director.hear(speaking=True)
+    show.director.submit("ask", "and this?")
+    assert [c["text"] for c in show.stage.begun] == ["hello"]
+    show.director.hear(speaking=False)
+    assert [t.text for t in show.director.queue_view()] == ["hello", "and this?"]
+    show.director.understood()
+    assert [c["text"] for c in show.stage.begun] == ["hello", "hello"]
+    assert show.director.recent_view() == ()
+
+
+def test_spoken_words_are_not_answered_hours_later() -> None:
+    show = Show()
+    show.director.paused = True
+    receipt = show.director.submit("ask", "hello?", source="voice", stale_s=60)
+    show.director.submit("say", "typed")
+    assert "paused" in receipt.note
+    show.clock.advance(61 * NS_PER_S)
+    show.director.check()
+    assert [t.text for t in show.director.queue_view()] == ["typed"]
+    assert show.director.recent_view()[0].error == "it waited too long"
 
 
 def test_another_persona_has_no_past() -> None:

@@ -382,9 +382,21 @@ def test_a_question_that_gave_way_to_a_noise_is_asked_again_once() -> None:
     call.conversation.speech_ended()
     call.conversation.check()
     assert call.director.asked == [], "its words may still come"
-    call.clock.advance(3 * NS_PER_S)
+    call.clock.advance(9 * NS_PER_S)
     call.conversation.check()
     call.conversation.check()
+    assert call.director.asked == [("do you ship", 7)]
+
+
+def test_ears_that_found_no_words_let_it_be_asked_again_at_once() -> None:
+    call = Call()
+    call.director.cut = Turn(1, "ask", "do you ship", 0, source="voice", heard_ns=7)
+    call.conversation.speech_began()
+    call.conversation.no_words()
+    assert call.director.asked == [], "somebody still speaks"
+    call.conversation.speech_ended()
+    call.conversation.no_words()
+    call.conversation.no_words()
     assert call.director.asked == [("do you ship", 7)]
 
 

@@ -204,6 +204,23 @@ def test_a_killed_daemon_leaves_nothing_in_the_way(pulse_server: SoundServer) ->
         assert [n for n in pulse_server.names("sources") if n == "vcam_talker_bench"]
 
 
+def test_it_ends_though_a_helper_process_hangs(pulse_server: SoundServer) -> None:
+    del pulse_server
+    with daemon() as running:
+        running.wait_idle()
+        children = (
+            Path(f"/proc/{running.process.pid}/task/{running.process.pid}/children").read_text().split()
+        )
+        server = next(int(c) for c in children if b"forkserver" in Path(f"/proc/{c}/cmdline").read_bytes())
+        os.kill(server, signal.SIGSTOP)
+        try:
+            running.process.send_signal(signal.SIGTERM)
+            running.process.wait(40)
+        finally:
+            os.kill(server, signal.SIGKILL)
+        assert "something hangs" in (running.folder / "log").read_text()
+
+
 def _run(*arguments: str, runtime: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "vcam_talker", *arguments],

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import os
 import signal
 import socket
 import sys
@@ -26,7 +27,7 @@ from vcam_talker.control.address import publish_address, remove_address
 from vcam_talker.control.listen import bind, check_exposure, url_of
 from vcam_talker.control.systemd import ServiceNotifier
 from vcam_talker.core.clock import SystemClock
-from vcam_talker.core.errors import VcamTalkerError
+from vcam_talker.core.errors import ExitCode, VcamTalkerError
 from vcam_talker.core.status import SinkView
 from vcam_talker.core.types import NS_PER_S
 from vcam_talker.persona import load_persona
@@ -37,6 +38,7 @@ log = logging.getLogger(__name__)
 # request handler.
 _SWITCH_INTERVAL_S = 0.0005
 _MICROPHONE_PATIENCE_S = 3.0
+_LAST_RESORT_S = 12.0
 _VITAL = {"playout", "pacer", "painter", "supervisor of engine"}
 
 
@@ -140,6 +142,7 @@ class _Daemon:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._stop.wait(), self._remaining_s(air))
                 service.stopping()
+                _end_whatever_hangs()
                 await asyncio.to_thread(air.halt)
                 for task in running:
                     task.cancel()
@@ -183,6 +186,18 @@ class _Daemon:
         for number in (signal.SIGINT, signal.SIGTERM):
             with contextlib.suppress(NotImplementedError):  # Windows: Ctrl+C raises KeyboardInterrupt
                 loop.add_signal_handler(number, self._stop.set)
+
+
+def _end_whatever_hangs() -> None:
+    """See to it that the process ends: a disk or a child that hangs would keep it for ever."""
+
+    def leave() -> None:
+        os.write(2, b"vcam-talker: something hangs; it ends without waiting for it\n")
+        os._exit(ExitCode.INTERNAL)
+
+    timer = threading.Timer(_LAST_RESORT_S, leave)
+    timer.daemon = True
+    timer.start()
 
 
 def _where(station: LiveStation) -> list[str]:

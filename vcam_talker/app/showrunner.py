@@ -26,7 +26,7 @@ from vcam_talker.core.events import (
     PersonaFailed,
     Ready,
 )
-from vcam_talker.core.hearing import Heard, SpeechBegan, SpeechEnded
+from vcam_talker.core.hearing import Heard, NoWords, SpeechBegan, SpeechEnded
 from vcam_talker.core.intake import ChatAdmitted, ChatWithdrawn, SensesEvent, SensesState
 from vcam_talker.core.paths import state_dir
 from vcam_talker.core.status import BrainView, CacheView, ChatView, EarsView, ShowView, SkippedView, TurnView
@@ -136,6 +136,8 @@ class ShowRunner:
                 self._emit({"event": "voice", "speaking": False})
             case Heard():
                 self._on_heard(event)
+            case NoWords():
+                self._conversation.no_words()
             case ChatAdmitted():
                 self.director.offer(event.message)
             case ChatWithdrawn():
@@ -144,7 +146,7 @@ class ShowRunner:
                 self.ears, self.chat = event.ears, event.chat
             case EngineDown():
                 self._conversation.speech_ended()
-                self.director.understood()
+                self._conversation.no_words()
                 self._emit({"event": "voice", "speaking": False})
                 self._emit({"event": "senses", "state": "down", "reason": event.reason})
             case Ready():

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 
 from vcam_talker import __version__
@@ -91,14 +91,14 @@ class LiveStation:
         """Queue a text to be spoken verbatim."""
         clean = clean_text(text, self._config.queue.max_text_chars)
         return self._on_show.director.submit(
-            "say", clean.text, source=source, emotion=emotion, note="; ".join(clean.notes)
+            "say", clean.text, source=source, emotion=emotion, note=self._note(clean.notes)
         )
 
     async def ask(self, text: str, *, user: str = "", source: str = "api") -> TurnReceipt:
         """Queue a viewer's line to be answered."""
         clean = clean_text(text, self._config.queue.max_text_chars)
         return self._on_show.director.submit(
-            "ask", clean.text, user=clean_name(user), source=source, note="; ".join(clean.notes)
+            "ask", clean.text, user=clean_name(user), source=source, note=self._note(clean.notes)
         )
 
     async def interrupt(self, *, clear_queue: bool = False) -> int:
@@ -212,6 +212,11 @@ class LiveStation:
     def _emit(self, event: dict[str, object]) -> None:
         for listener in tuple(self._listeners):
             listener(event)
+
+    def _note(self, notes: Iterable[str]) -> str:
+        """Return what whoever asked for a turn should know about it."""
+        muted = ["the microphone is muted: nobody hears it"] if self._on_air.playout.muted else []
+        return "; ".join([*notes, *muted])
 
     def _warnings(self) -> tuple[str, ...]:
         air, show = self._on_air, self._on_show

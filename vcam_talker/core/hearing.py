@@ -28,4 +28,9 @@ class Heard:
     utterance: Utterance
 
 
-EarsEvent = SpeechBegan | SpeechEnded | Heard
+@dataclass(frozen=True, slots=True)
+class NoWords:
+    """The voice that has ended said nothing that could be understood, or was the presenter's own."""
+
+
+EarsEvent = SpeechBegan | SpeechEnded | Heard | NoWords

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from vcam_talker.core.events import Alive, EngineDown, Ready
-from vcam_talker.core.hearing import EarsEvent, Heard, SpeechBegan, SpeechEnded
+from vcam_talker.core.hearing import EarsEvent, Heard, NoWords, SpeechBegan, SpeechEnded
 from vcam_talker.core.status import ChatView, EarsView
 from vcam_talker.core.types import ChatMessage, Utterance
 
@@ -58,6 +58,8 @@ def pack(event: SensesEvent) -> dict[str, Any]:
             return {"op": "speech_ended", "at_ns": event.at_ns}
         case Heard():
             return {"op": "heard", "utterance": asdict(event.utterance)}
+        case NoWords():
+            return {"op": "no_words"}
         case ChatAdmitted():
             return {"op": "chat", "message": asdict(event.message)}
         case ChatWithdrawn():
@@ -88,6 +90,8 @@ def _parse(message: dict[str, Any]) -> SensesEvent:
             return SpeechEnded(int(message["at_ns"]))
         case "heard":
             return Heard(_UTTERANCE.validate_python(message["utterance"]))
+        case "no_words":
+            return NoWords()
         case "chat":
             return ChatAdmitted(_MESSAGE.validate_python(message["message"]))
         case "withdrawn":

@@ -20,7 +20,7 @@ from vcam_talker.asr.endpoint import Endpointer, Step
 from vcam_talker.asr.vad import WINDOW_NS, EnergyVad, SileroVad, VoiceActivity
 from vcam_talker.config import EarsConfig, MicrophoneConfig
 from vcam_talker.core.errors import DeviceError, EngineError
-from vcam_talker.core.hearing import EarsEvent, Heard, SpeechBegan, SpeechEnded
+from vcam_talker.core.hearing import EarsEvent, Heard, NoWords, SpeechBegan, SpeechEnded
 from vcam_talker.core.stages import Transcriber
 from vcam_talker.core.status import EarsView
 from vcam_talker.core.types import Samples, Utterance
@@ -313,12 +313,18 @@ class Ears:
                 self._finish(transcriber, value)
 
     def _finish(self, transcriber: Transcriber, times: _Times) -> None:
-        found = transcriber.finish()
+        try:
+            found = transcriber.finish()
+        except EngineError:
+            self._report(NoWords())
+            raise
         if not found.text:
+            self._report(NoWords())
             return
         if self._said.is_own(found.text, time.monotonic_ns()):
             log.debug("its own voice: %s", found.text)
             self._change(echoes=self.view().echoes + 1)
+            self._report(NoWords())
             return
         self._change(utterances=self.view().utterances + 1)
         self._report(

@@ -55,7 +55,8 @@ class WaitingLine:
     message: ChatMessage
     question: bool
     key: tuple[str, ...]
-    askers: set[str] = field(default_factory=set)
+    askers: set[tuple[str, str]] = field(default_factory=set)
+    """(Platform, user id)."""
 
 
 class Audience:
@@ -69,7 +70,7 @@ class Audience:
         self._cooldown_ns = int(cooldown_s * NS_PER_S)
         self._skip = skip
         self._waiting: list[WaitingLine] = []
-        self._answered_users: OrderedDict[str, int] = OrderedDict()
+        self._answered_users: OrderedDict[tuple[str, str], int] = OrderedDict()
         self._answered_lines: OrderedDict[tuple[str, ...], int] = OrderedDict()
 
     def __len__(self) -> int:
@@ -91,10 +92,10 @@ class Audience:
                 return
         for line in self._waiting:
             if key == line.key:
-                line.askers.add(message.user_id)
+                line.askers.add((message.platform, message.user_id))
                 self._skip(message, f"{line.message.user or 'somebody'} asked the same and is next")
                 return
-        self._waiting.append(WaitingLine(message, question, key, {message.user_id}))
+        self._waiting.append(WaitingLine(message, question, key, {(message.platform, message.user_id)}))
         if len(self._waiting) > _CAPACITY:
             last = max(self._waiting, key=lambda line: self._rank(line, now_ns))
             self._waiting.remove(last)
@@ -146,7 +147,7 @@ class Audience:
     def _rank(self, line: WaitingLine, now_ns: int) -> tuple[bool, bool, bool, int, int]:
         """Return what orders lines: the smallest is next."""
         m = line.message
-        last_ns = self._answered_users.get(m.user_id)
+        last_ns = self._answered_users.get((m.platform, m.user_id))
         cooling = last_ns is not None and now_ns - last_ns < self._cooldown_ns
         return (not line.question, cooling, not m.mentions_persona, -len(line.askers), m.received_ns)
 

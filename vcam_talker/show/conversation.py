@@ -10,12 +10,13 @@ from vcam_talker.core.errors import QueueFullError
 from vcam_talker.core.text import names_one_of
 from vcam_talker.core.types import NS_PER_S, Utterance
 from vcam_talker.show.director import UNDERSTANDING_S, Director
-from vcam_talker.show.turns import Turn
+from vcam_talker.show.turns import VOICE, Turn
 
 ROOM: Final = "voice"
-SOURCE: Final = "voice"
 _ENGAGED_S: Final = 30.0
 """After a question the next words are meant for the presenter, name or not."""
+_STALE_S: Final = 60.0
+"""Who has waited this long for an answer to spoken words has gone on talking."""
 
 
 class Conversation:
@@ -46,7 +47,7 @@ class Conversation:
         self._speaking = True
         cut = self._director.hear(speaking=True)
         if cut is not None:
-            unheard = cut.source == SOURCE and cut.first_audio_ns is None
+            unheard = cut.source == VOICE and cut.first_audio_ns is None
             self._unanswered = cut if unheard else None
 
     def speech_ended(self) -> None:
@@ -56,13 +57,16 @@ class Conversation:
         self._director.hear(speaking=False)
 
     def check(self) -> None:
-        """Ask again what gave way to a noise without words. Call about once a second."""
-        cut = self._unanswered
+        """Wait no longer for words that the ears owe. Call about once a second."""
         waited_ns = self._clock.now_ns() - self._ended_ns
-        if cut is None or self._speaking or waited_ns < UNDERSTANDING_S * NS_PER_S:
-            return
-        self._unanswered = None
-        self._ask(cut.text, cut.heard_ns)
+        if not self._speaking and waited_ns >= UNDERSTANDING_S * NS_PER_S:
+            self._ask_again()
+
+    def no_words(self) -> None:
+        """Take that the voice that ended was a noise."""
+        if not self._speaking:
+            self._ask_again()
+        self._director.understood()
 
     def heard(self, utterance: Utterance, text: str) -> None:
         """Take an utterance; `text` is its cleaned text."""
@@ -82,9 +86,16 @@ class Conversation:
         self._skip(text, why)
         self._director.understood()
 
+    def _ask_again(self) -> None:
+        """Ask what gave way to a noise without words."""
+        cut = self._unanswered
+        self._unanswered = None
+        if cut is not None:
+            self._ask(cut.text, cut.heard_ns)
+
     def _ask(self, text: str, heard_ns: int | None) -> None:
         try:
-            self._director.submit("ask", text, source=SOURCE, room=ROOM, heard_ns=heard_ns)
+            self._director.submit("ask", text, source=VOICE, room=ROOM, heard_ns=heard_ns, stale_s=_STALE_S)
         except QueueFullError as e:
             self._skip(text, str(e))
 

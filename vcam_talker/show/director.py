@@ -42,8 +42,10 @@ _THINK_TIMEOUT_S = 20.0
 _STALL_TIMEOUT_S = 15.0
 # Somebody who speaks holds back the audience's turns, but not for ever.
 _HEARING_S = 30.0
-UNDERSTANDING_S: Final = 2.0
-"""The same while the words are being understood, after the voice has ended."""
+UNDERSTANDING_S: Final = 8.0
+"""The same while the words are being understood, after the voice has ended. The ears tell when they are; this
+is for ears that were lost meanwhile."""
+_PAUSED: Final = "the show is paused: it waits for resume"
 
 
 class Stage(Protocol):
@@ -121,8 +123,13 @@ class Director:
         rank: Rank = Rank.OWNER,
         room: str = "",
         heard_ns: int | None = None,
+        stale_s: float | None = None,
     ) -> TurnReceipt:
-        """Queue a turn. Raises QueueFullError; then nothing was dropped."""
+        """Queue a turn. Raises QueueFullError; then nothing was dropped.
+
+        `heard_ns`: when the line was complete; None for one that was typed just now. `stale_s`: how long it
+        may wait; None for ever.
+        """
         if len(self._waiting) >= self._rules.capacity:
             raise QueueFullError(
                 "the queue",
@@ -133,12 +140,15 @@ class Director:
         if heard_ns is None and kind == "ask":
             heard_ns = now_ns  # typed: it was complete when it came
         turn = Turn(self._next_id, kind, text, now_ns, user, source, emotion, rank, room, heard_ns)
+        turn.stale_ns = None if stale_s is None else now_ns + int(stale_s * NS_PER_S)
         self._next_id += 1
         before = sum(t.rank <= rank for t in self._waiting)
         self._waiting.insert(before, turn)
         self._emit("turn_queued", turn.view())
         self.advance()
-        return TurnReceipt(turn.id, before + (self._floor is not None and self._floor is not turn), note)
+        notes = [note, _PAUSED] if self.paused else [note]
+        position = before + (self._floor is not None and self._floor is not turn)
+        return TurnReceipt(turn.id, position, "; ".join(n for n in notes if n))
 
     def interrupt(self, *, clear_queue: bool) -> int:
         """End the turn on the floor, and the waiting ones if asked; return how many ended."""
@@ -207,6 +217,8 @@ class Director:
         for waiting in list(self._waiting):
             if waiting.message and self._audience.is_stale(waiting.message, now_ns):
                 self._drop(waiting, "it waited too long to be made again")
+            elif waiting.stale_ns is not None and now_ns > waiting.stale_ns:
+                self._drop(waiting, "it waited too long")
         turn = self._floor
         if turn is None:
             return
@@ -270,7 +282,7 @@ class Director:
         turn.played_s = playout.played_s
         if playout.interrupted:
             turn.heard_text = turn.heard_until(playout.played_s)
-            self._end(turn, "failed" if turn.error else "interrupted")
+            self._end(turn, "failed" if turn.error not in {"", WITHDRAWN} else "interrupted")
         else:
             # After a failure some sentences had no sound.
             everything = " ".join(s.text for s in turn.sentences)
@@ -299,16 +311,16 @@ class Director:
         self.advance()
 
     def withdraw(self, platform: str, message_id: str, user_id: str) -> None:
-        """Forget a viewer's line, or all of a viewer's, of which nothing was heard yet."""
+        """Forget a viewer's line, or all of a viewer's; end the answer that is on the floor."""
         self._audience.withdraw(platform, message_id=message_id, user_id=user_id)
         for waiting in list(self._waiting):
             if waiting.message and is_withdrawn(waiting.message, platform, message_id, user_id):
                 self._drop(waiting, WITHDRAWN)
         turn = self._floor
-        if turn is None or turn.message is None or turn.first_audio_ns is not None:
+        if turn is None or turn.message is None:
             return
         if is_withdrawn(turn.message, platform, message_id, user_id):
-            turn.error = WITHDRAWN
+            turn.error, turn.forgotten = WITHDRAWN, True
             self._cut(turn, "interrupted")
 
     def hear(self, *, speaking: bool) -> Turn | None:
@@ -322,8 +334,9 @@ class Director:
         turn = self._floor
         if not speaking or not self._rules.barge_in:
             turn = None
-        elif turn is not None and turn.rank == Rank.VIEWER and turn.first_audio_ns is None:
+        elif turn is not None and turn.waits_for_voices and turn.first_audio_ns is None:
             turn.attempts -= 1  # no fault of the engine's
+            turn.gave_way = True
             self._put_back(turn)
         elif turn is not None:
             self._cut(turn, "interrupted")
@@ -363,11 +376,11 @@ class Director:
         withdrawn, or be outdone.
         """
         first = self._waiting[0] if self._waiting else None
-        if first is not None and first.rank == Rank.OWNER:
+        if first is not None and first.rank == Rank.OWNER and not first.gave_way:
             return first
         if self._somebody_speaks():
             return None
-        if first is not None and first.rank == Rank.VIEWER:
+        if first is not None and first.rank != Rank.QUIET:
             return first
         now_ns = self._clock.now_ns()
         message = self._audience.peek(now_ns)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import Final
 
 from vcam_talker.core.status import TurnKind, TurnState, TurnView
 from vcam_talker.core.types import NO_TURN, ChatMessage, Emotion, TurnId
+
+VOICE: Final = "voice"
+"""Source of what was spoken to the presenter."""
 
 
 class Rank(IntEnum):
@@ -49,6 +53,10 @@ class Turn:
     """When the line was complete: it reached this machine, or the voice ended."""
     message: ChatMessage | None = None
     """The viewer's line that it answers, if one."""
+    stale_ns: int | None = None
+    """Until when it may wait; None: for ever."""
+    gave_way: bool = False
+    """Somebody spoke before any of it was heard: it is made again once their words are known."""
     forgotten: bool = False
     """Belongs to a past that the present persona does not have."""
     state: TurnState = "queued"
@@ -71,6 +79,14 @@ class Turn:
     heard_text: str = ""
     hearing: SpokenSentence | None = None
     """The sentence that is being heard."""
+
+    @property
+    def waits_for_voices(self) -> bool:
+        """Tell whether it is made again after a voice that comes before it was heard.
+
+        Spoken questions are not: what follows may belong to them.
+        """
+        return self.source != VOICE and self.kind in {"say", "ask"}
 
     def rewind(self) -> None:
         """Forget the attempt that came to nothing."""

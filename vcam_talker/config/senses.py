@@ -34,7 +34,7 @@ class EarsConfig(Section):
     """`call`: a virtual speaker of its own, which Zoom or a browser plays the call into. `microphone`: a real
     microphone or any other source."""
     device: str = Field("auto", min_length=1, max_length=200)
-    """Of `microphone`: a source's name as `vcam-talker devices` lists it; `auto`: the system's default."""
+    """Of `microphone`: a name that `pactl list short sources` shows; `auto`: the system's default."""
     speaker_name: DeviceName = "vcam_talker_speaker"
     """Of `call`: name of the virtual speaker."""
     speaker_label: str = Field("vcam_talker speaker", min_length=1, max_length=60)
@@ -60,7 +60,7 @@ class EarsConfig(Section):
     """Probability of speech that starts an utterance; it goes on down to 0.15 less."""
     max_utterance_s: float = Field(20.0, ge=2, le=120)
     answer: Literal["always", "addressed"] = "always"
-    """`addressed`: only what calls the persona by name, or follows within 20 s of its answer."""
+    """`addressed`: only what calls the persona by name, or comes within 30 s of words that were answered."""
 
 
 class TwitchConfig(Section):

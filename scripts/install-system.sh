@@ -63,6 +63,12 @@ test;optional;chromium|chromium-browser;cmd:chromium,chromium-browser,google-chr
 test;optional;obs-studio;cmd:obs;tests with OBS fail
 test;optional;xvfb;cmd:Xvfb;tests with OBS fail
 test;optional;xauth;cmd:xauth;tests with OBS fail
+test;optional;pulseaudio;cmd:pulseaudio;tests of the microphone and of hearing fail
+test;optional;pipewire;cmd:pipewire;tests of the microphone on PipeWire fail
+test;optional;pipewire-pulse;cmd:pipewire-pulse;tests of the microphone on PipeWire fail
+test;optional;wireplumber;cmd:wireplumber;tests of the microphone on PipeWire fail
+test;optional;inspircd;cmd:inspircd,/usr/sbin/inspircd;tests of the chat on a real IRC server fail
+test;optional;openssl;cmd:openssl;tests of the chat on a real IRC server fail
 test;optional;systemd;cmd:systemd-analyze;tests of the service fail
 test;optional;dbus-daemon|dbus;cmd:dbus-daemon;tests of the service fail
 test;optional;qemu-system-x86;cmd:qemu-system-x86_64;tests of the real camera device (in a VM) fail

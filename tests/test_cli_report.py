@@ -66,6 +66,10 @@ def test_the_trace_is_one_line_from_heard_to_on_air() -> None:
             TurnView(1, "say", "done", "x", started_ms=4670.0, on_air_ms=4793.0),
             "queued 0 → begun 4670 → on air 4793 ms",
         ),
+        (
+            TurnView(1, "ask", "done", "x", heard_ms=-0.3, first_frame_ms=125.0, on_air_ms=95.0),
+            "heard 0 → queued 0 → on air 95 → first frame 125 ms",
+        ),
         (TurnView(1, "ask", "failed", "x", error="no voice"), "failed"),
         (
             TurnView(1, "ask", "interrupted", "x", first_token_ms=5, brain="openai"),

@@ -411,3 +411,8 @@ def test_every_event_that_the_daemon_tells_is_described() -> None:
     assert "sentence_heard" in told
     assert "muted" in told
     assert told == set(EVENTS)
+
+
+def test_a_misspelt_field_is_named(client: TestClient) -> None:
+    error = error_of(client.post("/api/say", json={"txt": "hello"}), 422)
+    assert (error["what"], error["why"]) == ("field 'txt'", "is unknown here")

@@ -184,7 +184,7 @@ def test_without_the_extra_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setitem(sys.modules, "vcam_talker.asr.whisper_model", None)
     with pytest.raises(EngineError) as caught:
         FasterWhisperTranscriber(EarsConfig(), "en")
-    assert caught.value.remedy == "Install it: pip install 'vcam-talker[asr]'"
+    assert caught.value.remedy.startswith("Install it: pip install 'vcam-talker[asr]'")
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.0005, 0.01])

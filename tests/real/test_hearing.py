@@ -17,6 +17,7 @@ import soxr
 from tests.support.chromium import Chromium
 from tests.support.meeting import FLAGS, meeting
 from tests.support.pulse import SoundServer, pipewire_server, pulse_server
+from vcam_talker.air.devices import list_devices
 from vcam_talker.bench.harness import Daemon, MicRecorder, daemon
 from vcam_talker.core.types import SAMPLE_RATE, Samples, Sentence, TurnId, VoiceSpec
 from vcam_talker.tts.flite import FliteSynthesizer
@@ -213,6 +214,7 @@ def test_a_speaker_that_was_removed_comes_back_and_nothing_else_is_heard(pulse_s
         (MICROPHONE, "presenter's own voice"),
         (f"{MICROPHONE}_sink.monitor", "own voice"),
         ("nothing", "no microphone"),
+        ("auto", "no microphone"),  # the server's default source is the loudspeakers' monitor
     ],
 )
 def test_a_wrong_device_is_named_and_the_show_goes_on(
@@ -228,6 +230,12 @@ def test_a_wrong_device_is_named_and_the_show_goes_on(
         running.client.say("Hello.")
         until(lambda: running.client.status()["recent"], "speech")
         assert running.client.status()["recent"][0]["state"] == "done"
+
+
+def test_devices_lists_what_the_ears_may_be_given(pulse_server: SoundServer) -> None:
+    pulse_server.pactl("load-module", "module-null-source", "source_name=usb_microphone")
+    found = [(d.kind, d.id) for d in list_devices().microphones]
+    assert found == [("source", "usb_microphone")]
 
 
 def test_loudspeakers_do_not_make_it_answer_itself_and_somebody_still_cuts_in(

@@ -163,15 +163,22 @@ def _pulse_views(spec: MicrophoneConfig, notes: list[str]) -> tuple[DeviceView, 
         try:
             with connection, pulse.losses():
                 server = connection.server_info().server_name
-                sources = [source for source in connection.source_list() if source.name == spec.name]
+                sources = connection.source_list()
         except DeviceError as error:
             notes.append(str(error))
             return
         found.extend(
             DeviceView("microphone", source.name, source.description, usable=True, detail=f"on {server}")
             for source in sources
+            if source.name == spec.name
         )
-        if not found:
+        created = bool(found)
+        found.extend(
+            DeviceView("source", source.name, source.description, usable=True, detail="for ears.device")
+            for source in sources
+            if source.name != spec.name and not source.name.endswith(".monitor")
+        )
+        if not created:
             notes.append(f"the microphone '{spec.label}' is created on {server} when the daemon runs")
 
     # A wedged server would hold up the answer for good.

@@ -48,6 +48,7 @@ _TALK_S = 1.0
 _SKIPPED = 20
 _MARGIN_S = 10.0
 _MIN_THINK_S = 20.0
+_MIN_STALL_S = 15.0
 
 Emit = Callable[[dict[str, object]], None]
 
@@ -71,7 +72,12 @@ class ShowRunner:
         self.director = Director(
             self._stage,
             clock,
-            Rules(config.queue.capacity, max(_MIN_THINK_S, think_s), config.ears.barge_in),
+            Rules(
+                config.queue.capacity,
+                max(_MIN_THINK_S, think_s),
+                config.ears.barge_in,
+                max(_MIN_STALL_S, brain.token_timeout_s + _MARGIN_S),
+            ),
             self._on_turn,
             Audience(chat.answer, chat.stale_s, show.cooldown_s, self._skip_message),
             self._history,

@@ -18,6 +18,7 @@ from vcam_talker.asr.models import find_model
 from vcam_talker.asr.whisper_rules import believed, doubt
 from vcam_talker.config import EarsConfig
 from vcam_talker.core.errors import EngineError
+from vcam_talker.core.extras import how_to_install
 from vcam_talker.core.types import Samples, Transcript
 
 log = logging.getLogger(__name__)
@@ -45,9 +46,7 @@ class FasterWhisperTranscriber:
         try:
             from vcam_talker.asr.whisper_model import WhisperModel
         except ImportError as e:
-            raise EngineError(
-                "faster-whisper", f"can't be imported ({e})", "Install it: pip install 'vcam-talker[asr]'"
-            ) from None
+            raise EngineError("faster-whisper", f"can't be imported ({e})", how_to_install("asr")) from None
         self._language = language
         self._limit = int(config.max_utterance_s * RATE)
         self._model = WhisperModel(folder, config, language)

@@ -15,6 +15,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from vcam_talker.core.errors import EngineError
+from vcam_talker.core.extras import how_to_install
 from vcam_talker.core.paths import data_dir
 
 MANIFEST: Final = "vcam-talker.json"
@@ -129,7 +130,7 @@ def known_models() -> dict[str, str]:
     """
     spec = importlib.util.find_spec("faster_whisper")
     if spec is None or spec.origin is None:
-        raise EngineError("faster-whisper", "is not installed", "Install it: pip install 'vcam-talker[asr]'")
+        raise EngineError("faster-whisper", "is not installed", how_to_install("asr"))
     source = Path(spec.origin).with_name("utils.py").read_text(encoding="utf-8")
     for statement in ast.parse(source).body:
         if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "_MODELS":

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import re
-import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -23,6 +22,8 @@ from urllib.parse import urlsplit, urlunsplit
 from vcam_talker import __version__
 from vcam_talker.asr.models import NEEDED, OPTIONAL, VOCABULARIES, FileRecord
 from vcam_talker.core.errors import BadInputError, EngineError, SourceError
+from vcam_talker.core.extras import how_to_install
+from vcam_talker.core.trust import default_trust
 
 _TIMEOUT_S: Final = 15.0
 """Without a single byte."""
@@ -70,7 +71,7 @@ class Hub:
         self.address = _address(address or _default_address())
         self._timeout_s = timeout_s
         self._opener = urllib.request.build_opener(
-            urllib.request.HTTPSHandler(context=_certificates()), _NoDowngrade()
+            urllib.request.HTTPSHandler(context=default_trust()), _NoDowngrade()
         )
 
     @property
@@ -198,9 +199,7 @@ def _default_address() -> str:
     try:
         from huggingface_hub import constants
     except ImportError as e:
-        raise EngineError(
-            "huggingface_hub", f"can't be imported ({e})", "Install it: pip install 'vcam-talker[asr]'"
-        ) from None
+        raise EngineError("huggingface_hub", f"can't be imported ({e})", how_to_install("asr")) from None
     return str(constants.ENDPOINT)
 
 
@@ -215,17 +214,6 @@ def _address(text: str) -> str:
             f"address '{text[:80]}'", "is no address of a hub", "Write it like https://mirror.example.org"
         )
     return text.strip().rstrip("/")
-
-
-def _certificates() -> ssl.SSLContext:
-    """Trust what the system trusts and, where it comes along, certifi's list: some systems have none."""
-    context = ssl.create_default_context()
-    try:
-        import certifi
-    except ImportError:
-        return context
-    context.load_verify_locations(certifi.where())
-    return context
 
 
 def _is_wanted(name: object) -> bool:

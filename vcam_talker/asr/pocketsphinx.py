@@ -9,6 +9,7 @@ import numpy as np
 from vcam_talker.asr.sentence import sentence
 from vcam_talker.config import EarsConfig
 from vcam_talker.core.errors import EngineError
+from vcam_talker.core.extras import how_to_install
 from vcam_talker.core.types import Samples, Transcript
 
 _RATE: Final = 16_000
@@ -37,9 +38,7 @@ class PocketsphinxTranscriber:
         try:
             import pocketsphinx
         except ImportError as e:
-            raise EngineError(
-                "pocketsphinx", f"can't be imported ({e})", "Install it: pip install 'vcam-talker[asr]'"
-            ) from None
+            raise EngineError("pocketsphinx", f"can't be imported ({e})", how_to_install("asr")) from None
         self._decoder: Any = pocketsphinx.Decoder(samprate=_RATE, loglevel="FATAL", bestpath=True)
         self._limit = int(config.max_utterance_s * _RATE)
         self._heard: list[Samples] = []

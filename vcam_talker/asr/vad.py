@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vcam_talker.core.errors import EngineError
+from vcam_talker.core.extras import how_to_install
 from vcam_talker.core.types import Samples
 
 RATE: Final = 16_000
@@ -41,7 +42,7 @@ class SileroVad:
         try:
             import onnxruntime
         except ImportError as e:
-            raise EngineError("Silero VAD", str(e), "Install it: pip install 'vcam-talker[asr]'") from None
+            raise EngineError("Silero VAD", str(e), how_to_install("asr")) from None
         options = onnxruntime.SessionOptions()
         options.inter_op_num_threads = options.intra_op_num_threads = 1
         options.log_severity_level = 3
@@ -102,6 +103,4 @@ def _network() -> Path:
         found = sorted(Path(place).glob("assets/silero_vad*.onnx"))
         if found:
             return found[-1]
-    raise EngineError(
-        "Silero VAD", "its network is not installed", "Install it: pip install 'vcam-talker[asr]'"
-    )
+    raise EngineError("Silero VAD", "its network is not installed", how_to_install("asr"))

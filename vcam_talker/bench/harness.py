@@ -78,7 +78,8 @@ class Daemon:
             if self.process.poll() is not None:
                 raise DeviceError("the daemon under test", "ended", (self.folder / "log").read_text()[-600:])
             if time.monotonic() > deadline_s:
-                raise DeviceError("the daemon under test", f"did not get to: {what}", "See its log")
+                log = (self.folder / "log").read_text(encoding="utf-8", errors="replace")[-600:]
+                raise DeviceError("the daemon under test", f"did not get to: {what}. Its log ends: {log}")
             time.sleep(0.05)
 
     def wait_idle(self, timeout_s: float = 60.0) -> None:

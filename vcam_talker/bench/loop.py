@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import time
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 import numpy as np
 import soxr
@@ -15,6 +16,7 @@ from vcam_talker.bench.harness import Daemon, MicRecorder, daemon, loud_spans, m
 from vcam_talker.bench.options import Options
 from vcam_talker.bench.report import Report, percentile
 from vcam_talker.core.errors import DeviceError, EngineError
+from vcam_talker.core.extras import how_to_install
 from vcam_talker.core.types import NS_PER_S, SAMPLE_RATE, Samples, Sentence, TurnId, VoiceSpec
 from vcam_talker.tts.flite import FliteSynthesizer
 
@@ -45,6 +47,8 @@ class _Clip:
 def run(options: Options) -> Report:
     """Ask by hand and by voice, and cut in, at a reader of the microphone."""
     length_s = options.seconds or _DEFAULT_S
+    if find_spec("pocketsphinx") is None:
+        raise EngineError("pocketsphinx", "is not installed", how_to_install("asr"))
     report = Report("loop")
     rng = random.Random(3)
     clips = [_spoken(line) for line in _SPOKEN]

@@ -21,6 +21,7 @@ from vcam_talker.chat.irc import IrcMessage, parse_line, split_lines
 from vcam_talker.config import TwitchConfig
 from vcam_talker.core.errors import SourceError
 from vcam_talker.core.text import clean_name
+from vcam_talker.core.trust import default_trust
 from vcam_talker.core.types import ChatLine, Role
 
 _OPEN_TIMEOUT_S: Final = 10.0
@@ -73,7 +74,7 @@ class TwitchSource:
                 self._config.url,
                 # Some servers let nobody in without one; the address itself, as from a page of its own.
                 origin=Origin(self._config.url.replace("ws", "http", 1)),
-                ssl=(self._trust or ssl.create_default_context()) if secure else None,
+                ssl=(self._trust or default_trust()) if secure else None,
                 open_timeout=_OPEN_TIMEOUT_S,
                 # The server itself is asked instead, see _read.
                 ping_interval=None,

@@ -52,7 +52,8 @@ def stats(config_path: Path | None, as_json: bool) -> None:
             }
         )
         return
-    click.echo(f"{folder.entries} phrases, {spoken_s:.0f} s of speech, in {folder.path}")
+    count = f"{folder.entries} phrase{'s' * (folder.entries != 1)}"
+    click.echo(f"{count}, {spoken_s:.0f} s of speech, in {folder.path}")
     click.echo(f"{disk_mb} MB of {limit_mb:g} MB")
 
 

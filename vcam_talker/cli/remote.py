@@ -29,7 +29,8 @@ def _print_receipt(receipt: TurnReceipt, *, as_json: bool) -> None:
         print_json(receipt)
         return
     others = receipt.position
-    where = "now" if others == 0 else f"waits for {others} other{'s' * (others > 1)}"
+    soon = "next" if receipt.note else "now"
+    where = soon if others == 0 else f"waits for {others} other{'s' * (others > 1)}"
     click.echo(f"turn {receipt.turn}: {where}{f' ({receipt.note})' if receipt.note else ''}")
 
 

@@ -54,7 +54,9 @@ def trace(turn: Report) -> str:
     times = {**turn, "queued_ms": 0.0}
     if (turn.get("started_ms") or 0.0) >= _WAITED_MS:
         times["begun_ms"] = turn["started_ms"]
-    reached = [f"{name} {times[key]:.0f}" for key, name in _STAGES if times.get(key) is not None]
+    passed = [(times[key], name) for key, name in _STAGES if times.get(key) is not None]
+    # A frame shows the mouth of its middle: the first one may leave a little before or after its sound.
+    reached = [f"{name} {round(at_ms)}" for at_ms, name in sorted(passed, key=lambda stage: stage[0])]
     if len(reached) == 1:
         way = turn["state"]
     else:

@@ -10,7 +10,8 @@ from vcam_talker.control.problems import Refusal
 
 def explain(errors: Sequence[Any]) -> Refusal:
     """Return the refusal for the first of pydantic's errors; what was sent is not repeated to its sender."""
-    first = errors[0]
+    # A misspelt field is also a missing one: the spelling tells more.
+    first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
     kind, message = str(first["type"]), str(first["msg"])
     if kind == "json_invalid":
         return Refusal(400, "malformed_json", "the request", "is not valid JSON", "Check quotes and commas")

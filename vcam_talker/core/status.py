@@ -249,7 +249,7 @@ class DaemonStatus:
 class DeviceView:
     """A device on this machine."""
 
-    kind: Literal["camera", "microphone", "output"]
+    kind: Literal["camera", "microphone", "source", "output"]
     id: str
     label: str
     usable: bool

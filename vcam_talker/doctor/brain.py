@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from vcam_talker.config import BrainConfig, Config
 from vcam_talker.core.errors import EngineError, VcamTalkerError
+from vcam_talker.core.extras import how_to_install
 from vcam_talker.doctor.finding import Finding, Machine
-from vcam_talker.doctor.software import how_to_install, installed_version
+from vcam_talker.doctor.software import installed_version
 from vcam_talker.llm.hf_folder import check_folder
 from vcam_talker.persona import load_persona
 
@@ -54,7 +55,10 @@ def _openai(config: Config) -> Finding:
     if wanted and names and wanted not in names:
         message = f"openai: the server does not list '{wanted}' (there: {', '.join(names[:5])})"
         return Finding("brain", "warn", message, "Check brain.openai.model, or leave it empty")
-    return Finding("brain", "ok", f"openai: {brain.openai.url} answers; the model is {wanted or names[0]}")
+    model = wanted or next(iter(names), "")
+    if not model:
+        return Finding("brain", "warn", "openai: the server lists no model", "Set brain.openai.model")
+    return Finding("brain", "ok", f"openai: {brain.openai.url} answers; the model is {model}")
 
 
 async def _models(config: Config) -> list[str]:

@@ -9,8 +9,9 @@ from vcam_talker.air.sinks.pulse import can_start_server, connect, losses
 from vcam_talker.asr.models import find_model
 from vcam_talker.config import Config
 from vcam_talker.core.errors import DeviceError, EngineError, PersonaError
+from vcam_talker.core.extras import how_to_install
 from vcam_talker.doctor.finding import Finding, Machine
-from vcam_talker.doctor.software import how_to_install, installed_version
+from vcam_talker.doctor.software import installed_version
 from vcam_talker.persona import load_persona
 from vcam_talker.senses.source import EarSource
 

@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from vcam_talker.config import Config
 from vcam_talker.core.errors import PersonaError
+from vcam_talker.core.extras import how_to_install
 from vcam_talker.doctor.finding import Finding, Machine, State
 from vcam_talker.persona import load_persona
 
@@ -93,13 +94,6 @@ def _check_extra(extra: str, *, needed: bool) -> Finding:
         f"[{extra}] is not wholly installed; {_PURPOSES[extra]} needs it, and nothing that is switched on"
     )
     return Finding("extras", "ok", message)
-
-
-def how_to_install(extra: str) -> str:
-    """Return the command that installs an extra."""
-    return (
-        f"Install it: pip install 'vcam-talker[{extra}]', or make install EXTRAS={extra} in the source tree"
-    )
 
 
 def installed_version(distribution: str) -> str:

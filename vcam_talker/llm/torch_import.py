@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from vcam_talker.core.errors import EngineError
+from vcam_talker.core.extras import how_to_install
 
 if TYPE_CHECKING:
     from vcam_talker.llm.local_model import LocalModel
@@ -32,7 +33,7 @@ def import_local_model() -> type[LocalModel]:
         raise EngineError(
             "brain 'transformers'",
             f"needs torch and transformers, which can't be imported ({' '.join(str(e).split())[:120]})",
-            "pip install 'vcam-talker[llm]'",
+            how_to_install("llm"),
         ) from e
     return LocalModel
 

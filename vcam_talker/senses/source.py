@@ -73,7 +73,8 @@ class EarSource:
         name = config.device
         if name == "auto":
             name = self._pulse.server_info().default_source_name or ""
-            if not name or name in self._own:
+            # Without a microphone servers take the loudspeakers' monitor: everything that plays here.
+            if not name or name in self._own or name.endswith(".monitor"):
                 raise DeviceError("ears", "there is no microphone", "Connect one, or name it in ears.device")
         if name in self._own:
             raise DeviceError("ears", f"'{name}' is the presenter's own voice", _OWN_REMEDY)

@@ -81,6 +81,7 @@ class Rules:
     think_timeout_s: float = _THINK_TIMEOUT_S
     barge_in: bool = True
     """A voice ends what is being said."""
+    stall_timeout_s: float = _STALL_TIMEOUT_S
 
 
 class Director:
@@ -222,7 +223,8 @@ class Director:
         turn = self._floor
         if turn is None:
             return
-        limit_s = _STALL_TIMEOUT_S if turn.state == "speaking" else self._rules.think_timeout_s
+        rules = self._rules
+        limit_s = rules.stall_timeout_s if turn.state == "speaking" else rules.think_timeout_s
         if now_ns - turn.moved_ns > limit_s * NS_PER_S:
             turn.error = f"no sound within {limit_s:.0f} s"
             log.warning("turn %d: %s", turn.id, turn.error)

@@ -138,7 +138,8 @@ class Turn:
             "first frame": view.first_frame_ms,
             "on air": view.on_air_ms,
         }
-        steps = ", ".join(f"{stage} {at_ms:.0f}" for stage, at_ms in stages.items() if at_ms is not None)
+        reached = [(stage, at_ms) for stage, at_ms in stages.items() if at_ms is not None]
+        steps = ", ".join(f"{stage} {round(at_ms)}" for stage, at_ms in sorted(reached, key=lambda s: s[1]))
         how = f" by {self.brain}" if self.brain else ""
         return (
             f"turn {self.id} ({self.kind}{how}{', cached' if self.cached else ''}) {self.state}: {steps} ms"

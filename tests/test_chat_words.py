@@ -207,6 +207,9 @@ def test_chinese_japanese_and_korean_are_found_anywhere() -> None:
     assert words.find("傻 . 瓜") == "傻瓜"
     assert words.find("傻\u200b瓜") == "傻瓜"
     assert words.find("你傻x瓜") == "傻瓜"
+    lenient = WordFilter(("去死",), ("去死海",))
+    assert lenient.find("我想去死海旅游") is None
+    assert lenient.find("去死海，你去死") == "去死"
     assert words.find("傻XX瓜!") == "傻瓜"
     assert words.find("他很傻 and 瓜子好吃") is None
     assert words.find("このばか!") == "ばか"

@@ -574,6 +574,34 @@ async def test_an_input_that_obs_does_not_let_go_of_comes_back_under_another_nam
     assert obs.asked("SetInputVolume") == [{"inputName": "m (anew)", "inputVolumeMul": 0.5}]
 
 
+@pytest.mark.usefixtures("quick")
+async def test_an_input_is_not_made_in_another_scene_collection(
+    obs: FakeObs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    obs.answers |= {
+        "GetInputSettings": {"inputKind": "pulse_input_capture", "inputSettings": {}},
+        "GetSourceFilterList": {"filters": []},
+        "GetSceneList": {"scenes": [{"sceneName": "Wide"}]},
+        "GetSceneItemList": {"sceneItems": []},
+    }
+    for what in ("Volume", "Mute", "AudioBalance", "AudioSyncOffset", "AudioMonitorType", "AudioTracks"):
+        obs.refuse[f"GetInput{what}"] = 604
+    connection = ObsConnection(Server("127.0.0.1", obs.port))
+    await asyncio.to_thread(connection.connect)
+
+    def switch(*_: object) -> bool:
+        obs.answers["GetSceneCollectionList"] = {"currentSceneCollectionName": "Evening"}
+        return True
+
+    monkeypatch.setattr(remake_module, "_is_gone", switch)
+    try:
+        with pytest.raises(SourceError, match="another scene collection"):
+            await asyncio.to_thread(remake_input, connection, "m")
+    finally:
+        connection.close()
+    assert obs.asked("CreateInput") == []
+
+
 async def test_a_voice_that_obs_hears_is_no_matter(obs: FakeObs) -> None:
     station = FakeStation()
     obs.answers["GetInputList"] = {"inputs": [{"inputName": "m"}]}

@@ -43,6 +43,7 @@ class FakeObs:
             "GetInputSettings": {"inputKind": "text_ft2_source_v2", "inputSettings": {}},
             "GetCurrentProgramScene": {"currentProgramSceneName": "Wide"},
             "GetInputList": {"inputs": []},
+            "GetSceneCollectionList": {"currentSceneCollectionName": "Untitled"},
         }
         self.hello: dict[str, Any] | None = {"obsWebSocketVersion": "5.3.0", "rpcVersion": 1}
         """None: say nothing, as obs-websocket 4 does."""

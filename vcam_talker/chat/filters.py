@@ -78,7 +78,7 @@ class Filters:
     def __init__(self, config: ChatConfig, persona_names: Sequence[str], now_ns: int) -> None:
         self._config = config
         self._names = tuple(persona_names)
-        self._words = WordFilter(config.blocked_words)
+        self._words = WordFilter(config.blocked_words, config.allowed_words)
         self._flood = Bucket(config.lines_per_s, 2 * config.lines_per_s, now_ns)
         self._viewers: OrderedDict[str, _Viewer] = OrderedDict()
         self._ids: OrderedDict[str, None] = OrderedDict()

@@ -131,8 +131,12 @@ class WordFilter:
     with its unit (5s, 4k, 1st), stays a number.
     """
 
-    def __init__(self, words: Sequence[str]) -> None:
-        """`words`: each a word or a phrase; one without a letter or digit is never found."""
+    def __init__(self, words: Sequence[str], allowed: Sequence[str] = ()) -> None:
+        """`words`: each a word or a phrase; one without a letter or digit is never found.
+
+        `allowed`: words without spaces between them in which a blocked one may stand.
+        """
+        self._allowed = tuple(key for word in allowed if (key := "".join(_split(_plain(word)))))
         self._wide: dict[str, str] = {}
         listed = []
         for word in words:
@@ -175,6 +179,8 @@ class WordFilter:
         if not self._wide:
             return None
         packed = "".join(c for c in plain if c.isalnum())
+        for key in self._allowed:
+            packed = packed.replace(key, " ")
         joined = _joined(packed)
         return next((listed for key, listed in self._wide.items() if key in packed or key in joined), None)
 

@@ -94,6 +94,8 @@ class ChatConfig(Section):
     blocked_words: tuple[str, ...] = Field((), max_length=1000)
     """Lines with one of these, or a disguise of it (5pac1ng, d.o.t.s, ｗｉｄｅ), are dropped. The
     persona never says them either."""
+    allowed_words: tuple[str, ...] = Field((), max_length=1000)
+    """Chinese, Japanese or Korean words in which a blocked one may stand: 去死海 with 去死 blocked."""
     twitch: TwitchConfig = TwitchConfig()
     webhook: WebhookConfig = WebhookConfig()
 

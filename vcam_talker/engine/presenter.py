@@ -94,4 +94,4 @@ def _forbidden(config: Config) -> Callable[[str], str | None]:
         return lambda _text: None
     from vcam_talker.chat.words import WordFilter
 
-    return WordFilter(config.chat.blocked_words).find
+    return WordFilter(config.chat.blocked_words, config.chat.allowed_words).find

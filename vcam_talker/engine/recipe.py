@@ -18,6 +18,7 @@ FACE_DRIVER: Final = "phonemes"
 """Name in the registry of the one that the engine uses."""
 _CODE: Final = ("dsp", "face", "tts")
 """Our packages that shape sound and mouth; their parts which draw (`face/rig`) do neither."""
+_CODE_FILES: Final = ("cache/phrase.py", "core/language.py", "core/text.py", "engine/maker.py")
 _LIBRARIES: Final = ("pypinyin", "soxr")
 
 
@@ -65,6 +66,7 @@ def code_digest() -> str:
     for name in _LIBRARIES:
         digest.update(f"{name} {version(name)}".encode())
     root = Path(vcam_talker.__file__).parent
-    for file in sorted(path for package in _CODE for path in (root / package).glob("*.py")):
+    files = [path for package in _CODE for path in (root / package).glob("*.py")]
+    for file in sorted([*files, *(root / name for name in _CODE_FILES)]):
         digest.update(file.read_bytes())
     return digest.hexdigest()

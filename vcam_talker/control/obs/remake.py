@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from vcam_talker.control.obs.connection import NOT_FOUND, ObsConnection, RequestError
+from vcam_talker.core.errors import SourceError
 
 log = logging.getLogger(__name__)
 
@@ -46,14 +47,22 @@ def in_group(connection: ObsConnection, name: str) -> bool:
 def remake_input(connection: ObsConnection, name: str) -> str:
     """Remove a sound input and make it again; return its name, another one should OBS keep the old.
 
-    Blocks for a little over a second, 6 s at most. Raises SourceError.
+    Blocks for a little over a second, 6 s at most. Raises SourceError, also when the user switches to another
+    scene collection meanwhile: it would land there.
     """
+    collection = _collection(connection)
     found = connection.request("GetInputSettings", inputName=name)
     filters = connection.request("GetSourceFilterList", sourceName=name)["filters"]
     mixer = _mixer(connection, name)
     places = _places(connection, name)
     remove_input(connection, name)
     again = name if _is_gone(connection, name) else f"{name} (anew)"
+    if _collection(connection) != collection:
+        raise SourceError(
+            "OBS",
+            f"another scene collection was chosen while '{name}' was made anew: '{collection}' has lost it",
+            "Switch back and run 'vcam-talker setup obs'",
+        )
     first = places[0] if places else _Place(_first_scene(connection), 0, enabled=False)
     connection.request(
         "CreateInput",
@@ -76,6 +85,10 @@ def remake_input(connection: ObsConnection, name: str) -> str:
     for entry in sorted(filters, key=lambda f: int(f["filterIndex"])):
         _add_filter(connection, again, entry)
     return again
+
+
+def _collection(connection: ObsConnection) -> str:
+    return str(connection.request("GetSceneCollectionList")["currentSceneCollectionName"])
 
 
 def _mixer(connection: ObsConnection, name: str) -> list[tuple[str, dict[str, Any]]]:

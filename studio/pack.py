@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from vcam_talker.core.errors import ExitCode, VcamTalkerError
+from vcam_talker.core.errors import ConfigError
 
 PACK_VARIABLE: Final = "VCAM_TALKER_HEAD_PACK"
 _BASE: Final = "makehuman/data/3dobjs/base.obj"
@@ -28,10 +28,8 @@ Indices = npt.NDArray[np.int64]
 """int64[N]: vertices of the base mesh, from 0."""
 
 
-class StudioError(VcamTalkerError):
+class StudioError(ConfigError):
     """Something that the studio is given can't be used."""
-
-    exit_code = ExitCode.CONFIG
 
 
 class HeadPack:

@@ -59,7 +59,8 @@ async def responder(
     config = BrainConfig(
         engines=("script", "openai", "echo"),
         openai=OpenAIConfig(url=server.url),
-        transformers=TransformersConfig(folder=str(model_folder), threads=1),
+        # At temperature 0: a random model now and then draws the end of its answer first.
+        transformers=TransformersConfig(folder=str(model_folder), threads=1, temperature=0),
     )
 
     def make(name: str) -> Any:

@@ -1,0 +1,1 @@
+"""How a presenter moves when nobody tells it to, and what its face does for a mood or a sound."""

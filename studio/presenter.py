@@ -1,0 +1,419 @@
+"""A character's body as surfaces that can be posed: skin, eyes, teeth, tongue, clothes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from studio.character import Character, linear
+from studio.garment import Garment, read_garment
+from studio.identity import macro_weights
+from studio.masks import sample_mask
+from studio.mesh import Faces, Mesh, Points, read_obj
+from studio.morphs import Morphs
+from studio.pack import HeadPack, Indices
+from studio.pose import Pose
+from studio.rotation import Rotation, about, head_rotation, turning
+from studio.skin import Places, paint, ramp
+from studio.subdivide import Shading, refine
+
+Material = Literal["skin", "eye", "enamel", "gum", "tongue", "cloth"]
+Vectors = npt.NDArray[np.float32]
+"""float32[V, 3]."""
+
+_BODY_END: Final = 13380
+_ENAMEL_POINTS: Final = 63
+_BALL_POINTS: Final = 276
+_LOWEST_DM: Final = 2.6
+"""What is further down is never in the picture."""
+_NOT_HEAD: Final = (
+    "spine",
+    "breast",
+    "clavicle",
+    "shoulder",
+    "upperarm",
+    "lowerarm",
+    "wrist",
+    "finger",
+    "metacarpal",
+    "pelvis",
+    "root",
+    "leg",
+    "foot",
+    "toe",
+    "neck",
+)
+_ARM: Final = ("upperarm", "lowerarm", "wrist", "finger", "metacarpal")
+_NECK_SHARES: Final = {"neck01": 0.2, "neck02": 0.45, "neck03": 0.75}
+
+
+@dataclass(frozen=True, slots=True)
+class Surface:
+    """A part of the presenter at rest; its points move, its faces and paint stay."""
+
+    name: str
+    material: Material
+    faces: Faces
+    albedo: Vectors
+    """Linear."""
+    gloss: npt.NDArray[np.float32]
+    """float32[V]."""
+    inside: npt.NDArray[np.float32]
+    """float32[V]: 1 within the mouth."""
+    local: Vectors
+    """Of eyes: direction from the ball's middle, looking along +z; else the place at rest, decimetres."""
+
+
+@dataclass(frozen=True, slots=True)
+class Posed:
+    """All that moved."""
+
+    points: dict[str, Vectors]
+    """Of each surface by name."""
+    normals: dict[str, Vectors]
+    body: Points
+    """float64[19158, 3]: the body with helpers, head turned."""
+    local_body: Points
+    """The same before the head was turned: what brows, lashes and hair are bound to."""
+    head: Rotation
+    pivot: npt.NDArray[np.float64]
+    offset: npt.NDArray[np.float64]
+    """Of the head, on top of its rotation about the pivot."""
+
+    def turned(self, points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Return what is fixed to the skull (float64[..., 3], head not turned) where it is now."""
+        return np.asarray((points - self.pivot) @ self.head.T + self.pivot + self.offset)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fitted:
+    """How a surface hangs on the body."""
+
+    surface: Surface
+    weights: sparse.csr_array
+    """Fine points from coarse ones."""
+    garment: Garment | None
+    """None: the body itself."""
+    rows: Indices
+    """Of the body's or the garment's points."""
+    on_head: bool
+    shading: Shading
+
+
+class Presenter:
+    """Poses one character. Building takes a second or two; posing some milliseconds. One thread."""
+
+    def __init__(self, pack: HeadPack, character: Character, detail: int = 1) -> None:
+        """`detail`: how often the skin is refined. Raises StudioError for what the pack does not have."""
+        self.character = character
+        self._pack = pack
+        self._morphs = Morphs(pack.targets)
+        self._base = read_obj(pack.base_mesh)
+        self._bones = pack.bone_weights()
+        self.origin = max(character.who.origin, key=lambda name: character.who.origin[name])
+        self._rest = self._arms_down(self._shaped())
+        head = sum(
+            (self._bone(b) for b in self._bones if not b.startswith(_NOT_HEAD)), np.zeros(len(self._rest))
+        )
+        neck = sum((share * self._bone(b) for b, share in _NECK_SHARES.items()), np.zeros(len(self._rest)))
+        self._with_head = np.clip(head + neck, 0.0, 1.0)
+        self._shoulders = np.clip(
+            sum(
+                (self._bone(b) for b in self._bones if b.startswith(("clavicle", "shoulder", *_ARM))),
+                neck * 0,
+            )
+            + 0.6 * self._bone("spine01")
+            + 0.25 * self._bone("spine02"),
+            0.0,
+            1.0,
+        )
+        self._chest = np.clip(
+            self._bone("spine01") + 0.6 * self._bone("spine02") + self._bones_of("breast"), 0, 1
+        )
+        self.pivot = 0.35 * self.joint("neck") + 0.65 * self.joint("head")
+        self.eyes = np.stack((self.joint("l-eye"), self.joint("r-eye")))
+        self._build(detail)
+
+    @property
+    def surfaces(self) -> tuple[Surface, ...]:
+        """All parts, in the order of drawing."""
+        return tuple(fitted.surface for fitted in self._parts)
+
+    @property
+    def rest(self) -> Points:
+        """float64[19158, 3]: the body with helpers, arms down, expressionless."""
+        return self._rest
+
+    @property
+    def base(self) -> Mesh:
+        """The pack's base mesh: faces and texture coordinates."""
+        return self._base
+
+    @property
+    def clothes(self) -> Garment:
+        """The garment that it wears."""
+        return self._clothes
+
+    @property
+    def pack(self) -> HeadPack:
+        """Where its parts come from."""
+        return self._pack
+
+    def joint(self, name: str) -> npt.NDArray[np.float64]:
+        """Return the place of a joint at rest, float64[3]."""
+        return np.asarray(self._rest[self._pack.group(f"joint-{name}")].mean(0))
+
+    def body(self, units: Mapping[str, float]) -> Points:
+        """Return the body (float64[19158, 3]) with expression units (or any targets) of the given weights."""
+        return self._morphs.moved(self._rest, {self._target(name): w for name, w in units.items()})
+
+    def _target(self, name: str) -> str:
+        return name if "/" in name else f"expression/units/{self.origin}/{name}"
+
+    def posed(self, pose: Pose, camera: npt.NDArray[np.float64]) -> Posed:
+        """Return everything in `pose`; the eyes look at `camera` (float64[3]) unless the pose says else."""
+        from studio.expression import express  # noqa: PLC0415 - it needs nothing of ours but tables
+
+        expression = express(pose, self.character.rest)
+        local = self.body(expression.units)
+        self._move_mouth(local, expression.jaw, expression.tongue)
+        turn = head_rotation(pose.yaw_deg, pose.pitch_deg, pose.roll_deg)
+        shift = np.array([0.1 * pose.shift_cm, 0.0, 0.1 * pose.lean_cm])
+        breath = 0.5 * (pose.breath + 1.0)
+        body = local + self._with_head[:, None] * ((local - self.pivot) @ turn.T + self.pivot - local)
+        body += (0.5 + 0.5 * self._with_head)[:, None] * shift
+        body[:, 1] += 0.035 * breath * np.maximum(self._shoulders, self._with_head * 0.8)
+        body[:, 2] += 0.045 * breath * self._chest * (1 - self._with_head)
+        offset = shift + np.array([0.0, 0.028 * breath, 0.0])
+        posed = Posed({}, {}, body, local, turn, self.pivot, offset)
+        worn: dict[int, Points] = {}
+        for part in self._parts:
+            if part.garment is None:
+                coarse = body[part.rows]
+            else:
+                key = id(part.garment)
+                if key not in worn:
+                    worn[key] = (
+                        posed.turned(part.garment.fitted(local))
+                        if part.on_head
+                        else part.garment.fitted(body)
+                    )
+                coarse = worn[key][part.rows]
+                if part.surface.material == "eye":
+                    coarse = self._look(coarse, pose, posed, camera)
+            points = np.asarray(part.weights @ coarse.astype(np.float32), np.float32)
+            posed.points[part.surface.name] = points
+            posed.normals[part.surface.name] = part.shading.normals(points)
+        return posed
+
+    def _look(self, ball: Points, pose: Pose, posed: Posed, camera: npt.NDArray[np.float64]) -> Points:
+        """Return an eyeball turned to what it looks at."""
+        middle = ball.mean(0)
+        at = head_rotation(pose.gaze_right_deg, pose.gaze_up_deg, 0.0) @ turning(camera - middle)
+        # It came turned with the head: back, then towards the target.
+        return np.asarray((ball - middle) @ posed.head @ at.T + middle)
+
+    def _move_mouth(self, body: Points, jaw: float, tongue: tuple[float, float]) -> None:
+        """Bring teeth and tongue where they belong: the units leave them too high or too low."""
+        group = self._pack.group
+        up, out = tongue
+        body[group("helper-upper-teeth")] += (0.0, -0.065, 0.0)
+        body[group("helper-lower-teeth")] += (0.0, -0.05 - 0.10 * jaw, -0.02 - 0.03 * jaw)
+        rows = group("helper-tongue")
+        body[rows] += np.array([0.0, 0.10, 0.08]) * min(1.0, 3 * jaw) + np.array([0.0, 0.04, 0.03]) * jaw
+        z = body[rows, 2]
+        body[rows] += ramp(z, z.min(), z.max())[:, None] ** 1.3 * np.array([0.0, up, out])
+
+    def _shaped(self) -> Points:
+        who = self.character.who
+        weights = dict(macro_weights(who.identity(), self._morphs))
+        for name, weight in who.targets.items():
+            for full in [name.replace("{side}", s) for s in "lr"] if "{side}" in name else [name]:
+                weights[full] = weights.get(full, 0.0) + weight
+        return self._morphs.moved(self._base.points, weights)
+
+    def _arms_down(self, points: Points) -> Points:
+        """Return the body out of the A pose, the arms at its sides."""
+        for side, sign in (("L", 1), ("R", -1)):
+            arm = np.clip(
+                sum(
+                    (
+                        self._bone(b)
+                        for b in self._bones
+                        if b.endswith(f".{side}") and any(a in b for a in _ARM)
+                    )
+                ),
+                0,
+                1,
+            )
+            shoulder = np.clip(arm + self._bone(f"shoulder01.{side}"), 0, 1)
+            for weight, joint, degrees in ((shoulder, "clavicle", 8.0), (arm, "shoulder", 32.0)):
+                middle = points[self._pack.group(f"joint-{side.lower()}-{joint}")].mean(0)
+                turned = (points - middle) @ about("z", -sign * degrees).T + middle
+                points = points + weight[:, None] * (turned - points)
+        return points
+
+    def _bone(self, name: str) -> npt.NDArray[np.float64]:
+        found = np.zeros(len(self._base.points))
+        if name in self._bones:
+            rows, weights = self._bones[name]
+            found[rows] = weights
+        return found
+
+    def _bones_of(self, start: str) -> npt.NDArray[np.float64]:
+        return sum(
+            (self._bone(b) for b in self._bones if b.startswith(start)), np.zeros(len(self._base.points))
+        )
+
+    def _build(self, detail: int) -> None:
+        self._clothes = read_garment(self._pack.part("clothes", self.character.clothes.garment))
+        self._parts: list[_Fitted] = []
+        self._add_skin(detail)
+        data = self._pack.root / "makehuman" / "data" / "eyes" / "high-poly" / "high-poly.mhclo"
+        self._add_eyes(read_garment(data))
+        self._add_teeth(read_garment(self._pack.part("teeth", "teeth_base")))
+        tongue = read_garment(self._pack.part("tongue", "tongue01"))
+        self._add(
+            "tongue", "tongue", tongue, tongue.mesh.faces, ((0.42, 0.11, 0.10), 0.55, 1.0), on_head=True
+        )
+        self._add_clothes()
+
+    def _add_skin(self, detail: int) -> None:
+        rest, base = self._rest, self._base
+        seen = np.arange(len(rest)) < _BODY_END
+        seen[self._clothes.hides] = False
+        seen &= rest[:, 1] > _LOWEST_DM
+        body = np.array([group == "body" for group in base.groups])
+        kept = body & seen[base.faces].all(1)
+        rows = np.unique(base.faces[kept])
+        lips = sample_mask(self._pack, base, "lips")
+        inside = sample_mask(self._pack, base, "inside-mouth")
+        lashes = np.concatenate([self._pack.group(f"helper-{s}-eyelashes-{k}") for s in "lr" for k in (1, 2)])
+        rim = rest[lashes]
+        far = np.sqrt(((rim[:, None] - self.eyes[None]) ** 2).sum(2)).min(1)
+        self.places = Places(
+            self.eyes,
+            rest[self._pack.group("helper-upper-teeth")].mean(0),
+            self.joint("jaw"),
+            self.joint("head"),
+            rim[far < np.percentile(far, 40)],
+        )
+        self.skin_rows = rows
+        fine = refine(_renumbered(base.faces[kept], rows), len(rows), detail)
+        points = np.asarray(fine.weights @ rest[rows])
+        coats = [np.asarray(fine.weights @ mask[rows]) for mask in (lips, inside)]
+        look = paint(points, self.places, self.character.skin, *coats)
+        surface = Surface(
+            "skin", "skin", fine.faces, look.albedo, look.gloss, look.inside, points.astype(np.float32)
+        )
+        self._parts.append(_Fitted(surface, fine.weights, None, rows, True, Shading(fine.faces, len(points))))
+
+    def _add_eyes(self, garment: Garment) -> None:
+        piece = _pieces(garment.mesh.faces, len(garment.mesh.points))
+        for name, side in (("eye-left", 1), ("eye-right", -1)):
+            x = garment.fitted(self._rest)[:, 0] * side
+            balls = [
+                p for p in np.unique(piece) if (piece == p).sum() == _BALL_POINTS and x[piece == p].mean() > 0
+            ]
+            rows = np.flatnonzero(np.isin(piece, balls))
+            faces = garment.mesh.faces[np.isin(garment.mesh.faces[:, 0], rows)]
+            fine = refine(_renumbered(faces, rows), len(rows), 1)
+            ball = np.asarray(fine.weights @ garment.fitted(self._rest)[rows])
+            way = ball - ball.mean(0)
+            way /= np.linalg.norm(way, axis=1, keepdims=True)
+            count = len(ball)
+            surface = Surface(
+                name,
+                "eye",
+                fine.faces,
+                _flat(self.character.eyes.white, count),
+                np.full(count, 1.0, np.float32),
+                np.zeros(count, np.float32),
+                way.astype(np.float32),
+            )
+            self._parts.append(
+                _Fitted(surface, fine.weights, garment, rows, True, Shading(fine.faces, count))
+            )
+
+    def _add_teeth(self, garment: Garment) -> None:
+        faces = garment.mesh.faces
+        piece = _pieces(faces, len(garment.mesh.points))
+        size = np.bincount(piece)[piece]
+        tooth = size[faces[:, 0]] == _ENAMEL_POINTS
+        self._add("teeth", "enamel", garment, faces[tooth], ((0.80, 0.77, 0.70), 0.75, 1.0), on_head=True)
+        self._add("gums", "gum", garment, faces[~tooth], ((0.45, 0.13, 0.12), 0.7, 1.0), on_head=True)
+
+    def _add_clothes(self) -> None:
+        worn, garment = self.character.clothes, self._clothes
+        faces = garment.mesh.faces
+        middle = garment.fitted(self._rest)[np.where(faces < 0, faces[:, :1], faces)].mean(1)
+        high = middle[:, 1] > _LOWEST_DM - 0.4
+        of_colour = {"cloth": worn.cloth}
+        part = np.full(len(faces), "cloth", dtype="<U8")
+        if worn.shirt:
+            island = _islands(garment.mesh)
+            for k in np.unique(island):
+                at = middle[island == k]
+                if np.abs(at[:, 0]).max() < 0.95 and at[:, 1].min() > 4.0:  # noqa: PLR2004 - a chest piece
+                    part[island == k] = "shirt"
+            of_colour["shirt"] = worn.shirt
+        for name, colour in of_colour.items():
+            chosen = faces[high & (part == name)]
+            if len(chosen):
+                self._add(name, "cloth", garment, chosen, (linear(colour), 0.15, 0.0), on_head=False)
+
+    def _add(
+        self,
+        name: str,
+        material: Material,
+        garment: Garment,
+        faces: Faces,
+        look: tuple[tuple[float, float, float], float, float],
+        *,
+        on_head: bool,
+    ) -> None:
+        rows = np.unique(faces[faces >= 0])
+        fine = refine(_renumbered(faces, rows), len(rows), 1)
+        points = np.asarray(fine.weights @ garment.fitted(self._rest)[rows])
+        count = len(points)
+        albedo, gloss, inside = look
+        surface = Surface(
+            name,
+            material,
+            fine.faces,
+            np.tile(np.array(albedo, np.float32), (count, 1)),
+            np.full(count, gloss, np.float32),
+            np.full(count, inside, np.float32),
+            points.astype(np.float32),
+        )
+        self._parts.append(_Fitted(surface, fine.weights, garment, rows, on_head, Shading(fine.faces, count)))
+
+
+def _flat(colour: str, count: int) -> Vectors:
+    return np.tile(np.array(linear(colour), np.float32), (count, 1))
+
+
+def _renumbered(faces: Faces, rows: Indices) -> Faces:
+    """Return `faces` in the numbers of `rows`, which hold all their points."""
+    place = np.full(max(int(faces.max()), int(rows.max())) + 2, -1, np.int32)
+    place[rows] = np.arange(len(rows), dtype=np.int32)
+    return np.where(faces < 0, np.int32(-1), place[faces])
+
+
+def _pieces(faces: Faces, points: int) -> npt.NDArray[np.int32]:
+    """Return int32[V]: the number of the connected piece that each point belongs to."""
+    a = np.repeat(faces[:, :1], 3, 1).ravel()
+    b = np.where(faces[:, 1:] < 0, faces[:, :1], faces[:, 1:]).ravel()
+    graph = sparse.coo_array((np.ones(len(a)), (a, b)), shape=(points, points))
+    return np.asarray(sparse.csgraph.connected_components(graph, directed=False)[1], np.int32)
+
+
+def _islands(mesh: Mesh) -> npt.NDArray[np.int32]:
+    """Return int32[F]: the number of each face's island in texture space."""
+    piece = _pieces(mesh.face_uvs, len(mesh.uvs))
+    return np.asarray(piece[mesh.face_uvs[:, 0]], np.int32)

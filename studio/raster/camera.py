@@ -1,0 +1,61 @@
+"""Where the picture is taken from, and how points land in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Matrix = npt.NDArray[np.float64]
+"""float64[4, 4], acts on column vectors."""
+_NEAR_DM = 2.0
+_FAR_DM = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Camera:
+    """A pinhole camera. Decimetres; y up, z towards it."""
+
+    place: npt.NDArray[np.float64]
+    """float64[3]"""
+    target: npt.NDArray[np.float64]
+    fov_deg: float
+    """Of the picture's height."""
+    width: int
+    height: int
+    centre: tuple[float, float] = (0.0, 0.0)
+    """Moves the picture, in half heights, right and down: a lens shift."""
+
+    def matrix(self) -> Matrix:
+        """Return the matrix to clip space, y up."""
+        return self._projection() @ self._view()
+
+    def project(self, points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Return float64[..., 2]: where points (float64[..., 3]) land, pixels from the upper left corner."""
+        clip = np.concatenate((points, np.ones((*points.shape[:-1], 1))), -1) @ self.matrix().T
+        x, y = clip[..., 0] / clip[..., 3], clip[..., 1] / clip[..., 3]
+        return np.stack(((x + 1) / 2 * self.width, (1 - y) / 2 * self.height), -1)
+
+    def _view(self) -> Matrix:
+        back = self.place - self.target
+        back = back / np.linalg.norm(back)
+        right = np.cross((0.0, 1.0, 0.0), back)
+        right /= np.linalg.norm(right)
+        turn = np.stack((right, np.cross(back, right), back))
+        found = np.eye(4)
+        found[:3, :3] = turn
+        found[:3, 3] = -turn @ self.place
+        return found
+
+    def _projection(self) -> Matrix:
+        zoom = 1.0 / np.tan(np.radians(self.fov_deg) / 2)
+        found = np.zeros((4, 4))
+        found[0, 0] = zoom * self.height / self.width
+        found[1, 1] = zoom
+        found[0, 2] = -self.centre[0] * self.height / self.width
+        found[1, 2] = self.centre[1]
+        found[2, 2] = (_FAR_DM + _NEAR_DM) / (_NEAR_DM - _FAR_DM)
+        found[2, 3] = 2 * _FAR_DM * _NEAR_DM / (_NEAR_DM - _FAR_DM)
+        found[3, 2] = -1.0
+        return found

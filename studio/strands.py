@@ -1,0 +1,29 @@
+"""Hairs: many short curves with a width and a colour; what grows them and what draws them agree on this."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from studio.presenter import Posed
+
+
+@dataclass(frozen=True, slots=True)
+class Strands:
+    """N hairs of K points each, roots first; decimetres."""
+
+    points: npt.NDArray[np.float32]
+    """float32[N, K, 3]: on the presenter at rest, head not turned."""
+    widths: npt.NDArray[np.float32]
+    """float32[N, K]: across, decimetres."""
+    albedo: npt.NDArray[np.float32]
+    """float32[N, K, 3]: linear."""
+    with_head: npt.NDArray[np.float32]
+    """float32[N, K]: 1 moves with the skull, 0 lies on the shoulders."""
+    shine: float = 1.0
+    """0 matt (brows, lashes) .. 1 healthy hair."""
+    placed: Callable[[Posed], npt.NDArray[np.float32]] | None = None
+    """Where they are in a pose, float32[N, K, 3], when they follow the skin (brows, lashes, beard)."""

@@ -84,6 +84,10 @@ class Posed:
     pivot: npt.NDArray[np.float64]
     offset: npt.NDArray[np.float64]
     """Of the head, on top of its rotation about the pivot."""
+    eyes: Points
+    """float64[2, 3]: the middles of the eyeballs, the character's left one first."""
+    gaze: tuple[Rotation, Rotation]
+    """Of the eyeballs, which rest looking along +z."""
 
     def turned(self, points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Return what is fixed to the skull (float64[..., 3], head not turned) where it is now."""
@@ -177,7 +181,7 @@ class Presenter:
 
     def posed(self, pose: Pose, camera: npt.NDArray[np.float64]) -> Posed:
         """Return everything in `pose`; the eyes look at `camera` (float64[3]) unless the pose says else."""
-        from studio.expression import express  # noqa: PLC0415 - it needs nothing of ours but tables
+        from studio.expression import express
 
         expression = express(pose, self.character.rest)
         local = self.body(expression.units)
@@ -190,7 +194,10 @@ class Presenter:
         body[:, 1] += 0.035 * breath * np.maximum(self._shoulders, self._with_head * 0.8)
         body[:, 2] += 0.045 * breath * self._chest * (1 - self._with_head)
         offset = shift + np.array([0.0, 0.028 * breath, 0.0])
-        posed = Posed({}, {}, body, local, turn, self.pivot, offset)
+        eyes = (self.eyes - self.pivot) @ turn.T + self.pivot + offset
+        aside = head_rotation(pose.gaze_right_deg, pose.gaze_up_deg, 0.0)
+        left, right = (aside @ turning(camera - eye) for eye in eyes)
+        posed = Posed({}, {}, body, local, turn, self.pivot, offset, eyes, (left, right))
         worn: dict[int, Points] = {}
         for part in self._parts:
             if part.garment is None:
@@ -205,18 +212,13 @@ class Presenter:
                     )
                 coarse = worn[key][part.rows]
                 if part.surface.material == "eye":
-                    coarse = self._look(coarse, pose, posed, camera)
+                    side = 0 if part.surface.name == "eye-left" else 1
+                    # It came turned with the head: back, then towards the target.
+                    coarse = (coarse - eyes[side]) @ turn @ posed.gaze[side].T + eyes[side]
             points = np.asarray(part.weights @ coarse.astype(np.float32), np.float32)
             posed.points[part.surface.name] = points
             posed.normals[part.surface.name] = part.shading.normals(points)
         return posed
-
-    def _look(self, ball: Points, pose: Pose, posed: Posed, camera: npt.NDArray[np.float64]) -> Points:
-        """Return an eyeball turned to what it looks at."""
-        middle = ball.mean(0)
-        at = head_rotation(pose.gaze_right_deg, pose.gaze_up_deg, 0.0) @ turning(camera - middle)
-        # It came turned with the head: back, then towards the target.
-        return np.asarray((ball - middle) @ posed.head @ at.T + middle)
 
     def _move_mouth(self, body: Points, jaw: float, tongue: tuple[float, float]) -> None:
         """Bring teeth and tongue where they belong: the units leave them too high or too low."""
@@ -242,11 +244,11 @@ class Presenter:
         for side, sign in (("L", 1), ("R", -1)):
             arm = np.clip(
                 sum(
-                    (
+
                         self._bone(b)
                         for b in self._bones
                         if b.endswith(f".{side}") and any(a in b for a in _ARM)
-                    )
+
                 ),
                 0,
                 1,
@@ -324,7 +326,7 @@ class Presenter:
             faces = garment.mesh.faces[np.isin(garment.mesh.faces[:, 0], rows)]
             fine = refine(_renumbered(faces, rows), len(rows), 1)
             ball = np.asarray(fine.weights @ garment.fitted(self._rest)[rows])
-            way = ball - ball.mean(0)
+            way = ball - self.eyes[0 if side > 0 else 1]
             way /= np.linalg.norm(way, axis=1, keepdims=True)
             count = len(ball)
             surface = Surface(
@@ -359,7 +361,7 @@ class Presenter:
             island = _islands(garment.mesh)
             for k in np.unique(island):
                 at = middle[island == k]
-                if np.abs(at[:, 0]).max() < 0.95 and at[:, 1].min() > 4.0:  # noqa: PLR2004 - a chest piece
+                if np.abs(at[:, 0]).max() < 0.95 and at[:, 1].min() > 4.0:
                     part[island == k] = "shirt"
             of_colour["shirt"] = worn.shirt
         for name, colour in of_colour.items():

@@ -84,7 +84,7 @@ def _to_points(
     )
     outside = 0.5 * one + 0.5 * along
     # A point of no face, or where borders meet, stays.
-    lonely = (on_rim != 0) & (on_rim != 2) | (np.bincount(here, minlength=points) == 0)  # noqa: PLR2004 - a border has two ends
+    lonely = (on_rim != 0) & (on_rim != 2) | (np.bincount(here, minlength=points) == 0)
     kind = np.where(lonely, 2, on_rim > 0)
     parts = (inside, outside, one)
     return sparse.csr_array(sum(sparse.diags_array((kind == k) * 1.0) @ part for k, part in enumerate(parts)))

@@ -129,7 +129,7 @@ class ShadowMaps:
 
 def _towards(way: npt.NDArray[np.float64], middle: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Return the matrix (float64[4, 4]) of a parallel view from `way` of a ball about `middle`."""
-    up = np.array([0.0, 1.0, 0.0]) if abs(way[1]) < 0.95 else np.array([1.0, 0.0, 0.0])  # noqa: PLR2004
+    up = np.array([0.0, 1.0, 0.0]) if abs(way[1]) < 0.95 else np.array([1.0, 0.0, 0.0])
     right = np.cross(up, way)
     right /= np.linalg.norm(right)
     turn = np.stack((right, np.cross(way, right), -way)) / _RADIUS_DM

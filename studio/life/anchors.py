@@ -1,4 +1,4 @@
-"""The moments in which every piece of life begins and ends: three postures, at rest, looking at the viewer."""
+"""The moments in which all pieces of life begin and end: three postures, at rest, looking at the viewer."""
 
 from __future__ import annotations
 

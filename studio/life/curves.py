@@ -1,4 +1,4 @@
-"""Curves of human motion, each smooth where it begins and ends; all take and return float64 arrays over time."""
+"""Curves of human motion, each smooth where it begins and ends, over arrays of times."""
 
 from __future__ import annotations
 

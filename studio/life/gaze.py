@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 from random import Random
@@ -30,7 +31,7 @@ _MIN_GAP_S: Final = 0.7
 _DOUBLE: Final = 0.09
 """Share of blinks that come as two."""
 _PAIRED_S: Final = 0.9
-"""A spontaneous blink nearer than this to one that goes with a gaze shift is left out."""
+"""A blink by itself that is nearer than this to one that goes with a gaze shift is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class Blink:
 def watch(
     begin_s: float, end_s: float, rng: Random, centre: tuple[float, float] = (0.0, 0.0)
 ) -> list[Fixation]:
-    """Return fixations on a face: its eyes, its mouth, each for a while; at `centre` when they come and go."""
+    """Return fixations on a face: its eyes, its mouth, each for a while; from `centre` and back to it."""
     found = [Fixation(begin_s, *centre)]
     t = begin_s + rng.lognormvariate(math.log(0.75), 0.5)
     while t < end_s - 0.45:
@@ -86,28 +87,41 @@ def follow(t: Curve, fixations: list[Fixation], rng: Random) -> tuple[Curve, Cur
     return right + 0.07 * still * sway(t, rng, 0.6), up + 0.07 * still * sway(t, rng, 0.6)
 
 
-def blinks(end_s: float, per_min: float, fixations: list[Fixation], rng: Random) -> list[Blink]:
-    """Return the blinks of a piece of life: with large gaze shifts, and by themselves in log-normal gaps."""
-    found = [
-        _blink(shift_s - 0.04, rng)
-        for shift_s, size in _shifts(fixations)
-        if size > 4.5 and rng.random() < 0.7 and _EDGE_S < shift_s - 0.04 < end_s - BLINK_S - _EDGE_S
-    ]
+def spontaneous(total_s: float, per_min: float, rng: Random) -> list[float]:
+    """Return when lids fall by themselves within `total_s`: log-normal gaps, now and then two at once."""
     if per_min <= 0:
-        return found
-    paired = [blink.start_s for blink in found]
-    mu = math.log(60.0 / per_min) - _SIGMA**2 / 2
-    # Somebody who is met at a random moment has a part of a gap behind him.
-    t = rng.lognormvariate(mu, _SIGMA) * rng.random()
-    while t < end_s - BLINK_S - _EDGE_S:
-        if t > _EDGE_S and all(abs(t - other) > _PAIRED_S for other in paired):
-            found.append(_blink(t, rng))
-            again = t + BLINK_S + 0.05
-            if rng.random() < _DOUBLE and again < end_s - BLINK_S - _EDGE_S:
-                found.append(Blink(again, UP_S[0], 0.85))
-                t = again
+        return []
+    mu = math.log(60.0 / per_min * (1 + _DOUBLE)) - _SIGMA**2 / 2
+    found: list[float] = []
+    # A random moment falls into a gap of length-biased size, somewhere.
+    t = rng.lognormvariate(mu + _SIGMA**2, _SIGMA) * rng.random()
+    while t < total_s:
+        found.append(t)
+        if rng.random() < _DOUBLE:
+            found.append(t + BLINK_S + 0.05)
         t += max(_MIN_GAP_S, rng.lognormvariate(mu, _SIGMA))
-    return sorted(found, key=lambda blink: blink.start_s)
+    return found
+
+
+def blinks(end_s: float, wanted_s: list[float], fixations: list[Fixation], rng: Random) -> list[Blink]:
+    """Return the blinks of a piece of life: with large gaze shifts, and the `wanted_s` that don't meet those.
+
+    Lids are open near both ends, so a wanted one may come a little early or late.
+    """
+    low, high = _EDGE_S, end_s - BLINK_S - _EDGE_S
+    paired = [
+        shift_s - 0.04
+        for shift_s, size in _shifts(fixations)
+        if size > 4.5 and rng.random() < 0.45 and low < shift_s - 0.04 < high
+    ]
+    found: list[Blink] = []
+    last = -BLINK_S
+    for start_s in sorted(paired + [t for t in wanted_s if all(abs(t - p) > _PAIRED_S for p in paired)]):
+        start_s = min(max(start_s, low, last + BLINK_S), high)
+        if start_s > last + BLINK_S - 1e-9:
+            found.append(_blink(start_s, rng))
+            last = start_s
+    return found
 
 
 def lids(t: Curve, found: list[Blink], lag_s: float) -> tuple[Curve, Curve]:
@@ -135,5 +149,5 @@ def _shifts(fixations: list[Fixation]) -> list[tuple[float, float]]:
     ordered = [Fixation(0.0, 0.0, 0.0), *sorted(fixations, key=lambda f: f.start_s)]
     return [
         (b.start_s, math.hypot(b.right_deg - a.right_deg, b.up_deg - a.up_deg))
-        for a, b in zip(ordered, ordered[1:], strict=False)
+        for a, b in itertools.pairwise(ordered)
     ]

@@ -6,15 +6,12 @@ through a critically damped spring, so that a change may come at any moment with
 
 from __future__ import annotations
 
-import math
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from vcam_talker.core.types import Emotion
-
-Vector = npt.NDArray[np.float64]
+from vcam_talker.face.spring import EMOTION_RATE, Spring, Vector, one_hot
 
 FIELDS: Final = (
     "brow_raise",  # -1 low .. 1 high, both brows
@@ -75,33 +72,8 @@ PRESETS: Final[dict[Emotion, dict[str, float]]] = {
     },
 }  # fmt: skip
 
-_RATE: Final = 11.0
-"""1/s. A critically damped spring of this rate is 95 % there after 0.43 s."""
 _EMOTIONS: Final = tuple(Emotion)
 _TABLE: Final[Vector] = np.array([[PRESETS[e].get(f, 0.0) for f in FIELDS] for e in _EMOTIONS])
-
-
-class Spring:
-    """A critically damped spring on a vector, solved exactly: any step length gives the same curve."""
-
-    def __init__(self, rest: Vector, rate: float) -> None:
-        self.value = np.array(rest, np.float64)
-        self._speed = np.zeros_like(self.value)
-        self._rate = rate
-
-    def step(self, target: Vector, dt: float) -> Vector:
-        """Move on by `dt` >= 0 seconds towards `target`; returns the new value."""
-        gap = self.value - target
-        slope = self._speed + self._rate * gap
-        decay = math.exp(-self._rate * dt)
-        self.value = target + (gap + slope * dt) * decay
-        self._speed = (self._speed - self._rate * slope * dt) * decay
-        return self.value
-
-    def snap(self, target: Vector) -> None:
-        """Be at rest at `target`."""
-        self.value = np.array(target, np.float64)
-        self._speed = np.zeros_like(self.value)
 
 
 class EmotionBlend:
@@ -109,11 +81,11 @@ class EmotionBlend:
 
     def __init__(self, default: Emotion, strength: float) -> None:
         self._strength = strength
-        self._weights = Spring(_one_hot(default), _RATE)
+        self._weights = Spring(one_hot(default), EMOTION_RATE)
 
     def step(self, emotion: Emotion, dt: float) -> dict[str, float]:
         """Move on by `dt` seconds towards `emotion`; returns every field of `FIELDS`."""
-        weights = self._weights.step(_one_hot(emotion), dt)
+        weights = self._weights.step(one_hot(emotion), dt)
         return self._fields(weights)
 
     def weight(self, emotion: Emotion) -> float:
@@ -122,15 +94,9 @@ class EmotionBlend:
 
     def snap(self, emotion: Emotion) -> None:
         """Show `emotion` at once."""
-        self._weights.snap(_one_hot(emotion))
+        self._weights.snap(one_hot(emotion))
 
     def _fields(self, weights: Vector) -> dict[str, float]:
         rest = _TABLE[0]
         mixed = rest + self._strength * (weights @ (_TABLE - rest))
         return dict(zip(FIELDS, mixed.tolist(), strict=True))
-
-
-def _one_hot(emotion: Emotion) -> Vector:
-    weights = np.zeros(len(_EMOTIONS))
-    weights[_EMOTIONS.index(emotion)] = 1.0
-    return weights

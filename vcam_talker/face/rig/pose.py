@@ -9,13 +9,12 @@ from typing import Final
 import numpy as np
 
 from vcam_talker.core.types import Activity, FaceInput, MouthPose
-from vcam_talker.face.rig.emotion import EmotionBlend, Spring
+from vcam_talker.face.rig.emotion import EmotionBlend
 from vcam_talker.face.rig.idle import IdleLife, noise, smooth
 from vcam_talker.face.rig.style import RigStyle
+from vcam_talker.face.spring import RESET_S, Spring
 from vcam_talker.persona import Persona
 
-_RESET_S: Final = 2.0
-"""A longer jump of time (a suspended machine, a seek) settles all springs at once."""
 _ACTIVITIES: Final = tuple(Activity)
 _WINK_S: Final = (0.25, 0.4, 0.65, 0.85)
 """Start of closing, shut, start of opening, open; after the playful mood began."""
@@ -77,7 +76,7 @@ class Poser:
         if emotion.value == "neutral":
             emotion = self._persona.emotions.default
         last = self._last_s
-        fresh = last is None or t < last or t - last > _RESET_S
+        fresh = last is None or t < last or t - last > RESET_S
         dt = 0.0 if fresh or last is None else t - last
         self._last_s = t
         loud = np.array([face.energy if face.activity is Activity.SPEAKING else 0.0])

@@ -6,7 +6,6 @@ from typing import Final
 
 import numpy as np
 
-from vcam_talker.core.errors import ConfigError
 from vcam_talker.core.types import NS_PER_S, Activity, FaceInput, MouthPose, Pixels, Pts, VideoFrame
 from vcam_talker.face.rig import mouth as mouth_shapes
 from vcam_talker.face.rig.backdrop import render_backdrop
@@ -15,10 +14,9 @@ from vcam_talker.face.rig.geometry import Points
 from vcam_talker.face.rig.painter import Painter
 from vcam_talker.face.rig.pose import Poser
 from vcam_talker.face.rig.style import RigStyle, load_style
+from vcam_talker.face.size import check_size
 from vcam_talker.persona import Persona
 
-_MIN_PX: Final = 160
-_MAX_PX: Final = 3840
 _STILL_PX: Final = 0.7
 """While no point moved further than this since the last picture, it is not drawn again: the idle sway then
 takes five to eight steps a second; only the tips of the hair move that far, the face half as much."""
@@ -37,12 +35,7 @@ class RigScene:
     """
 
     def __init__(self, persona: Persona, width: int, height: int, seed: int | None = None) -> None:
-        if width % 2 or height % 2 or not (_MIN_PX <= width <= _MAX_PX and _MIN_PX <= height <= _MAX_PX):
-            raise ConfigError(
-                f"picture size {width}x{height}",
-                f"width and height must be even and {_MIN_PX} to {_MAX_PX}",
-                "1280x720 suits most webcams",
-            )
+        check_size(width, height)
         style = load_style(persona.root / persona.face.file)
         self._style = style
         self._persona = persona

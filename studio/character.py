@@ -156,6 +156,18 @@ class SetSection(Section):
     seed: int = 1
 
 
+class FrameSection(Section):
+    """How the picture is cut."""
+
+    head: float = Field(0.46, ge=0.15, le=0.8)
+    """Chin to crown (without hair) against the picture's height."""
+    eyes: float = Field(0.40, ge=0.2, le=0.6)
+    """Height of the eyes from the picture's upper edge."""
+    aside: float = Field(0.0, ge=-0.3, le=0.3)
+    """Of the head, to the viewer's right, in picture heights."""
+    distance_m: float = Field(2.1, ge=0.8, le=5)
+
+
 class Character(Section):
     """One presenter."""
 
@@ -168,6 +180,7 @@ class Character(Section):
     clothes: ClothesSection = ClothesSection()
     light: LightSection = LightSection()
     stage: SetSection = SetSection()
+    frame: FrameSection = FrameSection()
     rest: Mapping[str, float] = {}
     """Expression units of the face at rest and their weights: a hint of a smile, brows a little up."""
 

@@ -48,6 +48,8 @@ _NOT_HEAD: Final = (
     "toe",
     "neck",
 )
+_LIDS_MEET: Final = 1.04
+"""A little further than touching."""
 _ARM: Final = ("upperarm", "lowerarm", "wrist", "finger", "metacarpal")
 _NECK_SHARES: Final = {"neck01": 0.2, "neck02": 0.45, "neck03": 0.75}
 
@@ -184,7 +186,10 @@ class Presenter:
         from studio.expression import express
 
         expression = express(pose, self.character.rest)
-        local = self.body(expression.units)
+        units = dict(expression.units)
+        for name in ("eye-left-closure", "eye-right-closure"):
+            units[name] = units.get(name, 0.0) * self.lid_gain
+        local = self.body(units)
         self._move_mouth(local, expression.jaw, expression.tongue)
         turn = head_rotation(pose.yaw_deg, pose.pitch_deg, pose.roll_deg)
         shift = np.array([0.1 * pose.shift_cm, 0.0, 0.1 * pose.lean_cm])
@@ -244,11 +249,7 @@ class Presenter:
         for side, sign in (("L", 1), ("R", -1)):
             arm = np.clip(
                 sum(
-
-                        self._bone(b)
-                        for b in self._bones
-                        if b.endswith(f".{side}") and any(a in b for a in _ARM)
-
+                    self._bone(b) for b in self._bones if b.endswith(f".{side}") and any(a in b for a in _ARM)
                 ),
                 0,
                 1,
@@ -296,7 +297,10 @@ class Presenter:
         lips = sample_mask(self._pack, base, "lips")
         inside = sample_mask(self._pack, base, "inside-mouth")
         lashes = np.concatenate([self._pack.group(f"helper-{s}-eyelashes-{k}") for s in "lr" for k in (1, 2)])
-        rim = rest[lashes]
+        self.lid_gain = self._lid_gain()
+        # Lids are folded at rest: what lies along the lashes is told while they are shut.
+        shut = self.body({f"eye-{side}-closure": self.lid_gain for side in ("left", "right")})
+        rim = shut[lashes]
         far = np.sqrt(((rim[:, None] - self.eyes[None]) ** 2).sum(2)).min(1)
         self.places = Places(
             self.eyes,
@@ -309,11 +313,28 @@ class Presenter:
         fine = refine(_renumbered(base.faces[kept], rows), len(rows), detail)
         points = np.asarray(fine.weights @ rest[rows])
         coats = [np.asarray(fine.weights @ mask[rows]) for mask in (lips, inside)]
-        look = paint(points, self.places, self.character.skin, *coats)
+        look = paint(points, fine.weights @ shut[rows], self.places, self.character.skin, *coats)
         surface = Surface(
             "skin", "skin", fine.faces, look.albedo, look.gloss, look.inside, points.astype(np.float32)
         )
         self._parts.append(_Fitted(surface, fine.weights, None, rows, True, Shading(fine.faces, len(points))))
+
+    def _lid_gain(self) -> float:
+        """Return the weight of the closing units at which the lids just meet: large eyes need more than 1."""
+        shut = self.body({"eye-left-closure": 1.0})
+
+        def gap(body: Points) -> float:
+            rims = []
+            for k in (1, 2):
+                rim = body[self._pack.group(f"helper-l-eyelashes-{k}")]
+                # The roots of the lashes, not their tips, and only above the pupil.
+                root = rim[np.abs(rim[:, 0] - self.eyes[0, 0]) < 0.06]  # noqa: PLR2004
+                away = np.linalg.norm(root - self.eyes[0], axis=1)
+                rims.append(float(root[away <= np.median(away), 1].mean()))
+            return abs(rims[0] - rims[1])
+
+        opened, left = gap(self._rest), gap(shut)
+        return float(np.clip(opened / max(opened - left, 1e-6), 1.0, 2.0)) * _LIDS_MEET
 
     def _add_eyes(self, garment: Garment) -> None:
         piece = _pieces(garment.mesh.faces, len(garment.mesh.points))
@@ -347,7 +368,7 @@ class Presenter:
         piece = _pieces(faces, len(garment.mesh.points))
         size = np.bincount(piece)[piece]
         tooth = size[faces[:, 0]] == _ENAMEL_POINTS
-        self._add("teeth", "enamel", garment, faces[tooth], ((0.80, 0.77, 0.70), 0.75, 1.0), on_head=True)
+        self._add("teeth", "enamel", garment, faces[tooth], ((0.86, 0.82, 0.74), 0.75, 1.0), on_head=True)
         self._add("gums", "gum", garment, faces[~tooth], ((0.45, 0.13, 0.12), 0.7, 1.0), on_head=True)
 
     def _add_clothes(self) -> None:

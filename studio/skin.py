@@ -33,7 +33,7 @@ class Places:
     jaw: npt.NDArray[np.float64]
     head: npt.NDArray[np.float64]
     lashes: Points
-    """Points along the rims of the lids."""
+    """Points along the rims of the lids, which are shut."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +53,13 @@ _INSIDE: Final = np.array([0.30, 0.055, 0.05])
 _ENVELOPE_DM: Final = 0.5
 
 
-def paint(points: Points, places: Places, skin: SkinSection, lips: Field, inside: Field) -> SkinPaint:
-    """Return how `points` (float64[V, 3], at rest) look; `lips` and `inside` (float64[V]) are masks 0 .. 1."""
+def paint(
+    points: Points, shut: Points, places: Places, skin: SkinSection, lips: Field, inside: Field
+) -> SkinPaint:
+    """Return how `points` (float64[V, 3], at rest) look.
+
+    `shut`: the same with the lids down; `lips` and `inside` (float64[V]) are masks 0 .. 1.
+    """
     x, y, z = np.abs(points[:, 0]), points[:, 1], points[:, 2]
     eye_x, eye_y, eye_z = np.abs(places.eyes[0, 0]), places.eyes[0, 1], places.eyes[0, 2]
     front = ramp(z, eye_z - 0.45, eye_z - 0.05)
@@ -69,7 +74,7 @@ def paint(points: Points, places: Places, skin: SkinSection, lips: Field, inside
     ears = ramp(x, 0.66, 0.74) * np.exp(-(((y - eye_y + 0.15) / 0.3) ** 2)) * ramp(z, -0.6, -0.3)
     blush = np.clip(cheeks + 0.55 * nose + 0.2 * chin + 0.6 * ears, 0, 1) * skin.blush_strength
     socket = spot(eye_x, eye_y + 0.12, 0.24, 0.09) + 0.5 * spot(eye_x * 0.8, eye_y - 0.12, 0.2, 0.05)
-    near, _ = cKDTree(_denser(places.lashes)).query(points)
+    near, _ = cKDTree(_denser(places.lashes)).query(shut)
     rim = 1.0 - ramp(near, 0.012, 0.045)
     liner = rim * np.where(y > eye_y - 0.02, 1.0, 0.45) * skin.liner
     below = (1 - ramp(y, mouth_y + 0.02, mouth_y + 0.16)) * ramp(y, places.jaw[1] - 1.0, places.jaw[1] - 0.5)

@@ -23,9 +23,12 @@ from studio.subdivide import triangles
 _KINDS: Final = {"skin": 0, "cloth": 1, "enamel": 2, "gum": 2, "tongue": 2}
 _SKIN_DM: Final = (0.055, 0.022, 0.012)
 """How far red, green and blue travel in skin."""
+_CLOTH_DM: Final = (0.01, 0.01, 0.01)
 _VERTEX: Final = "3f 3f 3f 3f 2f 4f 3f"
 _NAMES: Final = ("place", "normal", "albedo", "light", "surface", "lamps", "local")
-_OPEN_POSES: Final = {"rest": Pose()}
+_STIRRED: Final = Pose(mouth=np.array([0.6, 0, 0, 0, 0.3, 0, 0], np.float32), lids=(1.0, 1.0))
+"""Lids that were folded and lips that were shut are lit as they are in this pose when they move towards it."""
+_MOVES_DM: Final = 0.07
 _HAIR_CASTS: Final = 4000
 
 
@@ -69,44 +72,60 @@ class Figure:
         posed = presenter.posed(Pose(), camera.place)
         self._rest = posed
         self._bake(posed, strands)
+        self._bake_stirred(posed, strands)
         self._drawn = [self._load(surface, posed) for surface in presenter.surfaces]
         self._bundles = [
             self._load_strands(each, lit) for each, lit in zip(strands, self._hair_lit, strict=True)
         ]
 
     def _bake(self, posed: Posed, strands: Sequence[Strands]) -> None:
-        casting = [s for s in self._presenter.surfaces if s.material in {"skin", "cloth"}]
-        blockers = [(posed.points[s.name], triangles(s.faces)) for s in casting]
+        casting = self._casting()
+        blockers = self._blockers(posed)
         hair_blockers = [_ribbon_mesh(each) for each in strands if each.placed is None]
-        names = [s.name for s in casting]
-        points = np.concatenate([posed.points[n] for n in names])
-        normals = np.concatenate([posed.normals[n] for n in names])
-        albedo = np.concatenate([s.albedo for s in casting])
-        lit = self._maps.cast(
-            [*blockers, *hair_blockers], (points, normals), self._light, albedo.mean(0) * 1.3
-        )
+        points = np.concatenate([posed.points[s.name] for s in casting])
+        normals = np.concatenate([posed.normals[s.name] for s in casting])
+        lit = self._maps.cast([*blockers, *hair_blockers], (points, normals), self._light, self._bounce())
         self._lit: dict[str, Lit] = {}
         first = 0
         for surface in casting:
             rows = slice(first, first + len(posed.points[surface.name]))
             first = rows.stop
-            mine = Lit(lit.light[rows], lit.lamps[rows], lit.open[rows])
-            if surface.material == "skin":
-                spread = Spread(surface.faces, posed.points[surface.name])
-                mine = Lit(spread.within(mine.light, _SKIN_DM), mine.lamps, mine.open)
-            else:
-                spread = Spread(surface.faces, posed.points[surface.name])
-                mine = Lit(spread.within(mine.light, (0.01, 0.01, 0.01)), mine.lamps, mine.open)
-            self._lit[surface.name] = mine
-        skin = self._lit["skin"].light
-        face = posed.points["skin"]
-        cheek = (
-            (np.abs(face[:, 0]) < 0.6)
-            & (face[:, 2] > self._presenter.eyes[0, 2] - 0.1)
-            & (face[:, 1] > self._presenter.eyes[0, 1] - 0.9)
-        )
-        self._front = skin[cheek].mean(0)
+            spread = Spread(surface.faces, posed.points[surface.name])
+            way = _SKIN_DM if surface.material == "skin" else _CLOTH_DM
+            self._lit[surface.name] = Lit(
+                spread.within(lit.light[rows], way), lit.lamps[rows], lit.open[rows]
+            )
+        face, eyes = posed.points["skin"], self._presenter.eyes[0]
+        cheek = (np.abs(face[:, 0]) < 0.6) & (face[:, 2] > eyes[2] - 0.1) & (face[:, 1] > eyes[1] - 0.9)  # noqa: PLR2004
+        self._front = self._lit["skin"].light[cheek].mean(0)
         self._hair_lit = [self._light_hair(each, blockers, hair_blockers) for each in strands]
+
+    def _bake_stirred(self, rest: Posed, strands: Sequence[Strands]) -> None:
+        """Light the skin that a moved face brings out."""
+        posed = self._presenter.posed(_STIRRED, self._at)
+        skin = self._presenter.surfaces[0]
+        moved = np.linalg.norm(posed.points["skin"] - rest.points["skin"], axis=1)
+        self._stirs = np.clip(moved / _MOVES_DM, 0.0, 1.0).astype(np.float32)
+        hair = [_ribbon_mesh(each) for each in strands if each.placed is None]
+        receivers = (posed.points["skin"], posed.normals["skin"])
+        lit = self._maps.cast([*self._blockers(posed), *hair], receivers, self._light, self._bounce())
+        now = Spread(skin.faces, posed.points["skin"]).within(lit.light, _SKIN_DM)
+        self._stirred = self._stirs[:, None] * (now - self._lit["skin"].light)
+        # Lids lie above the middle between eyes and mouth, lips below.
+        half = 0.5 * (self._presenter.eyes[0, 1] + self._presenter.places.mouth[1])
+        place = rest.points["skin"]
+        upper = place[:, 1] > half
+        self._lid_rows = [np.flatnonzero(upper & (moved > 0) & (side * place[:, 0] > 0)) for side in (-1, 1)]
+        self._mouth_rows = np.flatnonzero(~upper & (moved > 0))
+
+    def _casting(self) -> list[Surface]:
+        return [s for s in self._presenter.surfaces if s.material in {"skin", "cloth"}]
+
+    def _blockers(self, posed: Posed) -> list[tuple[Vectors, npt.NDArray[np.int32]]]:
+        return [(posed.points[s.name], triangles(s.faces)) for s in self._casting()]
+
+    def _bounce(self) -> npt.NDArray[np.float64]:
+        return np.asarray(np.concatenate([s.albedo for s in self._casting()]).mean(0) * 1.3, np.float64)
 
     def _light_hair(
         self,
@@ -202,7 +221,7 @@ class Figure:
             self._set_light(program)
         shade, lip = self._mouth(posed)
         for drawn in self._drawn:
-            self._update(drawn, posed, shade, lip)
+            self._update(drawn, posed, pose, shade, lip)
             if drawn.surface.material == "eye":
                 self._set_eye(drawn.surface, posed, pose)
             else:
@@ -233,7 +252,12 @@ class Figure:
         self._strand["body"].write(np.eye(4, dtype=np.float32))
 
     def _update(
-        self, drawn: _Drawn, posed: Posed, shade: npt.NDArray[np.float64], lip: npt.NDArray[np.float64]
+        self,
+        drawn: _Drawn,
+        posed: Posed,
+        pose: Pose,
+        shade: npt.NDArray[np.float64],
+        lip: npt.NDArray[np.float64],
     ) -> None:
         name = drawn.surface.name
         points = posed.points[name]
@@ -245,12 +269,24 @@ class Figure:
             local = (points - posed.pivot - posed.offset) @ posed.head + posed.pivot
             depth = np.maximum(lip[2] - local[:, 2], 0.0)
             off = np.maximum(np.abs(local[:, 1] - lip[1]) - shade[1] * 0.5, 0.0)
-            fade = np.exp(-depth / (0.22 + 0.7 * shade[1]) - off / 0.10) * shade[0]
+            fade = np.exp(-depth / (0.35 + 1.2 * shade[1]) - off / 0.14) * shade[0]
             dark = self._front * fade[:, None]
             lit = self._lit.get(name)
-            base = lit.light if lit else self._front[None]
+            base = self._skin_light(pose) if name == "skin" else lit.light if lit else self._front[None]
             drawn.vertices[:, 9:12] = base + inside[:, None] * (dark - base)
         drawn.buffer.write(np.ascontiguousarray(drawn.vertices))
+
+    def _skin_light(self, pose: Pose) -> Vectors:
+        found = self._lit["skin"].light.copy()
+        opened = float(np.clip(pose.mouth[0] / _STIRRED.mouth[0] + 0.7 * pose.mouth[4], 0, 1))
+        for rows, weight in (
+            (self._lid_rows[0], pose.lids[0]),
+            (self._lid_rows[1], pose.lids[1]),
+            (self._mouth_rows, opened),
+        ):
+            if weight > 0:
+                found[rows] += np.float32(min(weight, 1.0)) * self._stirred[rows]
+        return found
 
     def _mouth(self, posed: Posed) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """Return (brightness, opening in dm) of the mouth, and the middle of the lips before the head turned."""
@@ -259,7 +295,7 @@ class Figure:
         lower = posed.local_body[pack.group("helper-lower-teeth")]
         gap = max(0.0, float(teeth[:, 1].min() - lower[:, 1].max()))
         middle = np.array([0.0, 0.5 * (teeth[:, 1].min() + lower[:, 1].max()), teeth[:, 2].max() + 0.12])
-        return np.array([0.95, gap]), middle
+        return np.array([1.15, gap]), middle
 
     def _set_eye(self, surface: Surface, posed: Posed, pose: Pose) -> None:
         eyes = self._presenter.character.eyes

@@ -1,0 +1,82 @@
+"""Makes a persona's files from a character: life.mp4, mouths.mp4, face.npz, portrait.png."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+
+from studio.character import Character
+from studio.export import PITCHES_DEG, YAWS_DEG, Patches, emotion_fields, lower_face, mask, write_tables
+from studio.film import to_yuv, write_film
+from studio.landmarks import MOUTH_RINGS
+from studio.life.gaze import FPS
+from studio.life.segments import plan
+from studio.mouth_shapes import choose, usual_mouths
+from studio.pack import HeadPack
+from studio.pose import Pose
+from studio.render_life import frames, render_segments
+from studio.sitting import Sitting, load_backdrop
+from vcam_talker.core.types import Emotion
+
+_SHAPES: Final = 56
+_LIFE_CRF: Final = 20.0
+_MOUTHS_CRF: Final = 16.0
+
+
+def make_faces(
+    pack: HeadPack, character: Character, size: tuple[int, int], backdrop: Path, out: Path, seed: int
+) -> None:
+    """Write mouths.mp4, face.npz and portrait.png into `out`. Blocks for minutes."""
+    sitting = Sitting(pack, character, size, backdrop=load_backdrop(backdrop, size))
+    out.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(out / "portrait.png"), sitting.picture(Pose())[..., ::-1])
+    face = lower_face(sitting)
+    patches = Patches(sitting, face, MOUTH_RINGS)
+    shapes = choose(usual_mouths(), _SHAPES)
+    views = [(yaw, pitch) for yaw in YAWS_DEG for pitch in PITCHES_DEG]
+    taken = [[patches.taken(view, mouth) for mouth in shapes] for view in views]
+    write_film(
+        out / "mouths.mp4",
+        (to_yuv(picture) for row in taken for picture, _ in row),
+        FPS,
+        frozenset(range(0, len(views) * len(shapes), len(shapes))),
+        _MOUTHS_CRF,
+    )
+    segments = plan(seed)
+    poses = [segment.pose(n) for segment in segments for n in range(segment.frames)]
+    emotions = [emotion for emotion in Emotion if emotion is not Emotion.NEUTRAL]
+    write_tables(
+        out / "face.npz",
+        segments,
+        size,
+        np.stack([patches.to_patch(pose) for pose in poses]),
+        np.array([(pose.yaw_deg, pose.pitch_deg) for pose in poses], np.float32),
+        shapes,
+        np.array([[marks for _, marks in row] for row in taken]),
+        mask(face.crop),
+        emotions,
+        emotion_fields(sitting, face, emotions),
+        FPS,
+    )
+
+
+def make_life(
+    pack: HeadPack,
+    character: Character,
+    size: tuple[int, int],
+    backdrop: Path,
+    out: Path,
+    seed: int,
+    scratch: Path,
+    workers: int,
+) -> None:
+    """Write life.mp4 into `out`; `scratch` keeps what is finished. Blocks for a quarter of an hour and more."""
+    segments = plan(seed)
+    render_segments(pack, character, size, backdrop, segments, scratch, workers)
+    counts = np.array([segment.frames for segment in segments])
+    keys = frozenset(int(k) for k in np.cumsum(counts) - counts)
+    out.mkdir(parents=True, exist_ok=True)
+    write_film(out / "life.mp4", frames(scratch, len(segments)), FPS, keys, _LIFE_CRF)

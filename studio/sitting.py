@@ -1,0 +1,143 @@
+"""A character before the camera: all that is needed to take pictures of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import cv2
+import moderngl
+import numpy as np
+import numpy.typing as npt
+
+from studio.character import Character
+from studio.pack import HeadPack, StudioError
+from studio.pose import Pose
+from studio.presenter import Posed, Presenter
+from studio.raster.camera import Camera
+from studio.raster.figure import Figure
+from studio.raster.light import portrait_light
+from studio.raster.stage import Layer, Picture, Stage, before, open_context
+from studio.strands import Strands
+
+_DETAIL: Final = 2
+_SEED: Final = 1
+
+
+def portrait_camera(presenter: Presenter, width: int, height: int) -> Camera:
+    """Return the camera of a character's portrait."""
+    frame = presenter.character.frame
+    eyes = presenter.eyes.mean(0)
+    skin = presenter.rest[presenter.skin_rows]
+    front = skin[np.abs(skin[:, 0]) < 0.1]  # noqa: PLR2004 - the middle line
+    chin = presenter.places.jaw[1]
+    crown = float(front[:, 1].max())
+    high = (crown - chin) / frame.head
+    away = 10 * frame.distance_m
+    place = np.array([0.0, eyes[1] - 0.05, eyes[2] + away])
+    down = (frame.eyes - 0.5) * high
+    middle = np.array([0.0, eyes[1] + down, eyes[2] - 0.4])
+    # Level, with a shifted lens: what is upright stays upright.
+    level = np.array([0.0, place[1], middle[2]])
+    distance = place[2] - middle[2]
+    fov = 2 * np.degrees(np.arctan(high / 2 / distance))
+    return Camera(
+        place, level, float(fov), width, height, (2 * frame.aside, -2 * (place[1] - middle[1]) / high)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Crop:
+    """A part of the whole picture, in its pixels."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+
+class Sitting:
+    """Takes pictures of one character. Building takes half a minute. One thread."""
+
+    def __init__(
+        self,
+        pack: HeadPack,
+        character: Character,
+        size: tuple[int, int],
+        *,
+        backdrop: npt.NDArray[np.float32],
+        context: moderngl.Context | None = None,
+        hair_density: float = 1.0,
+    ) -> None:
+        """`backdrop`: float32[H, W, 3], display colours 0 .. 1, in the picture's `size` (width, height)."""
+        self.size = size
+        self.presenter = Presenter(pack, character, _DETAIL)
+        self.camera = portrait_camera(self.presenter, *size)
+        self._light = portrait_light(character.light)
+        self._backdrop = backdrop
+        self._context = context or open_context()
+        self._figure = Figure(
+            self._context, self.presenter, self._light, _strands(self.presenter, hair_density), self.camera
+        )
+        self._stages: dict[tuple[int, int], Stage] = {}
+
+    def posed(self, pose: Pose) -> Posed:
+        """Return where everything is."""
+        return self.presenter.posed(pose, self.camera.place)
+
+    def layer(self, pose: Pose, crop: Crop | None = None) -> Layer:
+        """Return the figure alone."""
+        crop = crop or Crop(0, 0, *self.size)
+        size = (crop.width, crop.height)
+        if size not in self._stages:
+            self._stages[size] = Stage(self._context, *size)
+        return self._stages[size].draw(self._figure, self.posed(pose), pose, cropped(self.camera, crop))
+
+    def picture(self, pose: Pose, crop: Crop | None = None) -> Picture:
+        """Return the picture, or a part of it."""
+        crop = crop or Crop(0, 0, *self.size)
+        behind = self._backdrop[crop.top : crop.top + crop.height, crop.left : crop.left + crop.width]
+        return before(self.layer(pose, crop), behind, self._light.exposure)
+
+
+def cropped(camera: Camera, crop: Crop) -> Camera:
+    """Return the camera that takes a part of another's picture, pixel for pixel."""
+    scale = np.tan(np.radians(camera.fov_deg) / 2) * crop.height / camera.height
+    half = camera.height / 2
+    right = camera.centre[0] - (crop.left + crop.width / 2 - camera.width / 2) / half
+    down = camera.centre[1] - (crop.top + crop.height / 2 - half) / half
+    ratio = camera.height / crop.height
+    return Camera(
+        camera.place,
+        camera.target,
+        float(2 * np.degrees(np.arctan(scale))),
+        crop.width,
+        crop.height,
+        (right * ratio, down * ratio),
+    )
+
+
+def load_backdrop(path: Path, size: tuple[int, int]) -> npt.NDArray[np.float32]:
+    """Return a picture as a backdrop (float32[H, W, 3], 0 .. 1) that fills `size`. Raises StudioError."""
+    found = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if found is None:
+        raise StudioError(str(path), "is no picture that can be read", "Give a PNG or JPEG")
+    width, height = size
+    scale = max(width / found.shape[1], height / found.shape[0])
+    large = cv2.resize(
+        found, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    )
+    top, left = (large.shape[0] - height) // 2, (large.shape[1] - width) // 2
+    part = large[top : top + height, left : left + width, ::-1]
+    return np.ascontiguousarray(part, np.float32) / np.float32(255)
+
+
+def _strands(presenter: Presenter, density: float) -> list[Strands]:
+    try:
+        from studio.hair import beard, brows, grow, lashes
+    except ImportError:
+        return []
+    found = [brows(presenter, _SEED), lashes(presenter, _SEED), grow(presenter, _SEED, density)]
+    hairy = beard(presenter, _SEED, density)
+    return [*found, hairy] if hairy else found

@@ -1,0 +1,101 @@
+"""`python -m studio.truth make|report|check`: a truth set on disk."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from studio.pack import StudioError
+from studio.truth import container
+from studio.truth.clips import Plan
+from studio.truth.draw import SPLITS, Split
+from studio.truth.make import make_set
+from studio.truth.render import RENDERERS
+from studio.truth.report import write_report
+from studio.truth.shards import Shard, shard_paths
+from vcam_talker.core.errors import VcamTalkerError
+
+_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+
+
+@click.group(help="Speaking faces of which everything is known, in shards of two thousand frames.")
+def cli() -> None:
+    """Group of the verbs."""
+
+
+@cli.command(help="Make a set, or what is missing of it; stop it at any time and run it again.")
+@click.option(
+    "--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder of the shards."
+)
+@click.option("--frames", required=True, type=click.IntRange(1), help="At least so many, in whole shards.")
+@click.option("--seed", default=1, show_default=True, type=click.IntRange(0))
+@click.option("--workers", default=2, show_default=True, type=click.IntRange(1, 64), help="Processes.")
+@click.option(
+    "--size", default=128, show_default=True, type=click.IntRange(64, 512), help="Pixels of a crop's side."
+)
+@click.option("--split", default="train", show_default=True, type=click.Choice(SPLITS))
+@click.option(
+    "--renderer", default="raster", show_default=True, help=f"{', '.join(RENDERERS)}, or module:factory."
+)
+def make(out: Path, frames: int, seed: int, workers: int, size: int, split: Split, renderer: str) -> None:
+    """Make shards."""
+    made = make_set(out, Plan(seed, split, size), frames, renderer, workers=workers, say=click.echo)
+    if not made.made:
+        click.echo(f"All {made.shards} shards were there.")
+        return
+    hours = made.seconds / 3600
+    click.echo(
+        f"{made.frames:,} frames in {made.seconds:.0f} s ({made.frames / hours:,.0f} an hour),"
+        f" {made.bytes / 1e6:.0f} MB ({made.bytes / made.frames / 10:.0f} MB per 100,000);"
+        f" {made.shards} shards"
+    )
+
+
+@cli.command(help="State what a set holds: report.md with pictures, beside the shards or in --to.")
+@click.argument("folder", type=_FOLDER)
+@click.option("--to", type=click.Path(file_okay=False, path_type=Path), help="Another folder for it.")
+def report(folder: Path, to: Path | None) -> None:
+    """Write the report."""
+    for path in write_report(folder, to or folder):
+        click.echo(path)
+
+
+@cli.command(help="Read every byte of every shard and name the damaged ones.")
+@click.argument("folder", type=_FOLDER)
+def check(folder: Path) -> None:
+    """Verify the shards; exit status 1 when one is damaged."""
+    paths = shard_paths(folder)
+    if not paths:
+        raise StudioError(str(folder), "holds no shard", "Make some: python -m studio.truth make")
+    frames = damaged = 0
+    for path in paths:
+        try:
+            container.verify(path)
+            frames += len(Shard(path))
+        except StudioError as e:
+            damaged += 1
+            click.echo(str(e))
+    click.echo(f"{len(paths) - damaged} shards of {len(paths)} are whole: {frames:,} frames")
+    if damaged:
+        sys.exit(1)
+
+
+def main() -> int:
+    """Run from the command line; an expected failure is one line."""
+    try:
+        cli.main(standalone_mode=False)
+    except VcamTalkerError as e:
+        click.echo(str(e), err=True)
+        return int(e.exit_code)
+    except click.ClickException as e:
+        e.show()
+        return e.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -15,7 +15,7 @@ from scipy.interpolate import LinearNDInterpolator
 from studio.life.segments import Segment
 from studio.pose import Pose
 from studio.raster.stage import Picture
-from studio.sitting import Crop, Sitting, cropped
+from studio.sitting import Crop, Sitting
 from vcam_talker.core.types import Emotion, MouthPose
 
 VERSION: Final = 1
@@ -49,7 +49,7 @@ def lower_face(sitting: Sitting) -> LowerFace:
     x, y, z = np.abs(body[:, 0]), body[:, 1] - mouth[1], body[:, 2]
     is_skin = np.zeros(len(body), bool)
     is_skin[presenter.skin_rows] = True
-    near = is_skin & (x < 0.55) & (y > -0.62) & (y < 0.18) & (z > presenter.eyes[0, 2] - 0.35)  # noqa: PLR2004
+    near = is_skin & (x < 0.55) & (y > -0.62) & (y < 0.18) & (z > presenter.eyes[0, 2] - 0.35)
     rows = np.flatnonzero(near)
     places = sitting.camera.project(body[rows])
     low, high = places.min(0), places.max(0)
@@ -64,7 +64,7 @@ def lower_face(sitting: Sitting) -> LowerFace:
 
 
 def fitted(places: npt.NDArray[np.float64], onto: npt.NDArray[np.float64]) -> Affine:
-    """Return the affine map that takes `places` (float64[N, 2]) `onto` others with the least squared error."""
+    """Return the affine map that takes `places` (float64[N, 2]) nearest to `onto` (least squares)."""
     ones = np.concatenate((places, np.ones((len(places), 1))), 1)
     return np.asarray(np.linalg.lstsq(ones, onto, rcond=None)[0].T, np.float32)
 
@@ -94,7 +94,7 @@ class Patches:
         return fitted(self._sitting.camera.project(body[self._face.rows]), self._face.places)
 
     def taken(self, view: tuple[float, float], mouth: MouthPose) -> tuple[Picture, npt.NDArray[np.float32]]:
-        """Return the patch (uint8[H, W, 3]) of a mouth with the head turned by (yaw, pitch), and landmarks."""
+        """Return the patch (uint8[H, W, 3]) of a mouth, the head at (yaw, pitch), and its landmarks."""
         still = Pose(yaw_deg=view[0], pitch_deg=view[1])
         pose = Pose(mouth=mouth, yaw_deg=view[0], pitch_deg=view[1])
         there = self.to_patch(still)
@@ -141,7 +141,7 @@ def emotion_fields(sitting: Sitting, face: LowerFace, emotions: Sequence[Emotion
     rest = sitting.posed(Pose())
     skin = presenter.surfaces[0].name
     points = rest.points[skin].astype(np.float64)
-    front = (rest.normals[skin][:, 2] > 0.1) & (points[:, 1] > presenter.places.jaw[1] - 0.2)  # noqa: PLR2004
+    front = (rest.normals[skin][:, 2] > 0.1) & (points[:, 1] > presenter.places.jaw[1] - 0.2)
     at = sitting.camera.project(points[front])
     brow = sitting.camera.project(np.array([[-0.75, presenter.eyes[0, 1] + 0.62, presenter.eyes[0, 2]]]))[0]
     crop = face.crop

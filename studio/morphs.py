@@ -39,8 +39,8 @@ class Morphs:
         found = (self._folder / under).rglob(f"*{_SUFFIX}")
         return sorted(path.relative_to(self._folder).with_suffix("").as_posix() for path in found)
 
-    def __contains__(self, name: str) -> bool:
-        return name in self._read or self._path(name).is_file()
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and (name in self._read or self._path(name).is_file())
 
     def get(self, name: str) -> Morph:
         """Return a target. Raises StudioError when there is none, or it can't be read."""

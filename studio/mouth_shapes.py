@@ -21,7 +21,7 @@ _REDUCED: Final = (0.5, 0.75, 1.0)
 
 
 def usual_mouths() -> Poses:
-    """Return what speech passes through in any language: every target, less of it, and what lies between two."""
+    """Return what speech passes through: every target, less of it, and what lies between two."""
     targets = np.array(
         [
             (s.jaw, s.width, s.rounding, s.protrusion, s.teeth, s.tongue, s.press)

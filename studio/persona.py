@@ -73,7 +73,7 @@ def make_life(
     scratch: Path,
     workers: int,
 ) -> None:
-    """Write life.mp4 into `out`; `scratch` keeps what is finished. Blocks for a quarter of an hour and more."""
+    """Write life.mp4 into `out`; `scratch` keeps what is finished. Blocks for long."""
     segments = plan(seed)
     render_segments(pack, character, size, backdrop, segments, scratch, workers)
     counts = np.array([segment.frames for segment in segments])

@@ -29,8 +29,6 @@ Vectors = npt.NDArray[np.float32]
 _BODY_END: Final = 13380
 _ENAMEL_POINTS: Final = 63
 _BALL_POINTS: Final = 276
-_LOWEST_DM: Final = 2.6
-"""What is further down is never in the picture."""
 _NOT_HEAD: Final = (
     "spine",
     "breast",
@@ -55,6 +53,18 @@ _NECK_SHARES: Final = {"neck01": 0.2, "neck02": 0.45, "neck03": 0.75}
 
 
 @dataclass(frozen=True, slots=True)
+class Fineness:
+    """How much of a presenter is made, and how smooth; the default is for large pictures."""
+
+    skin: int = 2
+    """How often the skin is refined."""
+    parts: int = 1
+    """How often teeth, tongue and clothes are."""
+    lowest_dm: float = 2.6
+    """What is further down is not made."""
+
+
+@dataclass(frozen=True, slots=True)
 class Surface:
     """A part of the presenter at rest; its points move, its faces and paint stay."""
 
@@ -67,6 +77,8 @@ class Surface:
     """float32[V]."""
     inside: npt.NDArray[np.float32]
     """float32[V]: 1 within the mouth."""
+    lips: npt.NDArray[np.float32]
+    """float32[V]: 1 on the lips."""
     local: Vectors
     """Of eyes: direction from the ball's middle, looking along +z; else the place at rest, decimetres."""
 
@@ -114,8 +126,9 @@ class _Fitted:
 class Presenter:
     """Poses one character. Building takes a second or two; posing some milliseconds. One thread."""
 
-    def __init__(self, pack: HeadPack, character: Character, detail: int = 1) -> None:
-        """`detail`: how often the skin is refined. Raises StudioError for what the pack does not have."""
+    def __init__(self, pack: HeadPack, character: Character, fineness: Fineness | None = None) -> None:
+        """Raise StudioError for what the pack does not have."""
+        self._fineness = fineness or Fineness()
         self.character = character
         self._pack = pack
         self._morphs = Morphs(pack.targets)
@@ -143,7 +156,7 @@ class Presenter:
         )
         self.pivot = 0.35 * self.joint("neck") + 0.65 * self.joint("head")
         self.eyes = np.stack((self.joint("l-eye"), self.joint("r-eye")))
-        self._build(detail)
+        self._build()
 
     @property
     def surfaces(self) -> tuple[Surface, ...]:
@@ -273,10 +286,10 @@ class Presenter:
             (self._bone(b) for b in self._bones if b.startswith(start)), np.zeros(len(self._base.points))
         )
 
-    def _build(self, detail: int) -> None:
+    def _build(self) -> None:
         self._clothes = read_garment(self._pack.part("clothes", self.character.clothes.garment))
         self._parts: list[_Fitted] = []
-        self._add_skin(detail)
+        self._add_skin()
         data = self._pack.root / "makehuman" / "data" / "eyes" / "high-poly" / "high-poly.mhclo"
         self._add_eyes(read_garment(data))
         self._add_teeth(read_garment(self._pack.part("teeth", "teeth_base")))
@@ -286,14 +299,14 @@ class Presenter:
         )
         self._add_clothes()
 
-    def _add_skin(self, detail: int) -> None:
+    def _add_skin(self) -> None:
         rest, base = self._rest, self._base
         seen = np.arange(len(rest)) < _BODY_END
         seen[self._clothes.hides] = False
-        seen &= rest[:, 1] > _LOWEST_DM
+        seen &= rest[:, 1] > self._fineness.lowest_dm
         body = np.array([group == "body" for group in base.groups])
         kept = body & seen[base.faces].all(1)
-        rows = np.unique(base.faces[kept])
+        rows = np.unique(base.faces[kept]).astype(np.int64)
         lips = sample_mask(self._pack, base, "lips")
         inside = sample_mask(self._pack, base, "inside-mouth")
         lashes = np.concatenate([self._pack.group(f"helper-{s}-eyelashes-{k}") for s in "lr" for k in (1, 2)])
@@ -310,12 +323,19 @@ class Presenter:
             rim[far < np.percentile(far, 40)],
         )
         self.skin_rows = rows
-        fine = refine(_renumbered(base.faces[kept], rows), len(rows), detail)
+        fine = refine(_renumbered(base.faces[kept], rows), len(rows), self._fineness.skin)
         points = np.asarray(fine.weights @ rest[rows])
         coats = [np.asarray(fine.weights @ mask[rows]) for mask in (lips, inside)]
         look = paint(points, fine.weights @ shut[rows], self.places, self.character.skin, *coats)
         surface = Surface(
-            "skin", "skin", fine.faces, look.albedo, look.gloss, look.inside, points.astype(np.float32)
+            "skin",
+            "skin",
+            fine.faces,
+            look.albedo,
+            look.gloss,
+            look.inside,
+            look.lips,
+            points.astype(np.float32),
         )
         self._parts.append(_Fitted(surface, fine.weights, None, rows, True, Shading(fine.faces, len(points))))
 
@@ -328,7 +348,7 @@ class Presenter:
             for k in (1, 2):
                 rim = body[self._pack.group(f"helper-l-eyelashes-{k}")]
                 # The roots of the lashes, not their tips, and only above the pupil.
-                root = rim[np.abs(rim[:, 0] - self.eyes[0, 0]) < 0.06]  # noqa: PLR2004
+                root = rim[np.abs(rim[:, 0] - self.eyes[0, 0]) < 0.06]
                 away = np.linalg.norm(root - self.eyes[0], axis=1)
                 rims.append(float(root[away <= np.median(away), 1].mean()))
             return abs(rims[0] - rims[1])
@@ -357,6 +377,7 @@ class Presenter:
                 _flat(self.character.eyes.white, count),
                 np.full(count, 1.0, np.float32),
                 np.zeros(count, np.float32),
+                np.zeros(count, np.float32),
                 way.astype(np.float32),
             )
             self._parts.append(
@@ -375,7 +396,7 @@ class Presenter:
         worn, garment = self.character.clothes, self._clothes
         faces = garment.mesh.faces
         middle = garment.fitted(self._rest)[np.where(faces < 0, faces[:, :1], faces)].mean(1)
-        high = middle[:, 1] > _LOWEST_DM - 0.4
+        high = middle[:, 1] > self._fineness.lowest_dm - 0.4
         of_colour = {"cloth": worn.cloth}
         part = np.full(len(faces), "cloth", dtype="<U8")
         if worn.shirt:
@@ -400,8 +421,9 @@ class Presenter:
         *,
         on_head: bool,
     ) -> None:
-        rows = np.unique(faces[faces >= 0])
-        fine = refine(_renumbered(faces, rows), len(rows), 1)
+        rows = np.unique(faces[faces >= 0]).astype(np.int64)
+        times = self._fineness.parts
+        fine = refine(_renumbered(faces, rows), len(rows), times)
         points = np.asarray(fine.weights @ garment.fitted(self._rest)[rows])
         count = len(points)
         albedo, gloss, inside = look
@@ -412,6 +434,7 @@ class Presenter:
             np.tile(np.array(albedo, np.float32), (count, 1)),
             np.full(count, gloss, np.float32),
             np.full(count, inside, np.float32),
+            np.zeros(count, np.float32),
             points.astype(np.float32),
         )
         self._parts.append(_Fitted(surface, fine.weights, garment, rows, on_head, Shading(fine.faces, count)))

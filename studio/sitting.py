@@ -21,7 +21,6 @@ from studio.raster.light import portrait_light
 from studio.raster.stage import Layer, Picture, Stage, before, open_context
 from studio.strands import Strands
 
-_DETAIL: Final = 2
 _SEED: Final = 1
 
 
@@ -30,7 +29,7 @@ def portrait_camera(presenter: Presenter, width: int, height: int) -> Camera:
     frame = presenter.character.frame
     eyes = presenter.eyes.mean(0)
     skin = presenter.rest[presenter.skin_rows]
-    front = skin[np.abs(skin[:, 0]) < 0.1]  # noqa: PLR2004 - the middle line
+    front = skin[np.abs(skin[:, 0]) < 0.1]
     chin = presenter.places.jaw[1]
     crown = float(front[:, 1].max())
     high = (crown - chin) / frame.head
@@ -72,14 +71,14 @@ class Sitting:
     ) -> None:
         """`backdrop`: float32[H, W, 3], display colours 0 .. 1, in the picture's `size` (width, height)."""
         self.size = size
-        self.presenter = Presenter(pack, character, _DETAIL)
+        self.presenter = Presenter(pack, character)
         self.camera = portrait_camera(self.presenter, *size)
         self._light = portrait_light(character.light)
         self._backdrop = backdrop
         self._context = context or open_context()
-        self._figure = Figure(
-            self._context, self.presenter, self._light, _strands(self.presenter, hair_density), self.camera
-        )
+        strands = _strands(self.presenter, hair_density)
+        self._figure = Figure(self._context, self.presenter, strands, self.camera.place)
+        self._figure.relit(self._light)
         self._stages: dict[tuple[int, int], Stage] = {}
 
     def posed(self, pose: Pose) -> Posed:

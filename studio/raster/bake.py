@@ -1,9 +1,9 @@
 """How much light reaches each point of a presenter: shadows by depth maps, bounce, light within the skin.
 
-For every direction that light comes from, the figure is drawn once as that light sees it, depths only; a point is
-lit when nothing stands before it (Williams 1978). Light that enters skin leaves it some millimetres away, red
-furthest: the light on the surface is spread along the mesh, each colour by its own distance (after d'Eon et al.
-2007).
+For every direction that light comes from, the figure is drawn once as that light sees it, depths only; a
+point is lit when nothing stands before it (Williams 1978). Light that enters skin leaves it some millimetres
+away, red furthest: the light on the surface is spread along the mesh, each colour by its own distance (after
+d'Eon et al. 2007).
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ import numpy.typing as npt
 from scipy import sparse
 
 from studio.mesh import NO_CORNER, Faces
-from studio.raster.light import Light
+from studio.raster import shaders
+from studio.raster.light import Samples
 
 Vectors = npt.NDArray[np.float32]
 
@@ -26,17 +27,6 @@ _SIZE: Final = 512
 _RADIUS_DM: Final = 3.3
 _OFF_SURFACE_DM: Final = 0.025
 _BIAS_DM: Final = 0.03
-
-_DEPTH_VERTEX: Final = """
-#version 330
-uniform mat4 to_clip;
-in vec3 place;
-void main() { gl_Position = to_clip * vec4(place, 1.0); }
-"""
-_DEPTH_FRAGMENT: Final = """
-#version 330
-void main() {}
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +36,7 @@ class Lit:
     light: Vectors
     """float32[V, 3]: irradiance / pi; times the albedo it is what a matt surface sends out."""
     lamps: npt.NDArray[np.float32]
-    """float32[V, L]: how much of each lamp is seen, 0 .. 1."""
-    open: npt.NDArray[np.float32]
-    """float32[V]: how much of the room is seen, 0 .. 1."""
+    """float32[V, LAMPS]: how much of each lamp is seen, 0 .. 1."""
 
 
 class ShadowMaps:
@@ -56,7 +44,11 @@ class ShadowMaps:
 
     def __init__(self, context: moderngl.Context) -> None:
         self._context = context
-        self._program = context.program(vertex_shader=_DEPTH_VERTEX, fragment_shader=_DEPTH_FRAGMENT)
+        self._program = shaders.load(context, "depth", "depth")
+        to_clip = self._program["to_clip"]
+        if not isinstance(to_clip, moderngl.Uniform):
+            raise TypeError(to_clip)
+        self._to_clip = to_clip
         self._depth = context.depth_texture((_SIZE, _SIZE))
         self._target = context.framebuffer(depth_attachment=self._depth)
 
@@ -64,7 +56,7 @@ class ShadowMaps:
         self,
         blockers: Sequence[tuple[Vectors, npt.NDArray[np.int32]]],
         receivers: tuple[Vectors, Vectors],
-        light: Light,
+        light: Samples,
         bounce: npt.NDArray[np.float64],
     ) -> Lit:
         """Return what reaches `receivers` (points and normals, float32[V, 3] each).
@@ -76,13 +68,12 @@ class ShadowMaps:
             place = self._context.buffer(np.ascontiguousarray(points, np.float32))
             index = self._context.buffer(np.ascontiguousarray(triangles, np.int32))
             arrays.append(self._context.vertex_array(self._program, [(place, "3f", "place")], index))
-        ways, bring, lamp = light.samples()
+        ways, bring, lamp = light.ways, light.bring, light.lamp
         at, normals = receivers
         middle = np.array([0.0, 5.6, 0.3])
         count = len(at)
         total = np.zeros((count, 3), np.float32)
-        seen = np.zeros((count, len(light.lamps)), np.float32)
-        opened = np.zeros(count, np.float32)
+        seen = np.zeros((count, shaders.LAMPS), np.float32)
         clear = (at + _OFF_SURFACE_DM * normals).astype(np.float32)
         dim = 0.5 * bounce * bring.sum(0) / 4
         for way, brought, which in zip(ways, bring, lamp, strict=True):
@@ -97,12 +88,10 @@ class ShadowMaps:
                 # What is blocked still sends some light of its own.
                 share = (facing * (1 - visible))[:, None]
                 total += share * (dim * 4 / len(ways)).astype(np.float32)
-                opened += visible * facing
         per_lamp = max(1, int((lamp == 0).sum()))
-        room = max(1, int((lamp < 0).sum()))
         for array in arrays:
             array.release()
-        return Lit(total / np.float32(np.pi), seen / per_lamp, np.clip(opened * 4 / room, 0, 1))
+        return Lit(total / np.float32(np.pi), seen / per_lamp)
 
     def _visible(
         self, arrays: Sequence[moderngl.VertexArray], matrix: npt.NDArray[np.float64], points: Vectors
@@ -110,7 +99,7 @@ class ShadowMaps:
         self._target.use()
         self._context.enable_only(moderngl.DEPTH_TEST)
         self._target.clear(depth=1.0)
-        self._program["to_clip"].write(np.ascontiguousarray(matrix.T, np.float32))
+        self._to_clip.write(np.ascontiguousarray(matrix.T, np.float32))
         for array in arrays:
             array.render()
         depth = np.frombuffer(self._depth.read(), np.float32).reshape(_SIZE, _SIZE)

@@ -25,11 +25,23 @@ class Camera:
     width: int
     height: int
     centre: tuple[float, float] = (0.0, 0.0)
-    """Moves the picture, in half heights, right and down: a lens shift."""
+    """Moves what is seen, in half heights, right and down: a lens shift."""
+    roll_deg: float = 0.0
+    """Of the camera, clockwise, about the picture's middle."""
 
     def matrix(self) -> Matrix:
         """Return the matrix to clip space, y up."""
-        return self._projection() @ self._view()
+        return self._roll() @ self._projection() @ self._view()
+
+    def zoomed(self, middle: tuple[float, float], half: float, size: int) -> Camera:
+        """Return the camera of a square part, `size` pixels across.
+
+        `middle`: in half heights right and down of this picture's own, `half`: of the part's side, likewise.
+        """
+        fov = 2 * np.degrees(np.arctan(np.tan(np.radians(self.fov_deg) / 2) * half))
+        right, down = (c - m for c, m in zip(self.centre, middle, strict=True))
+        shift = (float(right / half), float(down / half))
+        return Camera(self.place, self.target, float(fov), size, size, shift, self.roll_deg)
 
     def project(self, points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Return float64[..., 2]: where points (float64[..., 3]) land, pixels from the upper left corner."""
@@ -46,6 +58,14 @@ class Camera:
         found = np.eye(4)
         found[:3, :3] = turn
         found[:3, 3] = -turn @ self.place
+        return found
+
+    def _roll(self) -> Matrix:
+        c, s = np.cos(np.radians(self.roll_deg)), np.sin(np.radians(self.roll_deg))
+        found = np.eye(4)
+        # The camera's clockwise turn is the picture's the other way round; clip space is as wide as high.
+        shape = self.width / self.height
+        found[0, 0], found[0, 1], found[1, 0], found[1, 1] = c, -s / shape, s * shape, c
         return found
 
     def _projection(self) -> Matrix:

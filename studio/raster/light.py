@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from studio.character import LightSection, linear
 
-_PER_LAMP: Final = 20
-_ROOM: Final = 128
+ROOM: Final = -1
+"""Stands for no lamp."""
 _GOLDEN: Final = np.pi * (3 - np.sqrt(5))
 
 
@@ -24,6 +24,18 @@ class Lamp:
     radius_deg: float
     irradiance: npt.NDArray[np.float64]
     """float64[3], linear: what falls on a surface that faces it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Light as it comes from N directions."""
+
+    ways: npt.NDArray[np.float64]
+    """float64[N, 3], unit."""
+    bring: npt.NDArray[np.float64]
+    """float64[N, 3]: irradiance of a surface that faces it."""
+    lamp: npt.NDArray[np.int64]
+    """int64[N]: which lamp, or ROOM."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +54,18 @@ class Light:
         up, down = np.clip(y, 0, 1), np.clip(-y, 0, 1)
         return self.level + up * (self.above - self.level) + down * (self.below - self.level)
 
-    def samples(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.int64]]:
-        """Return directions float64[N, 3], what each brings float64[N, 3], and its lamp int64[N] (-1: room)."""
+    def samples(self, per_lamp: int = 20, room: int = 128) -> Samples:
+        """Return the light as single directions: `per_lamp` over each lamp, `room` over all the rest."""
         ways, bring, lamp = [], [], []
         for k, each in enumerate(self.lamps):
-            disc = _disc(each.towards, each.radius_deg)
-            ways.append(disc)
-            bring.append(np.tile(each.irradiance / len(disc), (len(disc), 1)))
-            lamp.append(np.full(len(disc), k))
-        sphere = _sphere(_ROOM)
+            ways.append(_disc(each.towards, each.radius_deg, per_lamp))
+            bring.append(np.tile(each.irradiance / per_lamp, (per_lamp, 1)))
+            lamp.append(np.full(per_lamp, k))
+        sphere = _sphere(room)
         ways.append(sphere)
-        bring.append(self.room(sphere) * 4 * np.pi / _ROOM)
-        lamp.append(np.full(_ROOM, -1))
-        return np.concatenate(ways), np.concatenate(bring), np.concatenate(lamp)
+        bring.append(self.room(sphere) * 4 * np.pi / room)
+        lamp.append(np.full(room, ROOM))
+        return Samples(np.concatenate(ways), np.concatenate(bring), np.concatenate(lamp))
 
 
 def portrait_light(section: LightSection) -> Light:
@@ -86,13 +97,13 @@ def _sphere(count: int) -> npt.NDArray[np.float64]:
     return np.stack((r * np.cos(turn), y, r * np.sin(turn)), 1)
 
 
-def _disc(towards: npt.NDArray[np.float64], radius_deg: float) -> npt.NDArray[np.float64]:
+def _disc(towards: npt.NDArray[np.float64], radius_deg: float, count: int) -> npt.NDArray[np.float64]:
     """Return directions spread evenly over a disc, float64[N, 3]."""
     side = np.cross(towards, (0.0, 1.0, 0.0))
     side /= np.linalg.norm(side)
     other = np.cross(side, towards)
-    k = np.arange(_PER_LAMP)
-    r = np.tan(np.radians(radius_deg)) * np.sqrt((k + 0.5) / _PER_LAMP)
+    k = np.arange(count)
+    r = np.tan(np.radians(radius_deg)) * np.sqrt((k + 0.5) / count)
     found = towards + r[:, None] * (
         np.cos(_GOLDEN * k)[:, None] * side + np.sin(_GOLDEN * k)[:, None] * other
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import moderngl
@@ -12,6 +12,7 @@ import numpy.typing as npt
 from studio.pack import StudioError
 from studio.pose import Pose
 from studio.presenter import Posed
+from studio.raster import shaders
 from studio.raster.camera import Camera
 from studio.raster.figure import Figure
 
@@ -20,14 +21,15 @@ Picture = npt.NDArray[np.uint8]
 Layer = npt.NDArray[np.float32]
 """float32[H, W, 4]: linear RGB times alpha, and alpha."""
 
-_SAMPLES: Final = 4
+_WINDOWLESS: Final[dict[str, Any]] = {"backend": "egl"}
+_BRIGHTEST: Final = 8.0
 
 
 def open_context() -> moderngl.Context:
     """Return an OpenGL context without a window. Raises StudioError when the machine has none."""
     try:
-        return moderngl.create_standalone_context(backend="egl", require=330)
-    except Exception as e:  # moderngl raises bare Exceptions
+        return moderngl.create_context(standalone=True, require=330, **_WINDOWLESS)
+    except Exception as e:  # noqa: BLE001 - moderngl raises nothing more exact
         raise StudioError(
             "OpenGL",
             f"has no context without a window ({e})",
@@ -38,30 +40,33 @@ def open_context() -> moderngl.Context:
 class Stage:
     """A target of one size that figures are drawn on. One thread: the context's."""
 
-    def __init__(
-        self, context: moderngl.Context, width: int, height: int, oversample: int = 2, samples: int = _SAMPLES
-    ) -> None:
+    def __init__(self, context: moderngl.Context, width: int, height: int, oversample: int = 2) -> None:
         size = (width * oversample, height * oversample)
         self._context = context
+        self._oversample = oversample
         self._size = (width, height)
-        self._many = context.framebuffer(
-            [context.renderbuffer(size, 4, samples=samples, dtype="f2")],
-            context.depth_renderbuffer(size, samples=samples),
-        )
-        self._one = context.framebuffer([context.texture(size, 4, dtype="f2")])
+        colours = [context.texture(size, 4, dtype="f2"), context.texture(size, 1)]
+        self._target = context.framebuffer(colours, context.depth_renderbuffer(size))
 
     def draw(self, figure: Figure, posed: Posed, pose: Pose, camera: Camera) -> Layer:
         """Return the figure alone. `camera` has this stage's proportions."""
-        self._many.clear(0.0, 0.0, 0.0, 0.0)
-        figure.draw(posed, pose, camera, self._many)
-        self._context.copy_framebuffer(self._one, self._many)
-        width, height = self._one.size
-        raw = np.frombuffer(self._one.read(components=4, dtype="f2"), np.float16).reshape(height, width, 4)
+        self._target.clear(0.0, 0.0, 0.0, 0.0)
+        figure.draw(posed, pose, camera, self._target)
+        width, height = self._target.size
+        raw = np.frombuffer(self._target.read(components=4, dtype="f2"), np.float16).reshape(height, width, 4)
         # Bright glints would bleed over the edges of the coarser pixels that they share.
-        large = np.minimum(raw[::-1].astype(np.float32), 8.0)
-        if (width, height) == self._size:
+        large = np.minimum(raw[::-1].astype(np.float32), _BRIGHTEST)
+        if self._oversample == 1:
             return np.ascontiguousarray(large)
         return np.asarray(cv2.resize(large, self._size, interpolation=cv2.INTER_AREA), np.float32)
+
+    def labels(self) -> npt.NDArray[np.uint8]:
+        """Return what each pixel of the last drawing shows, uint8[H, W], see `figure.LABELS`."""
+        width, height = self._target.size
+        raw = np.frombuffer(self._target.read(attachment=1, components=1), np.uint8).reshape(height, width)
+        step = self._oversample
+        middle = raw[::-1][step // 2 :: step, step // 2 :: step].astype(np.float32)
+        return np.asarray(np.rint(middle / 255 * shaders.LABELS), np.uint8)
 
 
 def develop(linear: npt.NDArray[np.float32], exposure: float) -> npt.NDArray[np.float32]:
@@ -75,5 +80,5 @@ def before(layer: Layer, backdrop: npt.NDArray[np.float32], exposure: float) -> 
     """Return a layer, developed, before `backdrop` (float32[H, W, 3], display colours 0 .. 1)."""
     alpha = np.clip(layer[..., 3:], 0.0, 1.0)
     colours = layer[..., :3] / np.maximum(alpha, 1e-3)
-    picture = backdrop + alpha * (develop(colours, exposure) - backdrop)
+    picture = backdrop + alpha * (develop(np.asarray(colours, np.float32), exposure) - backdrop)
     return np.asarray(np.clip(picture * 255.0 + 0.5, 0, 255), np.uint8)

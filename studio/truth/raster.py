@@ -1,0 +1,133 @@
+"""The renderer of truth: people of the head pack, drawn by OpenGL at some 20 frames a second and core."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import moderngl
+import numpy as np
+import numpy.typing as npt
+
+from studio.character import Character, LightSection
+from studio.hair import beard, brows, grow, lashes
+from studio.landmarks import MOUTH
+from studio.life.lips import gaps
+from studio.pack import HeadPack, open_pack
+from studio.pose import Pose
+from studio.presenter import Fineness, Posed, Presenter
+from studio.raster.camera import Camera
+from studio.raster.figure import Figure
+from studio.raster.light import portrait_light
+from studio.raster.stage import Stage, before, open_context
+from studio.strands import Strands
+from studio.truth.backgrounds import background
+from studio.truth.render import INNER_LIP, TruthFrame
+from studio.truth.shot import Shot
+
+_FINENESS: Final = Fineness(skin=1, parts=0, lowest_dm=4.6)
+_HAIR_DENSITY: Final = 0.08
+_WHOLE_DM: Final = 5.6
+"""Height of a picture of head and shoulders at the face."""
+_PER_LAMP: Final = 7
+_ROOM: Final = 36
+"""Directions that a person's light is sampled in."""
+_ABOVE_EYES_DM: Final = 0.50
+_BELOW_CHIN_DM: Final = 0.22
+"""What the crop reaches beyond eyes and chin."""
+
+
+class RasterRenderer:
+    """TruthRenderer on an OpenGL context of its own. One thread."""
+
+    def __init__(self, size: int) -> None:
+        """`size` of the crops in pixels. Raises StudioError without a head pack or OpenGL."""
+        self._pack = open_pack()
+        self._context = open_context()
+        self._stage = Stage(self._context, size, size)
+        self._size = size
+
+    def person(self, character: Character, seed: int) -> RasterPerson:
+        """Build a person; about two seconds."""
+        return RasterPerson(self._pack, self._context, self._stage, self._size, character, seed)
+
+
+class RasterPerson:
+    """RenderedPerson. A new light takes half a second."""
+
+    def __init__(
+        self,
+        pack: HeadPack,
+        context: moderngl.Context,
+        stage: Stage,
+        size: int,
+        character: Character,
+        seed: int,
+    ) -> None:
+        self._stage = stage
+        self._size = size
+        self._presenter = Presenter(pack, character, _FINENESS)
+        eyes = self._presenter.eyes.mean(0)
+        self._figure = Figure(
+            context, self._presenter, _strands(self._presenter, seed), eyes + np.array([0.0, 0.0, 20.0])
+        )
+        chin = self._presenter.places.jaw
+        self._top = eyes + np.array([0.0, _ABOVE_EYES_DM, 0.0])
+        self._bottom = np.array([0.0, chin[1] - _BELOW_CHIN_DM, eyes[2]])
+        self._light: LightSection | None = None
+        self._behind: tuple[Shot, npt.NDArray[np.float32]] | None = None
+
+    def frame(self, pose: Pose, shot: Shot) -> TruthFrame:
+        """Draw one moment."""
+        light = portrait_light(shot.light)
+        if shot.light != self._light:
+            self._figure.relit(light, light.samples(_PER_LAMP, _ROOM), stirred=False)
+            self._light = shot.light
+        if self._behind is None or self._behind[0] != shot:
+            self._behind = (shot, background(shot, self._size))
+        whole = self._camera(shot)
+        posed = self._presenter.posed(pose, whole.place)
+        camera = self._crop(whole, posed, shot)
+        layer = self._stage.draw(self._figure, posed, pose, camera)
+        exposure = light.exposure * 2.0**shot.exposure_stops
+        landmarks = camera.project(posed.body[MOUTH]).astype(np.float32)
+        return TruthFrame(
+            before(layer, self._behind[1], exposure),
+            landmarks,
+            _aperture(posed, landmarks),
+            self._stage.labels(),
+        )
+
+    def _camera(self, shot: Shot) -> Camera:
+        eyes = self._presenter.eyes.mean(0)
+        away = _WHOLE_DM / 2 / math.tan(math.radians(shot.fov_deg) / 2)
+        place = eyes + np.array([0.0, -0.1, away])
+        level = np.array([0.0, place[1], 0.0])
+        return Camera(place, level, shot.fov_deg, self._size, self._size, roll_deg=shot.tilt_deg)
+
+    def _crop(self, whole: Camera, posed: Posed, shot: Shot) -> Camera:
+        """Return the camera of the crop about the face, wherever the head went."""
+        ends = whole.project(posed.turned(np.stack((self._top, self._bottom)))) / (self._size / 2) - 1
+        # A turned head is as high as one that looks ahead, seen from its side.
+        level = whole.project(np.stack((self._top, self._bottom))) / (self._size / 2)
+        half = float(np.linalg.norm(level[1] - level[0])) / 2 / shot.scale
+        middle = ends.mean(0) - 2 * half * np.array(shot.offset)
+        return whole.zoomed((float(middle[0]), float(middle[1])), half, self._size)
+
+
+def _aperture(posed: Posed, landmarks: npt.NDArray[np.float32]) -> float:
+    """Return the gap between the inner lips at their middle in pixels; 0 where they touch."""
+    if float(gaps(posed.local_body).max()) <= 0:
+        return 0.0
+    inner = landmarks[INNER_LIP]
+    count = len(inner)
+    # The ring starts in one corner: half way round is the other, a quarter of it the middle of a lip.
+    return float(np.linalg.norm(inner[count // 4] - inner[3 * count // 4]))
+
+
+def _strands(presenter: Presenter, seed: int) -> list[Strands]:
+    found = [brows(presenter, seed), lashes(presenter, seed)]
+    if presenter.character.hair.style != "none":
+        found.append(grow(presenter, seed, _HAIR_DENSITY))
+    hairy = beard(presenter, seed, _HAIR_DENSITY)
+    return [*found, hairy] if hairy else found

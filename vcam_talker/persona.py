@@ -27,6 +27,11 @@ from vcam_talker.core.types import Emotion, VoiceSpec
 from vcam_talker.tomlfile import load_model, matching
 
 PERSONA_FILE = "persona.toml"
+CLIP_FILE: Final = "life.mp4"
+MOUTHS_FILE: Final = "mouths.mp4"
+"""Of a presenter made of pictures, beside persona.toml."""
+_FACE_FILES: Final = {"rig": "rig.toml", "clip": "face.npz"}
+"""What `face.file` is unless said otherwise."""
 
 FACT_KINDS: Final = (
     "price",
@@ -78,11 +83,29 @@ class Section(BaseModel):
 class FaceSection(Section):
     """Which scene draws the presenter, and from which file."""
 
-    kind: Literal["rig", "testcard", "still"] = "rig"
-    file: str = "rig.toml"
-    """Of a rig: beside persona.toml; what it holds is the scene's business."""
+    kind: Literal["rig", "clip", "testcard", "still"] = "rig"
+    """A vector rig drawn anew for every frame, a presenter made of pictures, a test card, a plain card."""
+    file: str = ""
+    """Beside persona.toml; what it holds is the scene's business. Default: rig.toml of a rig, face.npz of a
+    clip, none of the others."""
     seed: int = 1
-    """Of the idle life: blinks, sway, gaze."""
+    """Of the idle life: blinks, sway, gaze; of a clip: the order of its segments."""
+    disclosure: Annotated[str, StringConstraints(strip_whitespace=True, max_length=60)] = ""
+    """Drawn small into a corner of every frame, such as "AI presenter"; empty: nothing is."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _file_of_its_kind(cls, data: object) -> object:
+        if isinstance(data, Mapping) and "file" not in data:
+            return {**data, "file": _FACE_FILES.get(str(data.get("kind", "rig")), "")}
+        return data
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Names of all files that the face needs, beside persona.toml; the first is `file`."""
+        if self.kind == "clip":
+            return (self.file, CLIP_FILE, MOUTHS_FILE)
+        return (self.file,) if self.kind == "rig" else ()
 
 
 class VoiceSection(Section):
@@ -248,21 +271,17 @@ def load_persona(name: str) -> Persona:
     root = _find(name)
     persona = load_model(root / PERSONA_FILE, Persona, PersonaError)
     persona = persona.model_copy(update={"root": root, "name": root.name})
-    if persona.face.kind != "rig":
-        return persona
-    asset = (root / persona.face.file).resolve()
-    if not asset.is_relative_to(root.resolve()):
-        raise PersonaError(
-            f"persona '{name}'",
-            f"'face.file' points outside its folder ({persona.face.file})",
-            "Keep the file beside persona.toml",
-        )
-    if not asset.is_file():
-        raise PersonaError(
-            f"persona '{name}'",
-            f"lacks the file {persona.face.file} named by 'face.file'",
-            f"Put it into {root}",
-        )
+    for file in persona.face.files:
+        asset = (root / file).resolve()
+        if not asset.is_relative_to(root.resolve()):
+            raise PersonaError(
+                f"persona '{name}'",
+                f"'face.file' points outside its folder ({file})",
+                "Keep the file beside persona.toml",
+            )
+        if not asset.is_file():
+            named = " named by 'face.file'" if file == persona.face.file else " of its face"
+            raise PersonaError(f"persona '{name}'", f"lacks the file {file}{named}", f"Put it into {root}")
     return persona
 
 

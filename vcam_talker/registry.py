@@ -35,6 +35,7 @@ ENGINES: dict[str, dict[str, str]] = {
     },
     "scene": {
         "rig": "vcam_talker.face.rig.scene:RigScene",
+        "clip": "vcam_talker.face.clip.scene:ClipScene",
         "still": "vcam_talker.face.still:StillScene",
         "testcard": "vcam_talker.face.testcard:TestcardScene",
     },

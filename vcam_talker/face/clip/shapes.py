@@ -1,0 +1,207 @@
+"""Mouths between pre-rendered ones: each is warped to the lips wanted, then they are blended.
+
+Because the warped pictures agree on where lips and jaw are, the blend stays sharp. A picture whose lips touch
+is never stretched over an open mouth, and none of an open mouth has a part in a shut one.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from vcam_talker.core.errors import PersonaError
+from vcam_talker.core.types import MouthPose, Pixels
+from vcam_talker.face.clip.archive import Floats
+from vcam_talker.face.clip.assets import INNER, OUTER, FaceAssets
+from vcam_talker.face.clip.mouth_space import MouthSpace, Weights, openness, smooth
+from vcam_talker.face.clip.patch import Patch, View
+from vcam_talker.face.clip.resample import averaged
+from vcam_talker.face.clip.video import Decoder, index_video
+from vcam_talker.face.clip.warp import Warper
+
+_MAX_FILE_BYTES: Final = 64_000_000
+_FADE: Final = (0.0, 0.06)
+"""Greatest mouth parameter from which the patch begins to show, and at which it shows fully: around rest it
+looks like the clip's own mouth, so that nobody sees it come."""
+_SHUT_PX: Final = 0.5
+"""A narrower gap is none."""
+_SEALED: Final = 0.08
+"""Of the mouth's width: lips of a shut shape that are further apart are a mistake in the files."""
+_PARTED: Final = 0.035
+"""Of the mouth's width: a gap from which on only pictures of open mouths are used."""
+_PRUNE: Final = 0.05
+"""Parts this small are left out: each costs a warp."""
+
+
+class PatchStore:
+    """All patches of a presenter, decoded."""
+
+    def __init__(self, luma: Pixels, chroma: Pixels) -> None:
+        self.luma = luma
+        """uint8[views, shapes, h, w]"""
+        self.chroma = chroma
+        """uint8[views, shapes, h / 2, w / 2, 2]"""
+
+
+def load_patches(path: Path, assets: FaceAssets, shrink: float) -> tuple[PatchStore, FaceAssets]:
+    """Decode `mouths.mp4`, made smaller by `shrink` (0 .. 1), and return it with assets of its size.
+
+    Some 0.2 ms a patch. Raises PersonaError.
+    """
+    size, count = assets.patch_size, assets.patches
+    video = index_video(path, size, count, None, _MAX_FILE_BYTES)
+    columns, rows = (max(round(n * shrink / 2) * 2, 2) for n in size) if shrink < 1.0 else size
+    views = len(assets.yaws) * len(assets.pitches)
+    luma = np.empty((count, rows, columns), np.uint8)
+    chroma = np.empty((count, rows // 2, columns // 2, 2), np.uint8)
+    decoder = Decoder(video, lambda pixels: pixels)
+    try:
+        for n in range(count):
+            pixels = decoder.read(n, 0)
+            planes = pixels[size[1] :].reshape(2, size[1] // 2, size[0] // 2)
+            luma[n] = _resized(pixels[: size[1]], columns, rows)
+            for k in range(2):
+                chroma[n, :, :, k] = _resized(planes[k], columns // 2, rows // 2)
+    except (OSError, EOFError, ValueError) as e:
+        raise PersonaError(
+            str(path),
+            "is damaged: not all of its pictures can be decoded",
+            "Make the persona anew with the studio, or put an undamaged file there",
+        ) from e
+    finally:
+        decoder.close()
+    store = PatchStore(
+        luma.reshape(views, -1, rows, columns), chroma.reshape(views, -1, rows // 2, columns // 2, 2)
+    )
+    mask = _resized(assets.mask, columns, rows)
+    return store, assets.resized(mask)
+
+
+class ShapePatches:
+    """PatchSource that interpolates pre-rendered mouths. One thread."""
+
+    def __init__(self, store: PatchStore, assets: FaceAssets) -> None:
+        """Take what `load_patches` returns. Raises PersonaError when a shape that must be shut is not."""
+        self._store = store
+        self._space = MouthSpace(assets.shapes)
+        self._landmarks = _sealed(assets, self._space.shut)
+        self._yaws, self._pitches = assets.yaws, assets.pitches
+        self._mask = assets.mask
+        self._size = assets.patch_size
+        self._warper = Warper(*self._size)
+        outer = self._landmarks[:, 0, OUTER, 0]
+        self._width_px = float((outer.max(1) - outer.min(1)).mean())
+        self._last: tuple[bytes, View] | None = None
+        self._patch: Patch | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of a patch."""
+        return self._size
+
+    def patch(self, mouth: MouthPose, view: View) -> Patch | None:
+        """Return the patch for a mouth pose seen from `view`; None at rest."""
+        strength = smooth(float(np.abs(mouth).max()), *_FADE)
+        if strength == 0.0:
+            return None
+        key = (mouth.tobytes(), view)
+        if key != self._last:
+            self._last, self._patch = key, self._make(mouth, view, strength)
+        return self._patch
+
+    def lips(self, mouth: MouthPose, view: View = (0.0, 0.0)) -> Floats:
+        """Return where the landmarks of a mouth pose lie, float32[41, 2] in pixels of the patch."""
+        return self._target(self._space.weights(mouth), self._views(view))
+
+    def aperture_px(self, mouth: MouthPose) -> float:
+        """Return the gap between the inner lips in pixels of the patch, exactly 0.0 when they touch."""
+        if openness(mouth) == 0.0:
+            return 0.0
+        gap = _gap(self.lips(mouth))
+        return gap if gap >= _SHUT_PX else 0.0
+
+    def _make(self, mouth: MouthPose, view: View, strength: float) -> Patch:
+        shapes, views = self._space.weights(mouth), self._views(view)
+        target = self._target(shapes, views)
+        textures = self._textures(shapes, _gap(target) if openness(mouth) > 0.0 else 0.0)
+        # Squared: one picture stands out, so that little is seen twice where no landmark holds it.
+        parts = np.outer(views, textures) ** 2
+        parts = np.maximum(parts - _PRUNE * parts.max(), 0.0)
+        parts /= parts.sum()
+        used = np.argwhere(parts > 0.0)
+        self._warper.aim(target)
+        away = np.stack([self._landmarks[v, s] - target for v, s in used])
+        luma = np.zeros(self._mask.shape, np.float32)
+        chroma = np.zeros((*self._store.chroma.shape[2:4], 2), np.float32)
+        for (v, s), field in zip(used, self._warper.fields(away), strict=True):
+            part = float(parts[v, s])
+            luma += self._warper.luma(self._store.luma[v, s], field) * np.float32(part)
+            chroma += self._warper.chroma(self._store.chroma[v, s], field) * np.float32(part)
+        return Patch(_rounded(luma), _rounded(chroma), self._mask, strength)
+
+    def _target(self, shapes: Weights, views: npt.NDArray[np.float64]) -> Floats:
+        used_shapes, used_views = np.flatnonzero(shapes), np.flatnonzero(views)
+        marks = self._landmarks[np.ix_(used_views, used_shapes)]
+        found = np.einsum("v,s,vspc->pc", views[used_views], shapes[used_shapes], marks)
+        return np.asarray(found, np.float32)
+
+    def _textures(self, shapes: Weights, gap_px: float) -> Weights:
+        """Return the parts of the pictures: those of shut mouths vanish as soon as the lips are apart."""
+        open_ = smooth(gap_px, 0.0, _PARTED * self._width_px)
+        parts = shapes * np.where(self._space.shut, 1.0 - open_, open_)
+        return parts / parts.sum() if parts.sum() > 0.0 else shapes
+
+    def _views(self, view: View) -> npt.NDArray[np.float64]:
+        """Return bilinear weights of all views, float64[V]."""
+        yaw, pitch = _between(self._yaws, view[0]), _between(self._pitches, view[1])
+        return np.outer(yaw, pitch).reshape(-1)
+
+
+def _between(grid: Floats, at: float) -> npt.NDArray[np.float64]:
+    weights = np.zeros(len(grid))
+    place = float(np.interp(at, grid, np.arange(len(grid))))
+    low = min(int(place), max(len(grid) - 2, 0))
+    weights[low] = 1.0 - (place - low)
+    if place > low:
+        weights[low + 1] = place - low
+    return weights
+
+
+def _sealed(assets: FaceAssets, shut: npt.NDArray[np.bool_]) -> Floats:
+    """Return the landmarks, with the inner lips of shut shapes exactly on each other."""
+    marks = assets.landmarks.copy()
+    for shape in np.flatnonzero(shut):
+        inner = marks[:, shape, INNER]
+        outer = marks[:, shape, OUTER, 0]
+        width = float((outer.max(1) - outer.min(1)).mean())
+        apart = float(np.abs(inner[:, :6:-1, 1] - inner[:, 1:6, 1]).max())
+        if apart > _SEALED * width:
+            raise PersonaError(
+                str(assets.path),
+                f"mouth shape {shape} is one of touching lips, but its landmarks lie {apart:.1f} px apart",
+                "Make the persona anew with the studio, or mend that shape",
+            )
+        middle = 0.5 * (inner[:, 1:6] + inner[:, :6:-1])
+        inner[:, 1:6] = middle
+        inner[:, :6:-1] = middle
+        marks[:, shape, INNER] = inner
+    return marks
+
+
+def _gap(landmarks: Floats) -> float:
+    """Return the widest gap between the inner lips of float32[41, 2], in pixels."""
+    inner = landmarks[INNER]
+    return max(float((inner[:6:-1, 1] - inner[1:6, 1]).max()), 0.0)
+
+
+def _resized(plane: Pixels, columns: int, rows: int) -> Pixels:
+    if plane.shape == (rows, columns):
+        return plane
+    return averaged(plane, (columns, rows))
+
+
+def _rounded(plane: Floats) -> Pixels:
+    return (plane + np.float32(0.5)).astype(np.uint8)

@@ -16,14 +16,14 @@ import numpy.typing as npt
 from studio.pose import Pose
 from studio.truth.body import body_track, pose_of
 from studio.truth.draw import Split, generator
-from studio.truth.mouth import LAG_MAX_S, Style, at_frames, styled
+from studio.truth.mouth import LAG_MAX_S, Style, at_frames, pin_closures, styled
 from studio.truth.people import Person, people_of, person
 from studio.truth.shot import Shot, draw_shot
 from studio.truth.texts import compose
 from studio.truth.voices import AUDIO_RATE, Speaker, Voice, draw_voice
 from vcam_talker.core.types import MOUTH_PARAMS, MOUTH_RATE_HZ, Phone, Speech
 from vcam_talker.face.phonemes import PhonemeDriver, segments_of
-from vcam_talker.face.visemes import SHAPES
+from vcam_talker.face.visemes import SHAPES, Kind
 
 FPS: Final = 25
 AUDIO_MARGIN_S: Final = 0.2
@@ -39,6 +39,8 @@ _LENGTHS: Final = (100, 250)
 _LEAD_S: Final = (0.0, 0.7)
 _PAUSE_S: Final = (0.0, 0.9)
 _LONG_PAUSE: Final = 0.08
+_EDGE: Final = 1e-6
+"""Frames: a moment this close to a phone's edge belongs to what begins there."""
 _FADE: Final = 160
 _MAX_TEXTS: Final = 24
 
@@ -80,7 +82,7 @@ class Spoken:
     audio: Audio
     """int16[frames * 640 + 3200]."""
     mouth: npt.NDArray[np.float32]
-    """float32[frames, 7], at the moments k / FPS."""
+    """float32[frames, 7], at the moments k / FPS; every bilabial shut in one."""
     phones: tuple[Phone, ...]
     """In order, without gaps, from 0 to the end of the frames; silences are `SILENCE`."""
     visemes: npt.NDArray[np.uint8]
@@ -113,7 +115,7 @@ class Clip:
     def phone_at_frames(self) -> list[str]:
         """Return the phone sounding at each frame's moment."""
         ends = [p.end_s for p in self.spoken.phones]
-        at = np.searchsorted(ends, np.arange(len(self)) / FPS, side="right")
+        at = np.searchsorted(ends, (np.arange(len(self)) + _EDGE) / FPS, side="right")
         return [self.spoken.phones[min(int(k), len(ends) - 1)].symbol for k in at]
 
 
@@ -150,6 +152,7 @@ def speak(
     driver = PhonemeDriver()
     at = _quantised(float(rng.uniform(*_LEAD_S)))
     said: list[str] = []
+    closures: list[tuple[float, float]] = []
     alphabet = "none"
     for text, speech in zip(texts, speaker.say(voice, texts), strict=True):
         own = replace(style, lag_s=float(rng.uniform(-LAG_MAX_S, LAG_MAX_S)))
@@ -160,6 +163,7 @@ def speak(
         used = min(len(values), len(track) - pose)
         track[pose : pose + used] = values[:used]
         _mark(shapes, speech, at / AUDIO_RATE)
+        closures += _closures(speech, at / AUDIO_RATE)
         phones += [
             Phone(p.symbol, p.start_s + at / AUDIO_RATE, p.end_s + at / AUDIO_RATE) for p in speech.phones
         ]
@@ -170,9 +174,11 @@ def speak(
         if at >= samples:
             break
     audio[-_FADE:] *= np.linspace(1, 0, _FADE, dtype=np.float32)
+    mouth = at_frames(track, frames, FPS)
+    pin_closures(mouth, track, closures, FPS)
     return Spoken(
         audio=np.round(audio * 32767).astype(np.int16),
-        mouth=at_frames(track, frames, FPS),
+        mouth=mouth,
         phones=_filled(phones, frames / FPS),
         visemes=shapes,
         alphabet=alphabet,
@@ -188,9 +194,17 @@ def _quantised(seconds: float) -> int:
 def _mark(shapes: npt.NDArray[np.uint8], speech: Speech, at_s: float) -> None:
     names = {id(shape): index for index, shape in enumerate(SHAPES.values())}
     for segment in segments_of(speech):
-        first = int(np.ceil((segment.start_s + at_s) * FPS - 1e-6))
-        beyond = int(np.ceil((segment.end_s + at_s) * FPS - 1e-6))
+        first = int(np.ceil((segment.start_s + at_s) * FPS - _EDGE))
+        beyond = int(np.ceil((segment.end_s + at_s) * FPS - _EDGE))
         shapes[first:beyond] = names[id(segment.shape)]
+
+
+def _closures(speech: Speech, at_s: float) -> list[tuple[float, float]]:
+    return [
+        (segment.start_s + at_s, segment.end_s + at_s)
+        for segment in segments_of(speech)
+        if segment.shape.kind is Kind.BILABIAL
+    ]
 
 
 def _filled(phones: Sequence[Phone], end_s: float) -> tuple[Phone, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,6 +17,8 @@ Track = npt.NDArray[np.float32]
 """float32[T, 7], poses as in MOUTH_PARAMS."""
 
 LAG_MAX_S: Final = 0.010
+_NEAR_S: Final = 0.020
+"""How far from its phone a closure still counts as its own: half a frame."""
 _FREE: Final = (0.05, 0.18)
 """Jaws: below the first nothing is changed, for the lips or the teeth touch; above the second all is."""
 
@@ -71,6 +74,29 @@ def at_frames(values: Track, frames: int, fps: int) -> Track:
     """Return the poses at the moments k / fps of `frames` frames, float32[frames, 7]; past the end: rest."""
     times = np.arange(frames) * (MOUTH_RATE_HZ / fps)
     return _sampled(values, times)
+
+
+def pin_closures(frames: Track, values: Track, spans: Sequence[tuple[float, float]], fps: int) -> None:
+    """Make each closure (start and end in s) show in a frame; changes `frames` (float32[F, 7]).
+
+    A short stop may fall between two frames. Then the frame nearest to it shows the moment at which the lips
+    press most, less than a frame away.
+    """
+    shut = closed(frames)
+    for start_s, end_s in spans:
+        first = max(0, int(np.ceil((start_s - _NEAR_S) * fps - 1e-6)))
+        beyond = min(len(frames), int(np.floor((end_s + _NEAR_S) * fps + 1e-6)) + 1)
+        if first >= beyond or shut[first:beyond].any():
+            continue
+        low, high = (round(s * MOUTH_RATE_HZ) for s in (max(0.0, start_s - _NEAR_S), end_s + _NEAR_S))
+        held = values[low : high + 1]
+        pressed = closed(held)
+        if not pressed.any():
+            continue
+        peak = low + int(np.argmax(np.where(pressed, held[:, PRESS], 0.0)))
+        nearest = min(beyond - 1, max(first, round(peak * fps / MOUTH_RATE_HZ)))
+        frames[nearest] = values[peak]
+        shut[nearest] = True
 
 
 def _late(values: Track, lag_s: float) -> npt.NDArray[np.float64]:

@@ -142,7 +142,7 @@ def _lines(shards: Sequence[Shard], tallies: Sequence[_Tally]) -> list[str]:
     lines = [
         "# A truth set",
         "",
-        f"{frames:,} crops of {size} x {size} pixels, {FPS} a second, renderer `{facts['renderer']}`, seed {seed}.",
+        f"{frames:,} crops of {size} x {size} pixels, {FPS} a second, by `{facts['renderer']}`, seed {seed}.",
         "",
         "| split | shards | frames | clips | people | voices | languages | minutes | MB per 100,000 frames |",
         "|---|---|---|---|---|---|---|---|---|",

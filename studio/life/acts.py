@@ -48,7 +48,7 @@ def idle(take: Take) -> None:
         if glances and k == count // 2:
             # The head goes where the eyes went, less far and a little later.
             start = begin + rng.uniform(0.06, 0.10)
-            posture[0] = take.middle[0] + side * rng.uniform(1.6, 3.2) * take.style.energy
+            posture[0] = take.posture[0] + side * rng.uniform(1.6, 3.2) * take.style.energy
         take.go(start, rng.uniform(0.6, 1.05), posture)
     take.arrive(back, end - rng.uniform(0.0, 0.15))
     _micro_expressions(take, rng.choice((0, 1, 1, 2)))
@@ -90,17 +90,17 @@ def thinking(take: Take) -> None:
         hops.append(Fixation(t, right + rng.uniform(-3, 2) * side, up + rng.uniform(-2.5, 1.5)))
         t += rng.uniform(0.35, 0.9)
     take.look([*hops, Fixation(back, 0.0, 0.0)])
-    energy = take.style.energy
+    energy, begun = take.style.energy, take.posture
     turn = np.array(
         [side * rng.uniform(1.8, 3.0), rng.uniform(0.8, 1.6), -side * rng.uniform(0.5, 1.6), 0.0, -0.25]
     )
     lead = rng.uniform(0.06, 0.10)
-    take.go(away + lead, rng.uniform(0.55, 0.75), take.middle + energy * turn)
+    take.go(away + lead, rng.uniform(0.55, 0.75), begun + energy * turn)
     if end > 3.0:
         drift = turn + np.array(
             [side * rng.uniform(-1.2, 0.6), rng.uniform(-0.6, 0.3), rng.gauss(0, 0.7), 0.2, 0.1]
         )
-        take.go(rng.uniform(0.42, 0.5) * end, 0.8, take.middle + energy * drift)
+        take.go(rng.uniform(0.42, 0.5) * end, 0.8, begun + energy * drift)
     hold = back - away - 0.5
     if rng.random() < 0.5:
         take.brow(away, rng.uniform(0.16, 0.3), 0.3, hold, 0.5)

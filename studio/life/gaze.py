@@ -116,8 +116,8 @@ def blinks(end_s: float, wanted_s: list[float], fixations: list[Fixation], rng: 
     ]
     found: list[Blink] = []
     last = -BLINK_S
-    for start_s in sorted(paired + [t for t in wanted_s if all(abs(t - p) > _PAIRED_S for p in paired)]):
-        start_s = min(max(start_s, low, last + BLINK_S), high)
+    for drawn_s in sorted(paired + [t for t in wanted_s if all(abs(t - p) > _PAIRED_S for p in paired)]):
+        start_s = min(max(drawn_s, low, last + BLINK_S), high)
         if start_s > last + BLINK_S - 1e-9:
             found.append(_blink(start_s, rng))
             last = start_s

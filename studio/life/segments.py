@@ -1,9 +1,9 @@
 """The pieces that a life without a loop is put together from.
 
 A segment of `frames` frames is a motion over `frames / 30` seconds from one anchor to another, at rest at
-both ends. Frame k shows it at (k + 1) / 30 s: the last frame shows the anchor `ends` itself, the first one already
-the first sample after `begins`. So segments that fit are simply shown one after another: no picture comes
-twice, and place and velocity go on. `pose(-1)` is what stands before the first frame, the anchor `begins`.
+both ends. Frame k shows it at (k + 1) / 30 s: the last frame shows the anchor `ends` itself, the first one
+already the first sample after `begins`. So segments that fit are simply shown one after another: no picture
+comes twice, and place and velocity go on. `pose(-1)` is what stands before the first frame: `begins`.
 """
 
 from __future__ import annotations

@@ -56,6 +56,11 @@ class Take:
         """Half way between both anchors' postures."""
         return np.asarray((self._first + self._last)[: ch.BREATH] / 2)
 
+    @property
+    def posture(self) -> Posture:
+        """Where it is, or is going."""
+        return self._at.copy()
+
     def go(self, start_s: float, lasts_s: float, posture: Sequence[float] | Posture) -> None:
         """Move into a posture, on top of whatever still goes on; every channel in its own time."""
         self._move(start_s, lasts_s, np.clip(posture, _LOW, _HIGH))

@@ -1,8 +1,8 @@
 """The light that a room sends to the presenter's face, as a small picture of everything around.
 
 An ambient is float32[H, W, 3], linear light on the scale that the set's picture is exposed for; row 0 is up.
-Directions are those of the studio's presenters: x to the right of the picture, y up, z towards the camera. The
-middle column looks away from the camera, at the set; columns go on to the right, and meet at the camera.
+Directions are the presenters' own: x to the right of the picture, y up, z towards the camera. The middle
+column looks away from it, at the set; columns go on to the right, and meet at the camera.
 """
 
 from __future__ import annotations
@@ -72,4 +72,4 @@ def load_ambient(path: Path) -> Ambient:
         raise StudioError(str(path), f"is no ambient light ({e})", "Render the set again") from None
     if found.ndim != 3 or found.shape[2] != 3 or not np.isfinite(found).all() or found.min() < 0:
         raise StudioError(str(path), "is no ambient light", "Render the set again")
-    return found.astype(np.float32)
+    return np.asarray(found, np.float32)

@@ -194,7 +194,7 @@ def _aimed(place: npt.NDArray[np.float64], target: npt.NDArray[np.float64]) -> n
 
 def _mesh(bpy: Any, mesh: Mesh) -> Any:  # noqa: ANN401 - Blender's
     data = bpy.data.meshes.new("mesh")
-    data.from_pydata(mesh.points.tolist(), [], mesh.faces)
+    data.from_pydata(mesh.points.tolist(), [], list(mesh.faces))
     if mesh.smooth:
         data.polygons.foreach_set("use_smooth", [True] * len(data.polygons))
     data.update()

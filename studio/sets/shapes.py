@@ -20,7 +20,7 @@ class Mesh:
     """Points and the faces between them; `smooth` says whether the light flows over the edges."""
 
     points: Points
-    faces: list[tuple[int, ...]]
+    faces: Sequence[tuple[int, ...]]
     smooth: bool = False
 
 

@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 
 from studio.character import SetSection
+from studio.sets.chance import chosen
 from studio.sets.framing import Points
 from studio.sets.palette import Rgb, family, from_lightness, hexed, tuned
 from studio.sets.props.lamps import WARM, pendant
@@ -69,7 +70,7 @@ def _niche(
                 snake_plant(scene, (middle + 0.25, _BACK + deep / 2, foot + 0.09), 0.2, rng)
                 continue
             at: Place = (middle + across + float(rng.normal(0, 0.012)), _BACK + deep / 2, foot)
-            colour = tints[int(rng.integers(len(tints)))]
+            colour = chosen(rng, tints)
             kind = (j + k + int(rng.integers(2))) % 4
             if k == 3:
                 room = 0.34 - abs(across) * 0.4
@@ -99,7 +100,7 @@ def _rail(scene: Scene, wall: Rgb, accent: Rgb, pale: Material, rng: np.random.G
     ]
     x = left + 0.07
     while x < right - 0.08:
-        _garment(scene, (x, y, top), tints[int(rng.integers(len(tints)))], rng)
+        _garment(scene, (x, y, top), chosen(rng, tints), rng)
         x += float(rng.uniform(0.075, 0.11))
     scene.add(box(0.95, 0.36, 0.05), pale, (-1.1, y, 0.26), bevel_m=0.008)
     pot(scene, (-1.08, 1.5, 0.02), 0.16, 0.3, ceramic(tuned(wall, lighter=0.02), 0.6))

@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 
 from studio.character import SetSection
+from studio.sets.chance import chosen
 from studio.sets.palette import Rgb, family, from_lightness, hexed, mixed, tuned
 from studio.sets.props.lamps import WARM, candle, fairy_lights, table_lamp
 from studio.sets.props.pictures import picture
@@ -70,9 +71,9 @@ def _bookcase(scene: Scene, wall: Rgb, accent: Rgb, oak: Material, rng: np.rando
         if kind == 0:
             moon(s, at, 0.085, bright, (0.08, 0.05, 0.03))
         elif kind == 1:
-            vase(s, at, min(room * 0.78, 0.24), tints[int(r.integers(len(tints)))], r)
+            vase(s, at, min(room * 0.78, 0.24), chosen(r, tints), r)
         elif kind == 2:
-            spheres(s, at, 0.06, tints[int(r.integers(len(tints)))])
+            spheres(s, at, 0.06, chosen(r, tints))
         elif kind == 3:
             high = lying_books(s, at, 2, tints, r)
             bowl(s, (at[0], at[1], at[2] + high), 0.06, bright, r)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from studio.sets.chance import chosen
 from studio.sets.palette import Rgb, tuned
 from studio.sets.scene import Material, Place, Scene, matte
 from studio.sets.shapes import Mesh, blade, curve, heart, leaf, oval, tube
@@ -50,7 +51,7 @@ def rubber_plant(
             lift = 12 + 55 * share**3 + float(rng.normal(0, 8))
             size = (0.75 + 0.4 * np.sin(np.pi * share)) * float(rng.uniform(0.85, 1.1))
             green = greens[min(3, int(share * 3 + rng.uniform(0, 1)))]
-            mesh = shapes[rng.integers(len(shapes))]
+            mesh = chosen(rng, shapes)
             scene.add(mesh, green, place, turn_deg=(lift, float(rng.normal(0, 12)), turn), scale=size)
 
 
@@ -70,7 +71,7 @@ def palm(
         )
         tip = out * reach * 1.15 + (0, 0, tall * 0.86)
         path = curve(np.concatenate((bend, [tip])) + at, 30)
-        green = greens[rng.integers(4)]
+        green = chosen(rng, greens)
         scene.add(tube(path, np.linspace(0.006, 0.0015, 30), 6), green)
         for j in range(6, 30):
             ahead = path[j] - path[j - 1]
@@ -78,7 +79,7 @@ def palm(
             size = float(np.sin(np.pi * (j - 4) / 28) ** 0.6 * height / 1.0)
             for side in (-1, 1):
                 turn = (float(rng.normal(14, 8)), 0.0, heading + side * float(rng.normal(48, 6)))
-                scene.add(narrow[rng.integers(3)], green, path[j], turn_deg=turn, scale=size)
+                scene.add(chosen(rng, narrow), green, path[j], turn_deg=turn, scale=size)
 
 
 def snake_plant(
@@ -93,7 +94,7 @@ def snake_plant(
         turn = (82 + float(rng.normal(0, 5)), float(rng.normal(0, 10)), way)
         scene.add(
             shapes[k % 3],
-            greens[rng.integers(4)],
+            chosen(rng, greens),
             np.asarray(at) + out,
             turn_deg=turn,
             scale=(1, height, height),
@@ -117,12 +118,12 @@ def trailing(
     def one(
         place: np.ndarray[tuple[int, ...], np.dtype[np.float64]], turn: tuple[float, float, float], mesh: Mesh
     ) -> None:
-        scene.add(mesh, greens[rng.integers(4)], place, turn_deg=turn, scale=float(rng.uniform(0.8, 1.2)))
+        scene.add(mesh, chosen(rng, greens), place, turn_deg=turn, scale=float(rng.uniform(0.8, 1.2)))
 
     for k in range(bushy):
         way = 137.5 * k
         turn = (float(rng.uniform(5, 60)), float(rng.normal(0, 12)), way)
-        one(np.add(at, (0.0, 0.0, float(rng.uniform(0, 0.05)))), turn, shapes[rng.integers(3)])
+        one(np.add(at, (0.0, 0.0, float(rng.uniform(0, 0.05)))), turn, chosen(rng, shapes))
     for _ in range(vines):
         way = float(rng.uniform(np.pi, 2 * np.pi))
         out = np.array([np.cos(way), np.sin(way) * 0.7, 0.0]) * float(rng.uniform(0.08, 0.13))
@@ -138,4 +139,4 @@ def trailing(
         scene.add(tube(path, 0.0022, 5), greens[1])
         for j in range(3, 26, 2):
             turn = (float(rng.uniform(-75, -25)), float(rng.normal(0, 18)), float(rng.uniform(120, 240)))
-            one(path[j], turn, shapes[rng.integers(3)])
+            one(path[j], turn, chosen(rng, shapes))

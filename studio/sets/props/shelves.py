@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from studio.sets.chance import chosen
 from studio.sets.palette import Rgb, tuned
 from studio.sets.props.vessels import bowl, vase
 from studio.sets.scene import Material, Place, Scene, fabric, glow, matte
@@ -26,7 +27,7 @@ def books(
             return
         height = float(min(tallest, rng.uniform(0.62, 1.0) * 0.30))
         depth = float(rng.uniform(0.15, 0.2))
-        colour = colours[rng.integers(len(colours))]
+        colour = chosen(rng, colours)
         lean = float(rng.uniform(7, 13)) if x + thick + 0.09 > width and rng.random() < 0.6 else 0.0
         place = (at[0] + x + thick / 2, at[1] + depth / 2 + float(rng.uniform(0, 0.025)), at[2])
         scene.add(box(thick, depth, height), matte(colour, 0.6), place, turn_deg=(0, -lean, 0), bevel_m=0.004)
@@ -50,7 +51,7 @@ def lying_books(
     for k in range(count):
         thick = float(rng.uniform(0.024, 0.042))
         size = (float(rng.uniform(0.21, 0.25)) - 0.012 * k, 0.17, thick)
-        colour = colours[rng.integers(len(colours))]
+        colour = chosen(rng, colours)
         place = (at[0], at[1], at[2] + z)
         turn = (0.0, 0.0, float(rng.normal(0, 6)))
         scene.add(box(*size), matte(colour, 0.6), place, turn_deg=turn, bevel_m=0.004)
@@ -68,7 +69,7 @@ def boxes(scene: Scene, at: Place, room: float, colours: Sequence[Rgb], rng: np.
         height = float(rng.uniform(0.07, 0.12))
         if z + height + 0.02 > room:
             return
-        colour = colours[rng.integers(len(colours))]
+        colour = chosen(rng, colours)
         turn = (0.0, 0.0, float(rng.normal(0, 7)))
         scene.add(
             box(width, 0.2, height), matte(colour), (at[0], at[1], at[2] + z), turn_deg=turn, bevel_m=0.005
@@ -91,7 +92,7 @@ def folded(scene: Scene, at: Place, room: float, colours: Sequence[Rgb], rng: np
         thick = float(rng.uniform(0.032, 0.05))
         if z + thick > room * 0.85:
             return
-        colour = colours[rng.integers(len(colours))]
+        colour = chosen(rng, colours)
         place = (at[0] + float(rng.normal(0, 0.004)), at[1], at[2] + z)
         width = 0.25 + float(rng.normal(0, 0.008))
         scene.add(
@@ -165,9 +166,9 @@ def dress(
     rest = left + width * (1 - share) / 2 if at_right else left + width * (1 + share) / 2
     spot = (rest, front + deep * 0.5, foot)
     if items:
-        items[rng.integers(len(items))](scene, spot, room, rng)
+        chosen(rng, items)(scene, spot, room, rng)
     elif rng.random() < 0.5:
         high = lying_books(scene, spot, int(rng.integers(2, 4)), colours, rng)
-        bowl(scene, (rest, spot[1], foot + high), 0.055, colours[rng.integers(len(colours))], rng)
+        bowl(scene, (rest, spot[1], foot + high), 0.055, chosen(rng, colours), rng)
     else:
-        vase(scene, spot, min(room * 0.75, 0.24), colours[rng.integers(len(colours))], rng)
+        vase(scene, spot, min(room * 0.75, 0.24), chosen(rng, colours), rng)

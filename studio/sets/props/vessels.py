@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from studio.sets.chance import chosen
 from studio.sets.palette import Rgb, tuned
 from studio.sets.scene import Material, Place, Scene, ceramic, matte
 from studio.sets.shapes import Mesh, ball, box, curve, lathe, tube
@@ -30,7 +31,7 @@ def vase(
     scene: Scene, at: Place, height: float, colour: Rgb, rng: np.random.Generator, *, kind: int | None = None
 ) -> None:
     """Stand a vase; `kind` chooses its outline."""
-    outline = VASES[int(rng.integers(len(VASES))) if kind is None else kind % len(VASES)]
+    outline = chosen(rng, VASES) if kind is None else VASES[kind % len(VASES)]
     mesh = lathe([(r * height, z * height) for r, z in outline])
     scene.add(mesh, ceramic(colour, float(rng.uniform(0.2, 0.6))), at)
 

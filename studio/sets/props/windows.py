@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from studio.sets.chance import chosen
 from studio.sets.palette import Rgb, mixed, tuned
 from studio.sets.scene import Material, Place, Scene, fabric, glow
 from studio.sets.shapes import box, drape, lathe, sheet
@@ -106,13 +107,13 @@ def city(
             tall = height * float(rng.uniform(0.35, 0.9)) * (1 + 0.8 * row / y)
             far = y + row + float(rng.uniform(0, 6))
             scene.add(
-                box(width, 2.0, tall), towers[rng.integers(4)], (x + width / 2, far, horizon), backdrop=True
+                box(width, 2.0, tall), chosen(rng, towers), (x + width / 2, far, horizon), backdrop=True
             )
             _windows(scene, (x, far - 1.06, horizon), (width, tall), colours, rng)
             x += width + float(rng.uniform(-0.3, 0.7))
     for _ in range(int((right - left) * 1.4)):
         spot = (float(rng.uniform(left, right)), y - 2.0, horizon + float(rng.uniform(-0.6, 1.4)))
-        tint = mixed((1.0, 0.45, 0.12), colours[rng.integers(len(colours))], 0.35)
+        tint = mixed((1.0, 0.45, 0.12), chosen(rng, colours), 0.35)
         scene.add(sheet(0.12, 0.12), glow(tint, float(rng.uniform(20, 70))), spot, backdrop=True)
 
 
@@ -126,5 +127,5 @@ def _windows(
         for r in range(rows):
             if rng.random() < 0.28:
                 spot = (at[0] + (c + 0.5) * width / columns, at[1], at[2] + (r + 0.3) * tall / rows)
-                tint = colours[rng.integers(len(colours))]
+                tint = chosen(rng, colours)
                 scene.add(sheet(0.08, 0.09), glow(tint, float(rng.uniform(6, 40))), spot, backdrop=True)

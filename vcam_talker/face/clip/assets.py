@@ -86,18 +86,26 @@ class FaceAssets:
         """How many patches there are: views times shapes."""
         return int(self.landmarks.shape[0] * self.landmarks.shape[1])
 
-    def resized(self, mask: npt.NDArray[np.uint8]) -> FaceAssets:
-        """Return the same face for patches of another size, that of `mask`."""
-        columns, rows = self.patch_size
-        factor = np.array([mask.shape[1] / columns, mask.shape[0] / rows], np.float32)
+    def refitted(
+        self, mask: npt.NDArray[np.uint8], factor: tuple[float, float], corner: tuple[int, int]
+    ) -> FaceAssets:
+        """Return the same face for patches scaled by `factor`, then cut to `mask` that lies at `corner`."""
+        scale, origin = np.array(factor, np.float32), np.array(corner, np.float32)
+        to_patch = self.frame_to_patch * scale[:, None]
+        to_patch[:, :, 2] -= origin
         left, top, right, bottom = self.face_canvas
         return replace(
             self,
             mask=mask,
-            frame_to_patch=self.frame_to_patch * factor[:, None],
-            landmarks=self.landmarks * factor,
-            emotion_flow=self.emotion_flow * factor,
-            face_canvas=(left * factor[0], top * factor[1], right * factor[0], bottom * factor[1]),
+            frame_to_patch=to_patch,
+            landmarks=self.landmarks * scale - origin,
+            emotion_flow=self.emotion_flow * scale,
+            face_canvas=(
+                left * factor[0] - corner[0],
+                top * factor[1] - corner[1],
+                right * factor[0] - corner[0],
+                bottom * factor[1] - corner[1],
+            ),
         )
 
 

@@ -12,9 +12,9 @@ from vcam_talker.face.clip.archive import Floats
 from vcam_talker.face.clip.patch import Patch
 from vcam_talker.face.clip.resample import averaged, bilinear, blurred, inverse, mapped
 
-_CELL_PX: Final = 8
+_CELL_PX: Final = 4
 """The tint is computed on a grid this coarse."""
-_SPREAD_CELLS: Final = 3.0
+_SPREAD_CELLS: Final = 6.0
 """How far inwards what is seen at the border counts; a Gaussian's sigma."""
 _LIMIT: Final = 12.0
 """Code values: a greater difference is none of light; something else is to be seen there."""
@@ -96,22 +96,20 @@ class _Tint:
     """What the patch lacks to meet the frame: their difference where the mask is half, spread inwards."""
 
     def __init__(self, mask: Pixels) -> None:
-        m = mask.astype(np.float32)
-        m *= np.float32(1 / 255)
-        self._ring = m * (1.0 - m)
         rows, columns = mask.shape
         self._grid = (max(columns // _CELL_PX, 1), max(rows // _CELL_PX, 1))
         self._size = (columns, rows)
+        m = averaged(mask, self._grid).astype(np.float32)
+        m *= np.float32(1 / 255)
+        self._ring = m * (1.0 - m)
 
     def of(self, difference: Floats) -> Floats:
         """Return the tint for frame minus patch, float32[h, w]."""
-        ring = self._ring * (np.abs(difference) <= _LIMIT)
-        coarse = self._blurred(difference * ring)
-        coarse /= self._blurred(ring) + np.float32(1e-4)
-        return bilinear(coarse, self._size)
-
-    def _blurred(self, plane: Floats) -> Floats:
-        return blurred(averaged(plane, self._grid), _SPREAD_CELLS)
+        coarse = averaged(difference, self._grid)
+        ring = self._ring * (np.abs(coarse) <= _LIMIT)
+        tint = blurred(coarse * ring, _SPREAD_CELLS)
+        tint /= blurred(ring, _SPREAD_CELLS) + np.float32(1e-4)
+        return bilinear(tint, self._size)
 
 
 def _blend(frame: Pixels, patch: Pixels, alpha: Floats, tint: _Tint) -> None:

@@ -9,8 +9,8 @@ import numpy as np
 from vcam_talker.core.types import Emotion, Pixels
 from vcam_talker.face.clip.archive import Floats
 from vcam_talker.face.clip.assets import FaceAssets
-from vcam_talker.face.clip.compositor import Planes, box_of, sampling
-from vcam_talker.face.clip.resample import averaged, fetched, mapped
+from vcam_talker.face.clip.compositor import Planes, box_of
+from vcam_talker.face.clip.resample import bilinear, fetched, mapped
 from vcam_talker.face.spring import EMOTION_RATE, RESET_S, Spring, Vector, one_hot
 
 _EMOTIONS: Final = tuple(Emotion)
@@ -18,6 +18,8 @@ _NONE: Final = 1.0 / 512
 """A smaller part of an emotion is none: it would move nothing by more than a fiftieth of a pixel."""
 _LEAST_PX: Final = 0.02
 _LEAST_RATIO: Final = 0.002
+_CELL_PX: Final = 4
+"""Pixels of the picture per point of the field, which is smooth."""
 _BLACK: Final = 16.0
 """Luma that a ratio of light leaves as it is."""
 
@@ -82,19 +84,25 @@ class MoodField:
             return
         x0, y0, x1, y1 = box
         size = (x1 - x0, y1 - y0)
-        full, _ = sampling(to_canvas, box)
+        cells = (max(size[0] // _CELL_PX, 2), max(size[1] // _CELL_PX, 2))
+        step = np.array([size[0] / cells[0], size[1] / cells[1]], np.float32)
+        coarse = np.empty((2, 3), np.float32)
+        coarse[:, :2] = to_canvas[:, :2] * step
+        coarse[:, 2] = to_canvas[:, :2] @ (np.array([x0, y0]) + step / 2) + to_canvas[:, 2] - 0.5
         back = np.linalg.inv(to_patch[:, :2]).astype(np.float32)
         # From pixels of the patch to pixels of the picture, where the field is small.
-        field = mapped(np.asarray(self._flow @ back.T, np.float32), full, size, fade=True)
-        ratio = mapped(self._ratio, full, size, fade=True)
+        field = mapped(np.asarray(self._flow @ back.T, np.float32), coarse, cells, fade=True)
+        ratio = bilinear(mapped(self._ratio, coarse, cells, fade=True), size)
         luma = picture.luma[y0:y1, x0:x1]
-        moved = _displaced(picture.luma, field, (x0, y0)).astype(np.float32)
-        moved += (moved - np.float32(_BLACK)) * ratio
-        luma[...] = np.clip(moved + np.float32(0.5), 0.0, 255.0).astype(np.uint8)
-        half = averaged(field, (size[0] // 2, size[1] // 2))
-        half *= np.float32(0.5)
+        moved = fetched(picture.luma, _places(field, size, (x0, y0))).astype(np.float32)
+        veil = moved - np.float32(_BLACK)
+        veil *= ratio
+        moved += veil
+        np.clip(moved, 0.0, 255.0, out=moved)
+        luma[...] = np.rint(moved, out=moved)
+        half = _places(field * np.float32(0.5), (size[0] // 2, size[1] // 2), (x0 // 2, y0 // 2))
         for plane in picture.chroma:
-            plane[y0 // 2 : y1 // 2, x0 // 2 : x1 // 2] = _displaced(plane, half, (x0 // 2, y0 // 2))
+            plane[y0 // 2 : y1 // 2, x0 // 2 : x1 // 2] = fetched(plane, half)
 
     def _mix(self, weights: Vector) -> None:
         chosen = weights[self._rows].astype(np.float32) * np.float32(self._strength)
@@ -114,10 +122,9 @@ class MoodField:
             )  # fmt: skip
 
 
-def _displaced(plane: Pixels, field: Floats, corner: tuple[int, int]) -> Pixels:
-    """Return a piece of `plane` at `corner`, each pixel fetched from `field` float32[h, w, 2] beside it."""
-    rows, columns = field.shape[:2]
-    places = field.copy()
-    places[:, :, 0] += np.arange(corner[0], corner[0] + columns, dtype=np.float32)
-    places[:, :, 1] += np.arange(corner[1], corner[1] + rows, dtype=np.float32)[:, None]
-    return fetched(plane, places)
+def _places(field: Floats, size: tuple[int, int], corner: tuple[int, int]) -> Floats:
+    """Return where to fetch each pixel of a box at `corner`: its own place plus the coarse field."""
+    places = bilinear(field, size)
+    places[:, :, 0] += np.arange(corner[0], corner[0] + size[0], dtype=np.float32)
+    places[:, :, 1] += np.arange(corner[1], corner[1] + size[1], dtype=np.float32)[:, None]
+    return places

@@ -32,6 +32,8 @@ _SEALED: Final = 0.08
 """Of the mouth's width: lips of a shut shape that are further apart are a mistake in the files."""
 _PARTED: Final = 0.035
 """Of the mouth's width: a gap from which on only pictures of open mouths are used."""
+_REACH: Final = 0.15
+"""Of the mouth's width: how far a landmark carries its surroundings along."""
 _PRUNE: Final = 0.05
 """Parts this small are left out: each costs a warp."""
 
@@ -47,24 +49,27 @@ class PatchStore:
 
 
 def load_patches(path: Path, assets: FaceAssets, shrink: float) -> tuple[PatchStore, FaceAssets]:
-    """Decode `mouths.mp4`, made smaller by `shrink` (0 .. 1), and return it with assets of its size.
+    """Decode `mouths.mp4`, made smaller by `shrink` (0 .. 1) and cut to what the mask shows.
 
-    Some 0.2 ms a patch. Raises PersonaError.
+    Returned with it are the assets for patches like that. Some 0.2 ms a patch. Raises PersonaError.
     """
     size, count = assets.patch_size, assets.patches
     video = index_video(path, size, count, None, _MAX_FILE_BYTES)
     columns, rows = (max(round(n * shrink / 2) * 2, 2) for n in size) if shrink < 1.0 else size
+    mask = _resized(assets.mask, columns, rows)
+    x, y = _shown(mask.max(0)), _shown(mask.max(1))
     views = len(assets.yaws) * len(assets.pitches)
-    luma = np.empty((count, rows, columns), np.uint8)
-    chroma = np.empty((count, rows // 2, columns // 2, 2), np.uint8)
+    luma = np.empty((count, y.stop - y.start, x.stop - x.start), np.uint8)
+    chroma = np.empty((count, luma.shape[1] // 2, luma.shape[2] // 2, 2), np.uint8)
     decoder = Decoder(video, lambda pixels: pixels)
     try:
         for n in range(count):
             pixels = decoder.read(n, 0)
             planes = pixels[size[1] :].reshape(2, size[1] // 2, size[0] // 2)
-            luma[n] = _resized(pixels[: size[1]], columns, rows)
+            luma[n] = _resized(pixels[: size[1]], columns, rows)[y, x]
             for k in range(2):
-                chroma[n, :, :, k] = _resized(planes[k], columns // 2, rows // 2)
+                plane = _resized(planes[k], columns // 2, rows // 2)
+                chroma[n, :, :, k] = plane[y.start // 2 : y.stop // 2, x.start // 2 : x.stop // 2]
     except (OSError, EOFError, ValueError) as e:
         raise PersonaError(
             str(path),
@@ -73,11 +78,9 @@ def load_patches(path: Path, assets: FaceAssets, shrink: float) -> tuple[PatchSt
         ) from e
     finally:
         decoder.close()
-    store = PatchStore(
-        luma.reshape(views, -1, rows, columns), chroma.reshape(views, -1, rows // 2, columns // 2, 2)
-    )
-    mask = _resized(assets.mask, columns, rows)
-    return store, assets.resized(mask)
+    store = PatchStore(luma.reshape(views, -1, *luma.shape[1:]), chroma.reshape(views, -1, *chroma.shape[1:]))
+    factor = (columns / size[0], rows / size[1])
+    return store, assets.refitted(np.ascontiguousarray(mask[y, x]), factor, (x.start, y.start))
 
 
 class ShapePatches:
@@ -91,9 +94,9 @@ class ShapePatches:
         self._yaws, self._pitches = assets.yaws, assets.pitches
         self._mask = assets.mask
         self._size = assets.patch_size
-        self._warper = Warper(*self._size)
         outer = self._landmarks[:, 0, OUTER, 0]
         self._width_px = float((outer.max(1) - outer.min(1)).mean())
+        self._warper = Warper(*self._size, _REACH * self._width_px)
         self._last: tuple[bytes, View] | None = None
         self._patch: Patch | None = None
 
@@ -195,6 +198,13 @@ def _gap(landmarks: Floats) -> float:
     """Return the widest gap between the inner lips of float32[41, 2], in pixels."""
     inner = landmarks[INNER]
     return max(float((inner[:6:-1, 1] - inner[1:6, 1]).max()), 0.0)
+
+
+def _shown(line: npt.NDArray[np.uint8]) -> slice:
+    """Return the even span around all that is not 0, a pixel more on either side where there is one."""
+    where = np.flatnonzero(line)
+    first, stop = max(int(where[0]) - 1, 0), min(int(where[-1]) + 2, len(line))
+    return slice(first // 2 * 2, -(-stop // 2) * 2)
 
 
 def _resized(plane: Pixels, columns: int, rows: int) -> Pixels:

@@ -15,8 +15,6 @@ from vcam_talker.face.clip.archive import Floats
 from vcam_talker.face.clip.resample import bilinear, fetched
 
 _CELL_PX: Final = 8
-_REACH: Final = 0.055
-"""Of a landmark's influence, as a share of the patch's width."""
 _RIDGE: Final = 0.02
 """Keeps landmarks that fall together solvable; misses by a few per cent of a displacement there."""
 _LEAST_PX: Final = 0.05
@@ -26,17 +24,18 @@ _LEAST_PX: Final = 0.05
 class Warper:
     """Warps pictures of one size. One thread."""
 
-    def __init__(self, width: int, height: int) -> None:
+    def __init__(self, width: int, height: int, reach_px: float) -> None:
+        """`reach_px`: the length scale at which a landmark's influence dies away."""
         self._size = (width, height)
         across, down = max(width // _CELL_PX, 2), max(height // _CELL_PX, 2)
         x = (np.arange(across, dtype=np.float32) + 0.5) * (width / across)
         y = (np.arange(down, dtype=np.float32) + 0.5) * (height / down)
         self._grid = (down, across)
         self._nodes = np.stack(np.meshgrid(x, y), -1).reshape(-1, 2).astype(np.float32)
-        self._length = _REACH * width
+        self._length = reach_px
         # Nothing moves at the very border, where the patch meets the clip.
         border = np.minimum(self._nodes, np.array([width, height], np.float32) - self._nodes).min(1)
-        self._hold = np.clip(border / (0.08 * width), 0.0, 1.0).astype(np.float32)
+        self._hold = np.clip(border / (2 * _CELL_PX), 0.0, 1.0).astype(np.float32)
         self._full = _pixel_grid(width, height)
         self._half = _pixel_grid(width // 2, height // 2)
         self._basis = np.zeros((0, 0), np.float32)

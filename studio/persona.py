@@ -11,7 +11,7 @@ import numpy as np
 from studio.character import Character
 from studio.export import PITCHES_DEG, YAWS_DEG, Patches, emotion_fields, lower_face, mask, write_tables
 from studio.film import to_yuv, write_film
-from studio.landmarks import MOUTH_RINGS
+from studio.landmarks import MOUTH
 from studio.life.gaze import FPS
 from studio.life.segments import plan
 from studio.mouth_shapes import choose, usual_mouths
@@ -34,7 +34,7 @@ def make_faces(
     out.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(out / "portrait.png"), sitting.picture(Pose())[..., ::-1])
     face = lower_face(sitting)
-    patches = Patches(sitting, face, MOUTH_RINGS)
+    patches = Patches(sitting, face, MOUTH)
     shapes = choose(usual_mouths(), _SHAPES)
     views = [(yaw, pitch) for yaw in YAWS_DEG for pitch in PITCHES_DEG]
     taken = [[patches.taken(view, mouth) for mouth in shapes] for view in views]

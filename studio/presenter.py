@@ -13,13 +13,15 @@ from scipy import sparse
 from studio.character import Character, linear
 from studio.garment import Garment, read_garment
 from studio.identity import macro_weights
+from studio.life import inside, lids, lips
+from studio.life.expressions import Expression, express
 from studio.masks import sample_mask
 from studio.mesh import Faces, Mesh, Points, read_obj
 from studio.morphs import Morphs
 from studio.pack import HeadPack, Indices
 from studio.pose import Pose
 from studio.rotation import Rotation, about, head_rotation, turning
-from studio.skin import Places, paint, ramp
+from studio.skin import Places, paint
 from studio.subdivide import Shading, refine
 
 Material = Literal["skin", "eye", "enamel", "gum", "tongue", "cloth"]
@@ -46,8 +48,6 @@ _NOT_HEAD: Final = (
     "toe",
     "neck",
 )
-_LIDS_MEET: Final = 1.04
-"""A little further than touching."""
 _ARM: Final = ("upperarm", "lowerarm", "wrist", "finger", "metacarpal")
 _NECK_SHARES: Final = {"neck01": 0.2, "neck02": 0.45, "neck03": 0.75}
 
@@ -191,19 +191,21 @@ class Presenter:
         """Return the body (float64[19158, 3]) with expression units (or any targets) of the given weights."""
         return self._morphs.moved(self._rest, {self._target(name): w for name, w in units.items()})
 
+    def expressed(self, expression: Expression) -> Points:
+        """Return the body (float64[19158, 3]) with an expression: lips and lids meet, the tongue follows."""
+        mouth = expression.mouth
+        found = self.body(expression.units)
+        found = inside.arrange(found, self._rest, mouth.jaw, mouth.tongue_up, mouth.tongue_out)
+        found = lips.meet(found, mouth.closing, mouth.biting, mouth.pressing)
+        # The viewer's left eye is the character's right one.
+        return lids.meet(found, expression.shut, self.eyes[::-1])
+
     def _target(self, name: str) -> str:
         return name if "/" in name else f"expression/units/{self.origin}/{name}"
 
     def posed(self, pose: Pose, camera: npt.NDArray[np.float64]) -> Posed:
         """Return everything in `pose`; the eyes look at `camera` (float64[3]) unless the pose says else."""
-        from studio.expression import express
-
-        expression = express(pose, self.character.rest)
-        units = dict(expression.units)
-        for name in ("eye-left-closure", "eye-right-closure"):
-            units[name] = units.get(name, 0.0) * self.lid_gain
-        local = self.body(units)
-        self._move_mouth(local, expression.jaw, expression.tongue)
+        local = self.expressed(express(pose, self.character.rest))
         turn = head_rotation(pose.yaw_deg, pose.pitch_deg, pose.roll_deg)
         shift = np.array([0.1 * pose.shift_cm, 0.0, 0.1 * pose.lean_cm])
         breath = 0.5 * (pose.breath + 1.0)
@@ -237,17 +239,6 @@ class Presenter:
             posed.points[part.surface.name] = points
             posed.normals[part.surface.name] = part.shading.normals(points)
         return posed
-
-    def _move_mouth(self, body: Points, jaw: float, tongue: tuple[float, float]) -> None:
-        """Bring teeth and tongue where they belong: the units leave them too high or too low."""
-        group = self._pack.group
-        up, out = tongue
-        body[group("helper-upper-teeth")] += (0.0, -0.065, 0.0)
-        body[group("helper-lower-teeth")] += (0.0, -0.05 - 0.10 * jaw, -0.02 - 0.03 * jaw)
-        rows = group("helper-tongue")
-        body[rows] += np.array([0.0, 0.10, 0.08]) * min(1.0, 3 * jaw) + np.array([0.0, 0.04, 0.03]) * jaw
-        z = body[rows, 2]
-        body[rows] += ramp(z, z.min(), z.max())[:, None] ** 1.3 * np.array([0.0, up, out])
 
     def _shaped(self) -> Points:
         who = self.character.who
@@ -307,12 +298,11 @@ class Presenter:
         body = np.array([group == "body" for group in base.groups])
         kept = body & seen[base.faces].all(1)
         rows = np.unique(base.faces[kept]).astype(np.int64)
-        lips = sample_mask(self._pack, base, "lips")
-        inside = sample_mask(self._pack, base, "inside-mouth")
+        red = sample_mask(self._pack, base, "lips")
+        within = sample_mask(self._pack, base, "inside-mouth")
         lashes = np.concatenate([self._pack.group(f"helper-{s}-eyelashes-{k}") for s in "lr" for k in (1, 2)])
-        self.lid_gain = self._lid_gain()
         # Lids are folded at rest: what lies along the lashes is told while they are shut.
-        shut = self.body({f"eye-{side}-closure": self.lid_gain for side in ("left", "right")})
+        shut = self.expressed(express(Pose(lids=(1.0, 1.0)), {}))
         rim = shut[lashes]
         far = np.sqrt(((rim[:, None] - self.eyes[None]) ** 2).sum(2)).min(1)
         self.places = Places(
@@ -325,7 +315,7 @@ class Presenter:
         self.skin_rows = rows
         fine = refine(_renumbered(base.faces[kept], rows), len(rows), self._fineness.skin)
         points = np.asarray(fine.weights @ rest[rows])
-        coats = [np.asarray(fine.weights @ mask[rows]) for mask in (lips, inside)]
+        coats = [np.asarray(fine.weights @ mask[rows]) for mask in (red, within)]
         look = paint(points, fine.weights @ shut[rows], self.places, self.character.skin, *coats)
         surface = Surface(
             "skin",
@@ -338,23 +328,6 @@ class Presenter:
             points.astype(np.float32),
         )
         self._parts.append(_Fitted(surface, fine.weights, None, rows, True, Shading(fine.faces, len(points))))
-
-    def _lid_gain(self) -> float:
-        """Return the weight of the closing units at which the lids just meet: large eyes need more than 1."""
-        shut = self.body({"eye-left-closure": 1.0})
-
-        def gap(body: Points) -> float:
-            rims = []
-            for k in (1, 2):
-                rim = body[self._pack.group(f"helper-l-eyelashes-{k}")]
-                # The roots of the lashes, not their tips, and only above the pupil.
-                root = rim[np.abs(rim[:, 0] - self.eyes[0, 0]) < 0.06]
-                away = np.linalg.norm(root - self.eyes[0], axis=1)
-                rims.append(float(root[away <= np.median(away), 1].mean()))
-            return abs(rims[0] - rims[1])
-
-        opened, left = gap(self._rest), gap(shut)
-        return float(np.clip(opened / max(opened - left, 1e-6), 1.0, 2.0)) * _LIDS_MEET
 
     def _add_eyes(self, garment: Garment) -> None:
         piece = _pieces(garment.mesh.faces, len(garment.mesh.points))

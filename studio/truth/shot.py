@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final, Literal, get_args
 
 import numpy as np
+import numpy.typing as npt
 import skia
 
 from studio.character import LightSection
 from studio.truth.colours import srgb
-from studio.truth.draw import bounded_normal, one_of
+from studio.truth.draw import bounded_normal, generator, one_of
 from vcam_talker.core.types import Pixels
 
 BackgroundKind = Literal["plain", "gradient", "blobs", "stripes", "room"]
 BACKGROUNDS: Final[tuple[BackgroundKind, ...]] = get_args(BackgroundKind)
+Signal = npt.NDArray[np.float32]
+"""float32[H, W, 3], 0 to 255."""
+
+_SHEET: Final = 384
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +86,7 @@ def developed(rgb: Pixels, shot: Shot, rng: np.random.Generator) -> Pixels:
         x = _blurred(x, shot.blur_px)
     if shot.noise:
         # Photon noise grows with the root of the light; an sRGB curve flattens that.
-        x += rng.standard_normal(x.shape, np.float32) * np.float32(shot.noise) * (0.6 + 0.4 * (1 - x / 255))
+        x += _grain(x.shape, rng) * (np.float32(shot.noise) * (1 - np.float32(0.4 / 255) * x))
     out: Pixels = np.clip(x + 0.5, 0, 255).astype(np.uint8)
     return out if shot.quality >= 100 else _compressed(out, shot.quality)
 
@@ -109,9 +115,21 @@ def _wall(rng: np.random.Generator) -> str:
     return srgb(rng.beta(1.0, 2.0) * np.exp(rng.normal(0, 0.22, 3)))
 
 
-def _blurred(
-    x: np.ndarray[tuple[int, ...], np.dtype[np.float32]], sigma: float
-) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+def _grain(shape: tuple[int, ...], rng: np.random.Generator) -> Signal:
+    """Return white noise of deviation 1: a random piece of a large sheet, ten times as fast as drawing it."""
+    height, width = shape[:2]
+    sheet = _sheet(height + _SHEET, width + _SHEET)
+    y, x, turned = (int(n) for n in rng.integers((_SHEET, _SHEET, 4)))
+    piece = sheet[y : y + height, x : x + width]
+    return piece[:: 1 if turned & 1 else -1, :: 1 if turned & 2 else -1]
+
+
+@lru_cache(maxsize=2)
+def _sheet(height: int, width: int) -> Signal:
+    return generator("grain", height, width).standard_normal((height, width, 3), np.float32)
+
+
+def _blurred(x: Signal, sigma: float) -> Signal:
     reach = max(1, int(np.ceil(2.5 * sigma)))
     taps = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2).astype(np.float32)
     taps /= taps.sum()

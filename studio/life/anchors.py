@@ -63,8 +63,8 @@ def _anchor(yaw_deg: float, pitch_deg: float, roll_deg: float, shift_cm: float, 
 
 ANCHORS: Final[dict[str, Pose]] = {
     "a": _anchor(0.4, 0.1, -0.5, 0.05, 0.1),
-    "b": _anchor(-1.9, -0.5, 1.2, -0.45, 0.0),
-    "c": _anchor(1.7, 0.6, -1.4, 0.40, 0.5),
+    "b": _anchor(-1.8, -0.5, 0.8, -0.35, 0.0),
+    "c": _anchor(1.7, 0.6, -0.9, 0.35, 0.5),
 }
 """The fixed states: mouth at rest, no emotion, gaze at the viewer, end of an exhale."""
 

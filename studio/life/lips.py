@@ -26,6 +26,9 @@ PAIRS: Final = (
 _UPPER: Final = np.array([*range(27, 38), *range(12)])
 _LOWER: Final = np.array([*range(26, 11, -1)])
 """Columns of LIPS from the viewer's left corner to the right one."""
+_ABOVE: Final = np.array([_UPPER.tolist().index(k) for k, _ in PAIRS])
+_BELOW: Final = np.array([_LOWER.tolist().index(k) for _, k in PAIRS])
+"""Where each of PAIRS stands among them."""
 _TOUCHING: Final = slice(3, 9)
 """Rows of LIPS that can touch the other lip."""
 _FOLLOWS: Final = np.array([0.0, 0.10, 0.30, 0.55, 0.80, 0.95, 1.0, 1.0, 1.0, 0.9, 0.6])
@@ -104,9 +107,15 @@ def _close(points: Points, closing: float) -> None:
 def _apart(points: Points) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Return the opening below each column of _UPPER (float64[23]) and above each of _LOWER (float64[15])."""
     low, high = _contact(points)
-    x = points[LIPS[6], 0]
-    below = low[_UPPER] - np.interp(x[_UPPER], x[_LOWER], high[_LOWER])
-    above = np.interp(x[_LOWER], x[_UPPER], low[_UPPER]) - high[_LOWER]
+    # Lips fold at their corners, interpolation wants rising places.
+    upper, lower = (np.maximum.accumulate(points[LIPS[6, columns], 0]) for columns in (_UPPER, _LOWER))
+    below = low[_UPPER] - np.interp(upper, lower, high[_LOWER])
+    above = np.interp(lower, upper, low[_UPPER]) - high[_LOWER]
+    # What lies above each other by its place in the mesh must meet as well.
+    one, other = np.array(PAIRS).T
+    gap = low[one] - high[other]
+    below[_ABOVE] = np.maximum(below[_ABOVE], gap)
+    above[_BELOW] = np.maximum(above[_BELOW], gap)
     return np.asarray(below), np.asarray(above)
 
 

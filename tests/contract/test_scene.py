@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
+from tests.support import clip_persona
 from vcam_talker import registry
 from vcam_talker.core.clock import frame_pts
 from vcam_talker.core.stages import Scene
@@ -13,13 +16,18 @@ from vcam_talker.persona import load_persona
 
 pytestmark = pytest.mark.contract
 
-_PERSONA = {"rig": "mira", "testcard": "testcard", "still": "testcard"}
+_PERSONA: dict[str, Callable[[], str]] = {
+    "rig": lambda: "mira",
+    "clip": lambda: str(clip_persona.shared()),
+    "testcard": lambda: "testcard",
+    "still": lambda: "testcard",
+}
 _SIZES = [(320, 180), (640, 360), (180, 320)]
 _OPEN = np.array([0.6, 0.2, 0.1, 0.0, 0.4, 0.2, 0.0], np.float32)
 
 
 def _scene(kind: str, size: tuple[int, int] = (320, 180), seed: int = 5) -> Scene:
-    made: Scene = registry.find("scene", kind)(load_persona(_PERSONA[kind]), *size, seed)
+    made: Scene = registry.find("scene", kind)(load_persona(_PERSONA[kind]()), *size, seed)
     return made
 
 

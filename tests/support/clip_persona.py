@@ -6,10 +6,14 @@ everything is is known from its points. `python -m tests.support.clip_persona DI
 
 from __future__ import annotations
 
+import atexit
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +129,9 @@ class Sitting:
         """Return 41 landmarks in pixels: outer lips, inner lips, jaw."""
         mouth, spans = self._painter._mouth, self._painter._skeleton.splines.span
         upper, lower, cavity = (points[spans(s)] for s in (mouth._upper, mouth._lower, mouth._cavity))
-        outer = np.concatenate([_along(upper[:9], 11), _along(np.vstack([lower[8], lower[9:], lower[0]]), 11)[1:-1]])
+        outer = np.concatenate(
+            [_along(upper[:9], 11), _along(np.vstack([lower[8], lower[9:], lower[0]]), 11)[1:-1]]
+        )
         top, bottom = cavity[:9], np.vstack([cavity[8], cavity[9:], cavity[0]])
         inner = np.concatenate([_along_x(top, 7), _along_x(bottom[::-1], 7)[::-1][1:-1]])
         skin = points[spans(self._painter._face._skin)]
@@ -168,7 +174,9 @@ def encode(
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="yuv420p")
             frame.pts, frame.time_base = n, Fraction(1, FPS)
             frame.colorspace, frame.color_range = 6, 1
-            frame.pict_type = av.video.frame.PictureType.I if n in keyframes else av.video.frame.PictureType.NONE
+            frame.pict_type = (
+                av.video.frame.PictureType.I if n in keyframes else av.video.frame.PictureType.NONE
+            )
             container.mux(stream.encode(frame))
         assert stream is not None
         container.mux(stream.encode(None))
@@ -179,7 +187,7 @@ def _blend(a: Mapping[str, float], b: Mapping[str, float], share: float) -> dict
 
 
 def _segment(begins: str, ends: str, frames: int, way: Mapping[str, float]) -> list[dict[str, float]]:
-    """Return changes per frame: at rest in the first anchor before frame 0, in the second at the last frame."""
+    """Return changes per frame: at rest in the first anchor before frame 0, in the second at the last."""
     found = []
     for n in range(frames):
         t = (n + 1) / frames
@@ -205,7 +213,9 @@ def _into_patch(pixels: np.ndarray, affine: np.ndarray) -> np.ndarray:
         matrix = affine.copy()
         matrix[:, 2] = (affine[:, :2] @ [step / 2, step / 2] + affine[:, 2]) / step - 0.5
         size = (target.shape[1], target.shape[0])
-        target[...] = cv2.warpAffine(plane, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        target[...] = cv2.warpAffine(
+            plane, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
     return out
 
 
@@ -233,9 +243,7 @@ def _emotions(sitting: Sitting) -> dict[str, np.ndarray]:
     x = canvas[0] + (np.arange(columns) + 0.5) / columns * (canvas[2] - canvas[0])
     y = canvas[1] + (np.arange(rows) + 0.5) / rows * (canvas[3] - canvas[1])
     grid = np.stack(np.meshgrid(x, y), -1)
-    edge = np.minimum.reduce([
-        (grid[..., 0] - canvas[0]), (canvas[2] - grid[..., 0]), (grid[..., 1] - canvas[1]), (canvas[3] - grid[..., 1])
-    ])  # fmt: skip
+    edge = np.minimum(grid - canvas[:2], canvas[2:] - grid).min(-1)
     hold = np.clip((edge - 6) / 40, 0, 1)
     _, before = sitting.picture(neutral)
     spans = sitting._painter._skeleton.splines.span
@@ -245,8 +253,9 @@ def _emotions(sitting: Sitting) -> dict[str, np.ndarray]:
     flows, ratios = [], []
     for emotion in names:
         fields = {**PRESETS[Emotion.NEUTRAL], **PRESETS[emotion]}
+        skew = 0.5 * fields.get("smile_skew", 0.0)
         after_pose = sitting.pose({
-            "smile": (fields["smile"] - 0.5 * fields.get("smile_skew", 0), fields["smile"] + 0.5 * fields.get("smile_skew", 0)),
+            "smile": (fields["smile"] - skew, fields["smile"] + skew),
             "mouth_width": fields.get("mouth_width", 0.0),
             "brow_raise": (fields.get("brow_raise", 0.0),) * 2,
             "brow_inner": fields.get("brow_inner", 0.0),
@@ -296,7 +305,10 @@ def make(folder: Path, width: int = 640, height: int = 360, repeat: int = 1, fac
     changes: list[dict[str, float]] = []
     for turn in range(repeat):
         for activity, begins, ends, length_s, way in PLAN:
-            varied = {k: v * (1 if turn == 0 else rng.uniform(-1.3, 1.3)) if k != "blink" else v for k, v in way.items()}
+            varied = {
+                k: v * (1 if turn == 0 else rng.uniform(-1.3, 1.3)) if k != "blink" else v
+                for k, v in way.items()
+            }
             frames = round(FPS * length_s * (1 if turn == 0 else rng.uniform(0.9, 2.2)))
             rows.append((len(changes), frames, activity.value, begins, ends))
             changes += _segment(begins, ends, frames, varied)
@@ -321,6 +333,14 @@ def make(folder: Path, width: int = 640, height: int = 360, repeat: int = 1, fac
     np.savez_compressed(folder / "face.npz", **arrays)
     (folder / "persona.toml").write_text(TOML.format(face=face), encoding="utf-8")
     return folder
+
+
+@cache
+def shared() -> Path:
+    """Return the folder of one that all tests of a process may read; made at the first call, in seconds."""
+    root = Path(tempfile.mkdtemp(prefix="vcam_talker_clip_"))
+    atexit.register(shutil.rmtree, root, ignore_errors=True)
+    return make(root / "pictures")
 
 
 if __name__ == "__main__":

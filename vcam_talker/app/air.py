@@ -28,6 +28,7 @@ from vcam_talker.core.stages import Scene
 from vcam_talker.core.status import SinkView
 from vcam_talker.core.types import NS_PER_S, SAMPLE_RATE
 from vcam_talker.engine.process import engine_main
+from vcam_talker.face.disclosure import DisclosedScene
 from vcam_talker.persona import Persona
 
 log = logging.getLogger(__name__)
@@ -41,7 +42,8 @@ _SENSES_TIMEOUT_S = 6.0
 def make_scene(persona: Persona, config: Config) -> Scene:
     """Build the persona's picture; 0.1 to 0.5 s. Raises PersonaError."""
     scene: Scene = registry.find("scene", persona.face.kind)(persona, config.air.width, config.air.height)
-    return scene
+    mark = config.air.disclosure or persona.face.disclosure
+    return DisclosedScene(scene, mark) if mark else scene
 
 
 class Air:

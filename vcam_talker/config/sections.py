@@ -49,6 +49,8 @@ class AirConfig(Section):
     width: Side = 1280
     height: Side = 720
     fps: int = Field(30, ge=MIN_FPS, le=MAX_FPS)
+    disclosure: str = Field("", max_length=60)
+    """Drawn small into a corner of every frame; empty: what the persona's `face.disclosure` says."""
 
 
 class CameraConfig(Section):

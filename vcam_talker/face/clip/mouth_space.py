@@ -47,14 +47,12 @@ def openness(mouth: MouthPose) -> float:
 class MouthSpace:
     """The shapes as points in a space of mouth poses. Immutable; any thread."""
 
-    def __init__(self, shapes: Floats) -> None:
-        """Take float32[N, 7], the first at rest."""
-        self.shut = np.array([openness(shape) == 0.0 for shape in shapes])
-        """bool[N]: shapes whose lips touch."""
+    def __init__(self, shapes: Floats, shut: npt.NDArray[np.bool_]) -> None:
+        """Take float32[N, 7], the first at rest, and which of them have lips that touch, bool[N]."""
         self._places = shapes.astype(np.float64) * _METRIC
         self._gram = self._places @ self._places.T + _SUM**2
         self._all = np.arange(len(shapes))
-        self._closed = np.flatnonzero(self.shut)
+        self._closed = np.flatnonzero(shut)
 
     def weights(self, mouth: MouthPose) -> Weights:
         """Return the parts of all shapes; those of open ones are exactly 0 where the pose is shut."""

@@ -28,8 +28,9 @@ _FADE: Final = (0.0, 0.06)
 looks like the clip's own mouth, so that nobody sees it come."""
 _SHUT_PX: Final = 0.5
 """A narrower gap is none."""
-_SEALED: Final = 0.08
-"""Of the mouth's width: lips of a shut shape that are further apart are a mistake in the files."""
+_SEALED: Final = (0.015, 0.08)
+"""Of the mouth's width: a gap that is none in any shape, and one that is none where the pose has the lips
+touch: their edges may lie that far behind what is seen to touch."""
 _PARTED: Final = 0.035
 """Of the mouth's width: a gap from which on only pictures of open mouths are used."""
 _REACH: Final = 0.15
@@ -87,10 +88,11 @@ class ShapePatches:
     """PatchSource that interpolates pre-rendered mouths. One thread."""
 
     def __init__(self, store: PatchStore, assets: FaceAssets) -> None:
-        """Take what `load_patches` returns. Raises PersonaError when a shape that must be shut is not."""
+        """Take what `load_patches` returns. Raises PersonaError when the mouth at rest is not shut."""
         self._store = store
-        self._space = MouthSpace(assets.shapes)
-        self._landmarks = _sealed(assets, self._space.shut)
+        self._shut = _shut(assets)
+        self._space = MouthSpace(assets.shapes, self._shut)
+        self._landmarks = _sealed(assets.landmarks, self._shut)
         self._yaws, self._pitches = assets.yaws, assets.pitches
         self._mask = assets.mask
         self._size = assets.patch_size
@@ -154,7 +156,7 @@ class ShapePatches:
     def _textures(self, shapes: Weights, gap_px: float) -> Weights:
         """Return the parts of the pictures: those of shut mouths vanish as soon as the lips are apart."""
         open_ = smooth(gap_px, 0.0, _PARTED * self._width_px)
-        parts = shapes * np.where(self._space.shut, 1.0 - open_, open_)
+        parts = shapes * np.where(self._shut, 1.0 - open_, open_)
         return parts / parts.sum() if parts.sum() > 0.0 else shapes
 
     def _views(self, view: View) -> npt.NDArray[np.float64]:
@@ -173,20 +175,27 @@ def _between(grid: Floats, at: float) -> npt.NDArray[np.float64]:
     return weights
 
 
-def _sealed(assets: FaceAssets, shut: npt.NDArray[np.bool_]) -> Floats:
+def _shut(assets: FaceAssets) -> npt.NDArray[np.bool_]:
+    """Return which shapes have lips that touch, bool[N]."""
+    outer, inner = assets.landmarks[:, :, OUTER, 0], assets.landmarks[:, :, INNER, 1]
+    width = float((outer[:, 0].max(1) - outer[:, 0].min(1)).mean())
+    gaps = (inner[:, :, :6:-1] - inner[:, :, 1:6]).max((0, 2)) / width
+    touching = np.array([openness(shape) == 0.0 for shape in assets.shapes])
+    shut = np.asarray(gaps <= np.where(touching, _SEALED[1], _SEALED[0]), np.bool_)
+    if not shut[0]:
+        raise PersonaError(
+            str(assets.path),
+            f"the mouth at rest is open: its inner lips lie {gaps[0]:.0%} of the mouth's width apart",
+            "Make the persona anew with the studio",
+        )
+    return shut
+
+
+def _sealed(landmarks: Floats, shut: npt.NDArray[np.bool_]) -> Floats:
     """Return the landmarks, with the inner lips of shut shapes exactly on each other."""
-    marks = assets.landmarks.copy()
+    marks = landmarks.copy()
     for shape in np.flatnonzero(shut):
         inner = marks[:, shape, INNER]
-        outer = marks[:, shape, OUTER, 0]
-        width = float((outer.max(1) - outer.min(1)).mean())
-        apart = float(np.abs(inner[:, :6:-1, 1] - inner[:, 1:6, 1]).max())
-        if apart > _SEALED * width:
-            raise PersonaError(
-                str(assets.path),
-                f"mouth shape {shape} is one of touching lips, but its landmarks lie {apart:.1f} px apart",
-                "Make the persona anew with the studio, or mend that shape",
-            )
         middle = 0.5 * (inner[:, 1:6] + inner[:, :6:-1])
         inner[:, 1:6] = middle
         inner[:, :6:-1] = middle

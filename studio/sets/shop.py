@@ -23,7 +23,7 @@ _NICHE: Final = (1.06, 0.92, 1.50)
 """Its middle, width, and where it bends."""
 _PALE: Final = (0.62, 0.43, 0.26)
 _PALE_GRAIN: Final = (0.50, 0.33, 0.19)
-_DAY: Final = (0.93, 0.96, 1.0)
+_DAY: Final = (0.80, 0.91, 1.0)
 _SUN: Final = (1.0, 0.84, 0.64)
 
 
@@ -31,7 +31,7 @@ def build(section: SetSection) -> Scene:
     """Return the room."""
     rng = np.random.default_rng(section.seed)
     wall, accent = hexed(section.wall), hexed(section.accent)
-    scene = Scene(exposure=-0.38, film="Standard", look="None")
+    scene = Scene(exposure=-0.3, film="Standard", look="None")
     paint = Material("plaster", wall)
     pale = wood(_PALE, _PALE_GRAIN)
     enclose(scene, 2.6, _BACK + 0.6, paint, wood(_PALE, _PALE_GRAIN), matte((0.8, 0.79, 0.77)))
@@ -92,12 +92,8 @@ def _rail(scene: Scene, wall: Rgb, accent: Rgb, pale: Material, rng: np.random.G
     for x in (left, right):
         scene.add(tube(np.array([[x, y, 0.0], [x, y, top / 2], [x, y, top]]), 0.012, 12), brass)
     scene.add(tube(np.array([[left, y, top], [-1.0, y, top], [right, y, top]]), 0.012, 12), brass)
-    tints = [
-        *family(wall, accent, rng, 7, light=0.7),
-        accent,
-        tuned(accent, lighter=0.12),
-        tuned(accent, light=0.9, vivid=0.3),
-    ]
+    sage, cream = from_lightness(0.76, 0.05, 140), from_lightness(0.9, 0.03, 80)
+    tints = [sage, cream, cream, accent, tuned(accent, lighter=0.14), tuned(accent, light=0.88, vivid=0.4)]
     x = left + 0.07
     while x < right - 0.08:
         _garment(scene, (x, y, top), chosen(rng, tints), rng)
@@ -141,18 +137,18 @@ def _lights(scene: Scene) -> None:
         Light("area", (0.3, 0.6, HEIGHT_M - 0.04), 46, _DAY, (2.6, 2.2), (0.3, 1.2, 0)),
         Light("area", (-0.8, -3.4, 1.6), 90, _DAY, (2.6, 1.8), (0, 1, 1.2)),
     ]
-    _sun(scene, (-2.0, 0.3, 2.6), (-0.55, _BACK, 1.52))
+    _sun(scene, (-2.4, 1.6, 2.25), (-0.62, _BACK, 1.5))
 
 
 def _sun(scene: Scene, place: Place, target: Place) -> None:
     """Let the sun through an unseen window's panes onto the wall: each is a light that hardly spreads."""
+    ahead = np.subtract(target, place)
+    aside = np.array([-ahead[1], ahead[0], 0.0]) / np.hypot(ahead[0], ahead[1])
     for column in (-0.5, 0.5):
         for row in (-1.0, 0.0, 1.0):
-            move = np.array([column * 0.34, -column * 0.2, row * 0.3])
-            start, end = np.asarray(place) + move, np.asarray(target) + move
-            scene.lights.append(
-                Light("area", _place(start), 0.26, _SUN, (0.27, 0.24), _place(end), spread_deg=1.5)
-            )
+            move = column * 0.23 * aside + np.array([0.0, 0.0, row * 0.25])
+            start, end = _place(place + move), _place(target + move)
+            scene.lights.append(Light("area", start, 0.17, _SUN, (0.19, 0.21), end, spread_deg=1.5))
 
 
 def _place(point: Points) -> Place:

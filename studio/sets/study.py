@@ -61,7 +61,7 @@ def _bookcase(scene: Scene, wall: Rgb, accent: Rgb, oak: Material, rng: np.rando
     front = _BACK - 0.3
     back = matte(tuned(wall, lighter=-0.05, vivid=1.5))
     bays = shelf(
-        scene, (0.66, front, 0.0), (1.5, 2.34), levels, oak, back, posts=(0.52, 1.04), light=(WARM, 40.0)
+        scene, (0.66, front, 0.0), (1.5, 2.34), levels, oak, back, posts=(0.52, 1.04), light=(WARM, 75.0)
     )
     tints = family(wall, accent, rng, 14)
     bright = tuned(accent, lighter=0.08)
@@ -100,7 +100,7 @@ def _sideboard(scene: Scene, wall: Rgb, accent: Rgb, oak: Material, rng: np.rand
     scene.add(box(1.54, 0.44, 0.03), oak, (-1.25, y, 0.64), bevel_m=0.008)
     top = 0.67
     tints = family(wall, accent, rng, 8)
-    table_lamp(scene, (-0.76, y, top), tuned(wall, light=0.42, chroma=0.07), 42)
+    table_lamp(scene, (-0.76, y, top), tuned(wall, light=0.42, chroma=0.07), 27)
     lying_books(scene, (-1.06, y - 0.05, top), 3, tints, rng)
     candle(scene, (-1.05, y - 0.05, top + 0.11), 0.07, accent)
     picture(scene, (-0.57, _BACK, 1.42), (0.22, 0.29), oak, tints[:5], rng)

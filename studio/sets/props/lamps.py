@@ -9,7 +9,7 @@ import numpy as np
 from studio.sets.palette import Rgb, mixed, tuned
 from studio.sets.props.vessels import VASES
 from studio.sets.scene import Light, Material, Place, Scene, ceramic, glow, matte
-from studio.sets.shapes import ball, box, cone, curve, lathe, tube
+from studio.sets.shapes import ball, cone, curve, lathe, tube
 
 WARM: Rgb = (1.0, 0.62, 0.30)
 """About 2,700 K."""
@@ -24,17 +24,6 @@ def table_lamp(scene: Scene, at: Place, base: Rgb, power_w: float, *, shade: Rgb
     linen = Material("shade", shade, WARM, strength=0.35)
     scene.add(cone(0.165, 0.115, 0.23), linen, (at[0], at[1], at[2] + 0.28))
     scene.lights.append(Light("point", (at[0], at[1], at[2] + 0.38), power_w, WARM, (0.04, 0.04)))
-
-
-def floor_lamp(
-    scene: Scene, at: Place, height: float, power_w: float, *, shade: Rgb = (0.5, 0.34, 0.2)
-) -> None:
-    """Stand a thin lamp with a drum shade."""
-    x, y, z = at
-    scene.add(cone(0.14, 0.13, 0.02), _BRASS, at)
-    scene.add(tube(np.array([[x, y, z], [x, y, z + height / 2], [x, y, z + height]]), 0.009, 10), _BRASS)
-    scene.add(cone(0.2, 0.17, 0.26), Material("shade", shade, WARM, strength=0.35), (x, y, z + height - 0.2))
-    scene.lights.append(Light("point", (x, y, z + height - 0.07), power_w, WARM, (0.04, 0.04)))
 
 
 def pendant(
@@ -88,15 +77,3 @@ def strip(scene: Scene, path: list[Place], colour: Rgb, strength: float, thick: 
         line = np.linspace(first, second, 4)
         scene.add(tube(line, thick, 10), glow(colour, strength))
         scene.add(ball(thick, 8, 10), glow(colour, strength), second)
-
-
-def wall_light(scene: Scene, at: Place, length: float, colour: Rgb, strength: float) -> None:
-    """Put an upright tube light with a dark holder."""
-    x, y, z = at
-    scene.add(
-        box(0.03, 0.02, length + 0.04),
-        matte((0.02, 0.02, 0.025), 0.4),
-        (x, y + 0.02, z - 0.02),
-        bevel_m=0.004,
-    )
-    strip(scene, [(x, y, z), (x, y, z + length)], colour, strength, 0.011)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -136,8 +137,9 @@ def shelf(
         scene.add(box(width, depth, board), material, (middle, deep, z0 + level), bevel_m=0.003)
         top = (levels[k + 1] if k + 1 < len(levels) else height) - board
         if light:
-            strip = (middle, y0 + 0.05, z0 + top + 0.012)
-            scene.add(box(width - 0.04, 0.012, 0.006), glow(*light), strip, in_picture=False)
+            for left, right in pairwise(walls):
+                strip = (x0 + (left + right) / 2, y0 + 0.05, z0 + top + 0.012)
+                scene.add(box(right - left - 0.06, 0.012, 0.006), glow(*light), strip, in_picture=False)
         bays += [(x0 + left + board / 2, z0 + level + board, top - level) for left in walls[:-1]]
     return bays
 

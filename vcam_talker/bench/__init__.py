@@ -19,6 +19,7 @@ _BENCHES = {
     "cache": "vcam_talker.bench.cache",
     "loop": "vcam_talker.bench.loop",
     "chat": "vcam_talker.bench.chat",
+    "face": "vcam_talker.bench.face",
     "obs": "vcam_talker.bench.obs",
     "llm": "vcam_talker.bench.llm",
 }

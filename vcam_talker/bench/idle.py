@@ -28,7 +28,7 @@ def run(options: Options) -> Report:
             share = 100 * (_cpu_s(pid) - began_s[name]) / length_s
             report.add(f"processor, {name}", share, "% core", 15.0 if name == "air" else None)
         for name, pid in pids.items():
-            report.add(f"resident memory, {name}", _rss_mb(pid), "MB", 300.0 if name == "air" else None)
+            report.add(f"resident memory, {name}", rss_mb(pid), "MB", 300.0 if name == "air" else None)
         report.notes.append(f"{length_s:.0f} s, camera {options.camera}, {_picture(under_test)}")
     return report
 
@@ -44,8 +44,9 @@ def _cpu_s(pid: int | None) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _rss_mb(pid: int | None) -> float:
-    for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
+def rss_mb(pid: int | None = None) -> float:
+    """Return the resident memory of a process (None: this one)."""
+    for line in Path(f"/proc/{pid or 'self'}/status").read_text(encoding="ascii").splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) * 1024 / 1e6
     return float("nan")

@@ -23,6 +23,8 @@ class Options:
     """How long, where it matters; None: the bench's own default."""
     camera: str = "null"
     """Camera of the daemon under test."""
+    persona: str | None = None
+    """Whose face is measured; None: every persona made of pictures."""
     everything: bool = False
     """The daemon also listens to a call and reads a chat, in both of which nothing is said."""
 

@@ -102,19 +102,22 @@ Exit code 1 when a figure misses its bar."""
 @click.argument("name", type=click.Choice(NAMES))
 @click.option("--seconds", type=click.FloatRange(min=1), help="How long to measure, where it matters.")
 @click.option("--camera", default="null", show_default=True, help="Camera for the daemon under test.")
+@click.option("--persona", help="Whose face `bench face` measures; default: all that are made of pictures.")
 @click.option(
     "--everything", is_flag=True, help=f"With ears in a call and a chat as well: {', '.join(ON_AIR)}."
 )
 @json_option
 @speaks_errors
-def bench(name: str, seconds: float | None, camera: str, everything: bool, as_json: bool) -> None:
+def bench(
+    name: str, seconds: float | None, camera: str, persona: str | None, everything: bool, as_json: bool
+) -> None:
     """Measure the figure NAME on this machine, through the real daemon."""
     from vcam_talker.bench import run_bench
     from vcam_talker.bench.options import Options
 
     if everything and name not in ON_AIR:
         raise click.UsageError(f"--everything is for {', '.join(ON_AIR)}")
-    report = run_bench(name, Options(seconds, camera, everything))
+    report = run_bench(name, Options(seconds, camera, persona, everything))
     if as_json:
         print_json(report.as_dict())
     else:

@@ -56,12 +56,13 @@ def closed(values: Values) -> Mask:
     return pressed | resting
 
 
-def closures(speech: Speech, values: Values) -> tuple[int, int]:
+def closures(speech: Speech, values: Values, shut: Mask | None = None) -> tuple[int, int]:
     """Return how many bilabials show a closed frame at 30 fps within ±20 ms, and how many there are.
 
-    A bilabial counts only if it does so for every one of eight phases of the frame grid.
+    A bilabial counts only if it does so for every one of eight phases of the frame grid. `shut` bool[T] tells
+    at which poses the lips are drawn touching; default: at those that are `closed`.
     """
-    shut = closed(values)
+    shut = closed(values) if shut is None else shut
     bilabials = [s for s in segments_of(speech) if s.shape.kind is Kind.BILABIAL]
     good = 0
     for segment in bilabials:

@@ -57,6 +57,8 @@ class ClipScene:
         self._field = MoodField(assets, persona.emotions.strength)
         ahead = min(max(_AHEAD_BYTES // (width * height * 3 // 2), _AHEAD[0]), _AHEAD[1])
         self._walk = Walk(assets.segments, persona.face.seed if seed is None else seed, ahead)
+        self.video = video
+        """The clip's file."""
         self._reader = ClipReader(video, framing.fit, ahead)
         self._picture = Picture(0, _first_picture(video, framing))
         self._still = VideoFrame(Pts(0), self._picture.pixels)

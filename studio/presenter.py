@@ -12,6 +12,7 @@ from scipy import sparse
 
 from studio.character import Character, linear
 from studio.garment import Garment, read_garment
+from studio.hairline import Head, scalp
 from studio.identity import macro_weights
 from studio.life import inside, lids, lips
 from studio.life.expressions import Expression, express
@@ -203,6 +204,10 @@ class Presenter:
     def _target(self, name: str) -> str:
         return name if "/" in name else f"expression/units/{self.origin}/{name}"
 
+    def at_rest(self) -> Posed:
+        """Return it looking ahead, doing nothing."""
+        return self.posed(Pose(), self.eyes.mean(0) + np.array([0.0, 0.0, 20.0]))
+
     def posed(self, pose: Pose, camera: npt.NDArray[np.float64]) -> Posed:
         """Return everything in `pose`; the eyes look at `camera` (float64[3]) unless the pose says else."""
         local = self.expressed(express(pose, self.character.rest))
@@ -316,7 +321,18 @@ class Presenter:
         fine = refine(_renumbered(base.faces[kept], rows), len(rows), self._fineness.skin)
         points = np.asarray(fine.weights @ rest[rows])
         coats = [np.asarray(fine.weights @ mask[rows]) for mask in (red, within)]
+        self.head = Head(float(self.eyes[0, 1]), float(self.joint("head")[2]), float(rest[rows, 1].max()))
         look = paint(points, fine.weights @ shut[rows], self.places, self.character.skin, *coats)
+        hair = self.character.hair
+        if hair.style != "none":
+            # Between hairs shows a scalp in their shade, not a bald one.
+            under = (
+                0.8 * scalp(points, self.head)[:, None] * (np.array(linear(hair.colour)) * 0.8 - look.albedo)
+            )
+            look.albedo[...] += under.astype(np.float32)
+        # Points of the fine mesh begin with the coarse ones.
+        self.beard = np.zeros(len(rest))
+        self.beard[rows] = look.beard[: len(rows)]
         surface = Surface(
             "skin",
             "skin",

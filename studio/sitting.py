@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from studio.character import Character
+from studio.groom.facial import beard, brows, lashes
+from studio.groom.scalp import grow
 from studio.pack import HeadPack, StudioError
 from studio.pose import Pose
 from studio.presenter import Posed, Presenter
@@ -68,8 +70,12 @@ class Sitting:
         backdrop: npt.NDArray[np.float32],
         context: moderngl.Context | None = None,
         hair_density: float = 1.0,
+        draft: bool = False,
     ) -> None:
-        """`backdrop`: float32[H, W, 3], display colours 0 .. 1, in the picture's `size` (width, height)."""
+        """`backdrop`: float32[H, W, 3], display colours 0 .. 1, in the picture's `size` (width, height).
+
+        `draft`: light from fewer directions, for a quick look.
+        """
         self.size = size
         self.presenter = Presenter(pack, character)
         self.camera = portrait_camera(self.presenter, *size)
@@ -78,7 +84,7 @@ class Sitting:
         self._context = context or open_context()
         strands = _strands(self.presenter, hair_density)
         self._figure = Figure(self._context, self.presenter, strands, self.camera.place)
-        self._figure.relit(self._light)
+        self._figure.relit(self._light, self._light.samples(8, 48) if draft else None)
         self._stages: dict[tuple[int, int], Stage] = {}
 
     def posed(self, pose: Pose) -> Posed:
@@ -133,10 +139,5 @@ def load_backdrop(path: Path, size: tuple[int, int]) -> npt.NDArray[np.float32]:
 
 
 def _strands(presenter: Presenter, density: float) -> list[Strands]:
-    try:
-        from studio.hair import beard, brows, grow, lashes
-    except ImportError:
-        return []
-    found = [brows(presenter, _SEED), lashes(presenter, _SEED), grow(presenter, _SEED, density)]
-    hairy = beard(presenter, _SEED, density)
-    return [*found, hairy] if hairy else found
+    found = (brows(presenter, _SEED), lashes(presenter, _SEED), grow(presenter, _SEED, density))
+    return [each for each in (*found, beard(presenter, _SEED, density)) if each]

@@ -47,6 +47,8 @@ class SkinPaint:
     inside: npt.NDArray[np.float32]
     """float32[V]: 1 within the mouth."""
     lips: npt.NDArray[np.float32]
+    beard: npt.NDArray[np.float32]
+    """float32[V]: how dense a beard would grow, 0 .. 1."""
 
 
 _INSIDE: Final = np.array([0.30, 0.055, 0.05])
@@ -101,6 +103,7 @@ def paint(
         np.clip(gloss, 0, 1).astype(np.float32),
         inside.astype(np.float32),
         lips.astype(np.float32),
+        beard.astype(np.float32),
     )
 
 

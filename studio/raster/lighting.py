@@ -64,8 +64,9 @@ class Lighting:
         """Let `light` fall. `stirred`: light moved lids and lips on their own, which costs as much again."""
         rest = self._rest
         blockers = [*self._blockers(rest), *self._hair]
-        points = np.concatenate([rest.points[s.name] for s in self._casting])
-        normals = np.concatenate([rest.normals[s.name] for s in self._casting])
+        lying = [self._lying(each) for each in self._strands]
+        points = np.concatenate([rest.points[s.name] for s in self._casting] + [at for at, _ in lying])
+        normals = np.concatenate([rest.normals[s.name] for s in self._casting] + [out for _, out in lying])
         lit = self._maps.cast(blockers, (points, normals), light, self._bounce)
         self.surfaces: dict[str, Lit] = {}
         first = 0
@@ -77,7 +78,11 @@ class Lighting:
             self.surfaces[surface.name] = Lit(spread, lit.lamps[rows])
         self.front = self._front()
         self._stirred = self._stir(light) if stirred else np.zeros_like(self.surfaces["skin"].light)
-        self.strands = [self._light_hair(each, blockers, light) for each in self._strands]
+        self.strands: list[Lit] = []
+        for each, (at, _) in zip(self._strands, lying, strict=True):
+            rows = slice(first, first + len(at))
+            first = rows.stop
+            self.strands.append(self._light_hair(each, at, Lit(lit.light[rows], lit.lamps[rows])))
 
     def skin(self, pose: Pose) -> Vectors:
         """Return the skin's light (float32[V, 3], irradiance / pi) in a pose."""
@@ -105,19 +110,23 @@ class Lighting:
         now = self._spreads["skin"].within(lit.light, _SKIN_DM)
         return np.asarray(self._stirs[:, None] * (now - self.surfaces["skin"].light))
 
-    def _light_hair(self, strands: Strands, blockers: Sequence[Mesh], light: Samples) -> Lit:
+    def _lying(self, strands: Strands) -> tuple[Vectors, Vectors]:
+        """Return points of the hair to be lit, and which way they face: out of the bulk, as its surface does."""
         points = strands.points.reshape(-1, 3)
         if strands.placed is not None:
-            count = len(points)
-            lamps = np.full((count, self.surfaces["skin"].lamps.shape[1]), 0.7, np.float32)
-            return Lit(np.tile(self.front, (count, 1)), lamps)
-        # A hair has no one normal: what leans out of the bulk is lit as the bulk's surface is.
+            return points[:0], points[:0]
         few = points[:: max(1, len(points) // _HAIR_POINTS)]
         out = few - np.array([0.0, self._presenter.eyes[0, 1] + 0.25, 0.15], np.float32)
         out /= np.linalg.norm(out, axis=1, keepdims=True)
-        lit = self._maps.cast(blockers, (few + np.float32(0.05) * out, out), light, 0.3 * self._bounce)
+        return np.asarray(few + np.float32(0.05) * out, np.float32), np.asarray(out, np.float32)
+
+    def _light_hair(self, strands: Strands, at: Vectors, lit: Lit) -> Lit:
+        points = strands.points.reshape(-1, 3)
+        if not len(at):
+            lamps = np.full((len(points), self.surfaces["skin"].lamps.shape[1]), 0.7, np.float32)
+            return Lit(np.tile(self.front, (len(points), 1)), lamps)
         soft = (1 - _BETWEEN) * lit.light + _BETWEEN * lit.light.mean(0)
-        _, near = cKDTree(few).query(points, workers=2)
+        _, near = cKDTree(at).query(points, workers=2)
         return Lit(soft[near].astype(np.float32), lit.lamps[near])
 
 

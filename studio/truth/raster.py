@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from studio.character import Character, LightSection
-from studio.hair import beard, brows, grow, lashes
+from studio.groom.facial import beard, brows, lashes
+from studio.groom.scalp import grow
 from studio.landmarks import MOUTH
 from studio.life.lips import gaps
 from studio.pack import HeadPack, open_pack
@@ -126,8 +127,5 @@ def _aperture(posed: Posed, landmarks: npt.NDArray[np.float32]) -> float:
 
 
 def _strands(presenter: Presenter, seed: int) -> list[Strands]:
-    found = [brows(presenter, seed), lashes(presenter, seed)]
-    if presenter.character.hair.style != "none":
-        found.append(grow(presenter, seed, _HAIR_DENSITY))
-    hairy = beard(presenter, seed, _HAIR_DENSITY)
-    return [*found, hairy] if hairy else found
+    found = (brows(presenter, seed), lashes(presenter, seed), grow(presenter, seed, _HAIR_DENSITY))
+    return [each for each in (*found, beard(presenter, seed, _HAIR_DENSITY)) if each]

@@ -1,0 +1,1 @@
+"""Grows hair: what is on the scalp, brows, lashes and beards."""

@@ -63,8 +63,8 @@ class Walk:
             self._begin(number, activity)
         while steps[-1].end <= number + self._ahead:
             self._append(steps[-1].end, self._next(steps[-1].segment.ends, activity))
-            while steps[0].end <= number:
-                steps.popleft()
+        while steps[0].end <= number:
+            steps.popleft()
         return tuple(steps)
 
     @property

@@ -117,6 +117,8 @@ class Stage:
         cycles.device = "CPU"
         cycles.samples = quality.samples
         cycles.use_adaptive_sampling, cycles.adaptive_threshold = True, 0.03
+        # A small bright disc is found by few paths: a pixel must not be given up before.
+        cycles.adaptive_min_samples = max(8, quality.samples // 2)
         cycles.use_denoising, cycles.denoiser = True, "OPENIMAGEDENOISE"
         cycles.denoising_input_passes, cycles.denoising_prefilter = "RGB_ALBEDO_NORMAL", "ACCURATE"
         cycles.max_bounces, cycles.diffuse_bounces, cycles.glossy_bounces = 7, 5, 3

@@ -12,15 +12,14 @@ from vcam_talker.face.clip.resample import averaged, bicubic
 class Framing:
     """Cuts and scales pictures of the clip. Immutable; any thread."""
 
-    def __init__(self, clip: tuple[int, int], picture: tuple[int, int], focus_x: float) -> None:
-        """Sizes are width and height; `focus_x` in pixels of the clip stays as near the middle as can be."""
+    def __init__(self, clip: tuple[int, int], picture: tuple[int, int], focus: tuple[float, float]) -> None:
+        """Sizes are width and height; `focus` in pixels of the clip stays as near the middle as can be."""
         width, height = clip
         across, down = picture
         cut_width = min(width, _even(height * across / down))
         cut_height = min(height, _even(width * down / across))
-        self._x = min(max(_even(focus_x - cut_width / 2), 0), width - cut_width)
-        # What is cut from a picture that is too tall comes from below: heads are above.
-        self._y = _even((height - cut_height) / 3)
+        self._x = min(max(_even(focus[0] - cut_width / 2), 0), width - cut_width)
+        self._y = min(max(_even(focus[1] - cut_height / 2), 0), height - cut_height)
         self._cut = (cut_width, cut_height)
         self._clip, self._picture = clip, picture
 

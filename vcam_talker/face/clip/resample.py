@@ -47,6 +47,11 @@ def blurred(plane: Floats, sigma: float) -> Floats:
     return np.asarray(cv2.GaussianBlur(plane, (0, 0), sigma, borderType=cv2.BORDER_CONSTANT), np.float32)
 
 
+def widest(plane: Floats, reach: int) -> Floats:
+    """Return the greatest value of the square of `reach` pixels around each."""
+    return np.asarray(cv2.dilate(plane, np.ones((reach, reach), np.uint8)), np.float32)
+
+
 def fetched(plane: npt.NDArray[T], places: Floats) -> npt.NDArray[T]:
     """Return what lies at `places` float32[h, w, 2] (column, row); beyond the edges they go on."""
     found = cv2.remap(plane, places, _NO_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)

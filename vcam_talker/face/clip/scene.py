@@ -46,7 +46,7 @@ class ClipScene:
         assets = load_assets(folder / persona.face.file)
         video = _checked_clip(assets, persona)
         self._size = (width, height)
-        framing = Framing(assets.size, self._size, _face_x(assets))
+        framing = Framing(assets.size, self._size, _face_at(assets))
         # Everything below works in pixels of the picture instead of the clip's.
         fineness = float(np.sqrt(np.linalg.det(framing.from_clip(assets.frame_to_patch)[:, :, :2])).mean())
         store, assets = load_patches(folder / MOUTHS_FILE, assets, min(_FINE / fineness, 1.0))
@@ -132,11 +132,12 @@ def _checked_clip(assets: FaceAssets, persona: Persona) -> Video:
     return video
 
 
-def _face_x(assets: FaceAssets) -> float:
-    """Return where the face is in the clip's first frame, in pixels from the left."""
-    columns, rows = assets.patch_size
+def _face_at(assets: FaceAssets) -> tuple[float, float]:
+    """Return where the middle of the face is in the clip's first frame, in pixels."""
+    left, top, right, bottom = assets.face_canvas
     turn, shift = assets.frame_to_patch[0][:, :2], assets.frame_to_patch[0][:, 2]
-    return float(np.linalg.solve(turn, np.array([columns, rows]) / 2 - shift)[0])
+    x, y = np.linalg.solve(turn, np.array([left + right, top + bottom]) / 2 - shift).tolist()
+    return x, y
 
 
 def _first_picture(video: Video, framing: Framing) -> Pixels:

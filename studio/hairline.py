@@ -25,15 +25,20 @@ class Head:
         return (self.crown_y - self.eye_y) / 1.06
 
 
-def scalp(at: Points, head: Head) -> Field:
-    """Return 1 where hair grows on a head, 0 on the face and neck, soft along the hairline."""
+def scalp(at: Points, head: Head, *, rough: bool = True) -> Field:
+    """Return 1 where hair grows on a head, 0 on the face and neck, soft along the hairline.
+
+    `rough`: no line is as straight as a ruler.
+    """
     x, dy, dz = np.abs(at[:, 0]), (at[:, 1] - head.eye_y) / head.unit, at[:, 2] - head.head_z
-    front = 0.66 - 0.22 * x**2 - 0.05 * np.exp(-((x / 0.10) ** 2))
+    front = 0.60 - 0.18 * x**2 - 0.03 * np.exp(-((x / 0.12) ** 2))
     line = np.interp(
         dz,
         [-2.0, -0.75, -0.30, -0.06, 0.06, 0.20, 0.34, 0.60, 1.2],
-        [-0.80, -0.66, -0.36, -0.02, -0.10, 0.10, 0.40, 0.52, 0.66],
+        [-0.80, -0.66, -0.36, -0.02, -0.10, 0.10, 0.38, 0.48, 0.60],
     )
     line = np.where(dz > 0.5, np.maximum(line, front), line)
-    rough = 0.03 * np.sin(at[:, 0] * 31 + at[:, 2] * 17) + 0.02 * np.sin(at[:, 0] * 67 - at[:, 2] * 41)
-    return ramp(dy + rough, line - 0.03, line + 0.09)
+    wander = 0.03 * np.sin(at[:, 0] * 31 + at[:, 2] * 17) + 0.02 * np.sin(at[:, 0] * 67 - at[:, 2] * 41)
+    if rough:
+        dy = dy + wander
+    return ramp(dy, line - 0.03, line + 0.09)

@@ -61,7 +61,7 @@ class Fineness:
     """How often the skin is refined."""
     parts: int = 1
     """How often teeth, tongue and clothes are."""
-    lowest_dm: float = 2.6
+    below_jaw_dm: float = 4.2
     """What is further down is not made."""
 
 
@@ -157,6 +157,7 @@ class Presenter:
         )
         self.pivot = 0.35 * self.joint("neck") + 0.65 * self.joint("head")
         self.eyes = np.stack((self.joint("l-eye"), self.joint("r-eye")))
+        self._lowest = float(self.joint("jaw")[1]) - self._fineness.below_jaw_dm
         self._build()
 
     @property
@@ -299,7 +300,7 @@ class Presenter:
         rest, base = self._rest, self._base
         seen = np.arange(len(rest)) < _BODY_END
         seen[self._clothes.hides] = False
-        seen &= rest[:, 1] > self._fineness.lowest_dm
+        seen &= rest[:, 1] > self._lowest
         body = np.array([group == "body" for group in base.groups])
         kept = body & seen[base.faces].all(1)
         rows = np.unique(base.faces[kept]).astype(np.int64)
@@ -326,9 +327,8 @@ class Presenter:
         hair = self.character.hair
         if hair.style != "none":
             # Between hairs shows a scalp in their shade, not a bald one.
-            under = (
-                0.8 * scalp(points, self.head)[:, None] * (np.array(linear(hair.colour)) * 0.8 - look.albedo)
-            )
+            shade = 0.55 * np.array(linear(hair.colour)) - look.albedo
+            under = 0.92 * scalp(points, self.head, rough=False)[:, None] ** 2 * shade
             look.albedo[...] += under.astype(np.float32)
         # Points of the fine mesh begin with the coarse ones.
         self.beard = np.zeros(len(rest))
@@ -385,7 +385,7 @@ class Presenter:
         worn, garment = self.character.clothes, self._clothes
         faces = garment.mesh.faces
         middle = garment.fitted(self._rest)[np.where(faces < 0, faces[:, :1], faces)].mean(1)
-        high = middle[:, 1] > self._fineness.lowest_dm - 0.4
+        high = middle[:, 1] > self._lowest - 0.4
         of_colour = {"cloth": worn.cloth}
         part = np.full(len(faces), "cloth", dtype="<U8")
         if worn.shirt:

@@ -16,9 +16,10 @@ Field = npt.NDArray[np.float64]
 """float64[V]."""
 
 
-def ramp(x: Field, low: float | Field, high: float | Field) -> Field:
+def ramp(x: npt.ArrayLike, low: npt.ArrayLike, high: npt.ArrayLike) -> Field:
     """Return 0 below `low`, 1 above `high`, smooth between them."""
-    t = np.clip((x - low) / (high - low), 0.0, 1.0)
+    start = np.asarray(low, np.float64)
+    t = np.clip((np.asarray(x) - start) / (np.asarray(high) - start), 0.0, 1.0)
     return np.asarray(t * t * (3 - 2 * t))
 
 

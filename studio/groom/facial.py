@@ -18,7 +18,7 @@ from studio.subdivide import triangles
 
 _POINTS: Final = 5
 _BROW_HAIRS: Final = 1100
-_UPPER_LASHES: Final = 210
+_UPPER_LASHES: Final = 260
 _LOWER_LASHES: Final = 90
 _RIM: Final = 2
 """Row of the lids' loops that carries the lashes."""
@@ -89,32 +89,32 @@ def lashes(presenter: Presenter, seed: int) -> Strands:
     pair, place = np.concatenate(rows), np.concatenate(places)[:, None]
     kind = np.concatenate(kinds)
     count = len(pair)
-    eye, upper, along = kind[:, 0].astype(int), kind[:, 1:2], kind[:, 2:]
+    eyeball, upper, out = kind[:, 0].astype(int), kind[:, 1:2], kind[:, 2:]
     # Longest at two thirds of the way out.
-    long = np.where(upper > 0, 0.056, 0.020) * (
-        0.35 + 0.65 * np.sin(np.pi * np.clip(0.25 + 0.62 * along, 0, 1))
+    long = np.where(upper > 0, 0.060, 0.020) * (
+        0.35 + 0.65 * np.sin(np.pi * np.clip(0.25 + 0.62 * out, 0, 1))
     )
     long = long * rng.uniform(0.75, 1.1, (count, 1)) * (0.45 + 0.75 * share)
     fan = rng.normal(0, 0.10, (count, 1))
     t = np.linspace(0.0, 1.0, _POINTS)[None, :, None]
-    outward = np.where(eye == 0, 1.0, -1.0)[:, None]
+    outward = np.where(eyeball == 0, 1.0, -1.0)[:, None]
 
     def placed(posed: Posed) -> Curves:
         ends = posed.local_body[pair]
         root = ends[:, 0] * (1 - place) + ends[:, 1] * place
-        away = root - eyes[eye]
+        away = root - eyes[eyeball]
         away /= np.linalg.norm(away, axis=1, keepdims=True)
         up = np.array([0.0, 1.0, 0.0]) - away[:, 1:2] * away
         up /= np.maximum(np.linalg.norm(up, axis=1, keepdims=True), 1e-9)
         sign = 2 * upper - 1
-        side = np.concatenate((outward * ((along - 0.35) * 0.9 + fan), 0 * fan, 0 * fan), 1)
-        way = away + side + sign * up * 0.05
+        side = np.concatenate((outward * ((out - 0.35) * 0.9 + fan), 0 * fan, 0 * fan), 1)
+        way = away + side + sign * up * 0.65
         way /= np.linalg.norm(way, axis=1, keepdims=True)
         bend = sign * up * (0.6 * long)
         curve = root[:, None] + way[:, None] * (t * long[:, None]) + bend[:, None] * t**2
         return posed.turned(curve).astype(np.float32)
 
-    width = (0.0030 * np.linspace(1.0, 0.15, _POINTS)).astype(np.float32)
+    width = (0.0024 * np.linspace(1.0, 0.2, _POINTS)).astype(np.float32)
     return _following(presenter, placed, width, (0.010, 0.007, 0.006), count, 0.15)
 
 
@@ -151,7 +151,7 @@ def beard(presenter: Presenter, seed: int, density: float = 1.0) -> Strands | No
     width = (0.0055 / max(density, 1e-3) ** 0.5 * np.linspace(1.0, 0.3, _POINTS)).astype(np.float32)
     found = _following(presenter, placed, width, linear(skin.beard_colour), count, 0.3)
     grey = rng.random(count) < presenter.character.hair.grey
-    found.albedo[grey] = 0.55
+    found.albedo[grey] = 0.36
     return found
 
 

@@ -21,7 +21,7 @@ from studio.subdivide import triangles
 
 _COUNT: Final = 26_000
 """At density 1."""
-_GREY: Final = np.array([0.62, 0.61, 0.60])
+_GREY: Final = np.array([0.40, 0.39, 0.38])
 
 
 def grow(presenter: Presenter, seed: int, density: float = 1.0) -> Strands | None:
@@ -201,6 +201,6 @@ def _coloured(
     )
     each = lock * rng.uniform(0.85, 1.15, count)
     found = (base * (0.65 + 0.35 * np.minimum(1, 4 * t)) + (tips - base) * t**1.5) * each[:, None, None]
-    grey = rng.random(count) < hair.grey
-    found[grey] = _GREY * rng.uniform(0.7, 1.05, (int(grey.sum()), 1, 1))
+    grey = np.flatnonzero(rng.random(count) < hair.grey)
+    found[grey] = _GREY * rng.uniform(0.7, 1.05, (len(grey), 1, 1))
     return np.asarray(np.clip(found, 0.0005, 1.0))

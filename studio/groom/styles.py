@@ -1,4 +1,4 @@
-"""Hair styles, as fields over the head: where hair grows, which way it is combed, how long and how high it is."""
+"""Hair styles, as fields over the head: which way hair is combed, how long it is and how high it lies."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Final
 import numpy as np
 
 from studio.character import HairSection
-from studio.hairline import Field, Head
+from studio.hairline import Head
 from studio.mesh import Points
-from studio.skin import ramp
+from studio.skin import Field, ramp
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,11 +160,18 @@ def _to_knot(at: Points, head: Head, hair: HairSection) -> Field:  # noqa: ARG00
     return np.asarray(1.12 * np.linalg.norm(knot - at, axis=1))
 
 
+def _even(high: float) -> Callable[[Points, Head], Field]:
+    def off(at: Points, head: Head) -> Field:  # noqa: ARG001 - one of many
+        return np.full(len(at), high)
+
+    return off
+
+
 STYLES: Final[dict[str, Style]] = {
     "buzz": Style(
         _crop,
         _short_length(0.09),
-        lambda at, head: 0.03 + 0 * at[:, 0],
+        _even(0.03),
         lift=1.2,
         comb=0.3,
         points=4,
@@ -268,7 +275,7 @@ STYLES: Final[dict[str, Style]] = {
     "bun": Style(
         _back,
         _to_knot,
-        lambda at, head: 0.045 + 0 * at[:, 0],
+        _even(0.045),
         lift=0.35,
         comb=1.2,
         gravity=0.0,

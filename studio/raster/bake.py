@@ -91,7 +91,7 @@ class ShadowMaps:
         per_lamp = max(1, int((lamp == 0).sum()))
         for array in arrays:
             array.release()
-        return Lit(total / np.float32(np.pi), seen / per_lamp)
+        return Lit(total / np.float32(np.pi), seen / np.float32(per_lamp))
 
     def _visible(
         self, arrays: Sequence[moderngl.VertexArray], matrix: npt.NDArray[np.float64], points: Vectors

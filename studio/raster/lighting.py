@@ -111,7 +111,7 @@ class Lighting:
         return np.asarray(self._stirs[:, None] * (now - self.surfaces["skin"].light))
 
     def _lying(self, strands: Strands) -> tuple[Vectors, Vectors]:
-        """Return points of the hair to be lit, and which way they face: out of the bulk, as its surface does."""
+        """Return points of the hair to be lit, and which way they face: out of the bulk."""
         points = strands.points.reshape(-1, 3)
         if strands.placed is not None:
             return points[:0], points[:0]

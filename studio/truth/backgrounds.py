@@ -30,7 +30,7 @@ def background(shot: Shot, size: int) -> npt.NDArray[np.float32]:
         for _ in range(int(rng.integers(3, 9))):
             cx, cy, radius = rng.uniform(-0.1, 1.1), rng.uniform(-0.1, 1.1), rng.uniform(0.05, 0.35)
             spot = np.exp(-((((x - cx) / radius) ** 2 + ((y - cy) / radius) ** 2) ** 2))
-            found += spot[..., None] * ((second if rng.random() < 0.5 else third) - found)  # noqa: PLR2004
+            found += spot[..., None] * ((second if rng.random() < 0.5 else third) - found)
     if shot.background == "stripes":
         wave = np.sin(2 * np.pi * (x * rng.uniform(-4, 4) + y * rng.uniform(-4, 4)) + rng.uniform(0, 6))
         found += (wave[..., None] > 0) * (third - first)

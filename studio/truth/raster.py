@@ -26,8 +26,8 @@ from studio.truth.backgrounds import background
 from studio.truth.render import INNER_LIP, TruthFrame
 from studio.truth.shot import Shot
 
-_FINENESS: Final = Fineness(skin=1, parts=0, lowest_dm=4.6)
-_HAIR_DENSITY: Final = 0.08
+_FINENESS: Final = Fineness(skin=1, parts=0, below_jaw_dm=0.9)
+_HAIR_DENSITY: Final = 0.14
 _WHOLE_DM: Final = 5.6
 """Height of a picture of head and shoulders at the face."""
 _PER_LAMP: Final = 7

@@ -8,8 +8,9 @@ import sys
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 
+from vcam_talker import registry
 from vcam_talker.config import Config
-from vcam_talker.core.errors import PersonaError
+from vcam_talker.core.errors import ConfigError
 from vcam_talker.core.extras import how_to_install
 from vcam_talker.doctor.finding import Finding, Machine, State
 from vcam_talker.persona import load_persona
@@ -18,6 +19,7 @@ PACKAGES = {
     "av": "av",
     "certifi": "certifi",
     "click": "click",
+    "cv2": "opencv-python-headless",
     "fastapi": "fastapi",
     "httpx": "httpx",
     "numpy": "numpy",
@@ -166,10 +168,11 @@ def check_encoder(_config: Config, _machine: Machine) -> list[Finding]:
 
 
 def check_persona(config: Config, _machine: Machine) -> list[Finding]:
-    """Load the configured persona."""
+    """Load the configured persona and make its picture, which reads all files of its face."""
     try:
         persona = load_persona(config.persona)
-    except PersonaError as e:
+        registry.find("scene", persona.face.kind)(persona, config.air.width, config.air.height)
+    except ConfigError as e:
         return [Finding("persona", "fail", f"{e.what}: {e.why}", e.remedy)]
     message = f"{persona.name} ({persona.title}, {persona.language}) loads"
     return [Finding("persona", "ok", message)]

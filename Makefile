@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .NOTPARALLEL:
 
 BIN := .venv/bin
-BENCHES ?= pacing latency av-sync idle start render loop cache obs chat llm
+BENCHES ?= pacing latency av-sync idle start render face loop cache obs chat llm
 ARGS ?=
 # Of pyproject.toml: asr (hearing with faster-whisper or pocketsphinx), llm (a language model on this machine).
 EXTRAS ?=

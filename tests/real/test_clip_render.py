@@ -61,4 +61,4 @@ def test_its_figures_are_measured() -> None:
 def test_a_persona_without_pictures_has_no_such_figures() -> None:
     done = run("bench", "face", "--persona", "mira")
     assert done.returncode == 3
-    assert "no persona made of pictures" in done.stderr
+    assert "is not made of pictures" in done.stderr

@@ -43,9 +43,15 @@ def run(options: Options) -> Report:
     report = Report("face")
     names = [options.persona] if options.persona else [p.name for p in list_personas() if p.language]
     chosen = [p for p in map(load_persona, names) if p.face.kind == "clip"]
+    if not chosen and options.persona:
+        raise PersonaError(
+            f"persona '{options.persona}'",
+            "is not made of pictures (face.kind is not \"clip\")",
+            "Name one that is, or leave --persona out to measure all of them",
+        )
     if not chosen:
-        what = f"persona '{options.persona}'" if options.persona else "bench face"
-        raise PersonaError(what, "no persona made of pictures", "Name one with --persona")
+        report.notes.append("no persona here is made of pictures")
+        return report
     driver = PhonemeDriver()
     spoken: list[tuple[Speech, MouthTrack]] = []
     for voice in _VOICES:

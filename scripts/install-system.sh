@@ -76,6 +76,9 @@ test;optional;busybox-static;cmd:;tests of the real camera device fail
 test;optional;kmod;cmd:depmod,/sbin/depmod;tests of the real camera device fail
 test;optional;cpio;cmd:cpio;tests of the real camera device fail
 test;optional;xz-utils;cmd:xz;tests of the real camera device fail
+test;optional;libegl1;lib:libEGL.so.1;tests of the studio's renderer fail
+test;optional;libgl1;lib:libGL.so.1;tests of the studio's renderer fail
+test;optional;libgl1-mesa-dri;cmd:;tests of the studio's renderer fail
 test;optional;libelf1t64|libelf1;lib:libelf.so.1;tests of the real camera device fail
 END
 }

@@ -306,6 +306,7 @@ class Presenter:
         rows = np.unique(base.faces[kept]).astype(np.int64)
         red = sample_mask(self._pack, base, "lips")
         within = sample_mask(self._pack, base, "inside-mouth")
+        ears = sample_mask(self._pack, base, "ears")
         lashes = np.concatenate([self._pack.group(f"helper-{s}-eyelashes-{k}") for s in "lr" for k in (1, 2)])
         # Lids are folded at rest: what lies along the lashes is told while they are shut.
         shut = self.expressed(express(Pose(lids=(1.0, 1.0)), {}))
@@ -324,11 +325,14 @@ class Presenter:
         coats = [np.asarray(fine.weights @ mask[rows]) for mask in (red, within)]
         self.head = Head(float(self.eyes[0, 1]), float(self.joint("head")[2]), float(rest[rows, 1].max()))
         look = paint(points, fine.weights @ shut[rows], self.places, self.character.skin, *coats)
+        self.scalp = scalp(points, self.head) * (1.0 - np.clip(fine.weights @ ears[rows], 0, 1))
         hair = self.character.hair
         if hair.style != "none":
             # Between hairs shows a scalp in their shade, not a bald one.
             shade = 0.55 * np.array(linear(hair.colour)) - look.albedo
-            under = 0.92 * scalp(points, self.head, rough=False)[:, None] ** 2 * shade
+            under = (
+                0.92 * scalp(points, self.head, rough=False)[:, None] ** 2 * (self.scalp > 0)[:, None] * shade
+            )
             look.albedo[...] += under.astype(np.float32)
         # Points of the fine mesh begin with the coarse ones.
         self.beard = np.zeros(len(rest))

@@ -80,7 +80,9 @@ def paint(
     near, _ = cKDTree(_denser(places.lashes)).query(shut)
     rim = 1.0 - ramp(near, 0.012, 0.045)
     liner = rim * np.where(y > eye_y - 0.02, 1.0, 0.45) * skin.liner
-    below = (1 - ramp(y, mouth_y + 0.02, mouth_y + 0.16)) * ramp(y, places.jaw[1] - 1.0, places.jaw[1] - 0.5)
+    below = (1 - ramp(y, mouth_y + 0.02, mouth_y + 0.16)) * ramp(
+        y - 0.35 * (z - eye_z), places.jaw[1] - 0.30, places.jaw[1] - 0.05
+    )
     moustache = 0.8 * spot(0.0, mouth_y + 0.12, 0.28, 0.08)
     beard = np.clip(below * ramp(z, -0.1, 0.5) * ramp(z, eye_z - 1.5, eye_z - 0.6) + moustache, 0, 1) * (
         1 - lips

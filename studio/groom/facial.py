@@ -24,7 +24,7 @@ _RIM: Final = 2
 """Row of the lids' loops that carries the lashes."""
 _UPPER: Final = slice(1, 13)
 _LOWER: Final = slice(27, 14, -1)
-_BEARD_HAIRS: Final = 16_000
+_BEARD_HAIRS: Final = 22_000
 _LEAST_BEARD: Final = 0.5
 
 Curves = npt.NDArray[np.float32]
@@ -77,15 +77,15 @@ def lashes(presenter: Presenter, seed: int) -> Strands:
     places: list[npt.NDArray[np.float64]] = []
     kinds: list[npt.NDArray[np.float64]] = []
     # The viewer's left eye is the character's right one.
-    for eye, lid in ((1, LID_LEFT), (0, LID_RIGHT)):
-        for columns, usual, upper in ((_UPPER, _UPPER_LASHES, 1.0), (_LOWER, _LOWER_LASHES, 0.0)):
+    for number, lid in ((1, LID_LEFT), (0, LID_RIGHT)):
+        for columns, usual, above in ((_UPPER, _UPPER_LASHES, 1.0), (_LOWER, _LOWER_LASHES, 0.0)):
             rim = lid[_RIM, columns]
             count = max(8, round(usual * (0.5 + 0.5 * share)))
             along = np.sort(rng.random(count)) * (len(rim) - 1)
             k = np.minimum(along.astype(int), len(rim) - 2)
             rows.append(np.stack((rim[k], rim[k + 1]), 1))
             places.append(along - k)
-            kinds.append(np.stack((np.full(count, eye), np.full(count, upper), along / (len(rim) - 1)), 1))
+            kinds.append(np.stack((np.full(count, number), np.full(count, above), along / (len(rim) - 1)), 1))
     pair, place = np.concatenate(rows), np.concatenate(places)[:, None]
     kind = np.concatenate(kinds)
     count = len(pair)
@@ -148,7 +148,7 @@ def beard(presenter: Presenter, seed: int, density: float = 1.0) -> Strands | No
         curve = root[:, None] - 0.004 * normal[:, None] + way[:, None] * t * long
         return posed.turned(curve).astype(np.float32)
 
-    width = (0.0055 / max(density, 1e-3) ** 0.5 * np.linspace(1.0, 0.3, _POINTS)).astype(np.float32)
+    width = (0.0036 / max(density, 1e-3) ** 0.5 * np.linspace(1.0, 0.3, _POINTS)).astype(np.float32)
     found = _following(presenter, placed, width, linear(skin.beard_colour), count, 0.3)
     grey = rng.random(count) < presenter.character.hair.grey
     found.albedo[grey] = 0.36

@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 from studio.character import HairSection, linear
 from studio.groom.styles import STYLES, Style
 from studio.groom.surface import Ground, scatter
-from studio.hairline import Head, scalp
+from studio.hairline import Head
 from studio.mesh import Points
 from studio.pack import StudioError
 from studio.presenter import Presenter
@@ -43,7 +43,7 @@ def grow(presenter: Presenter, seed: int, density: float = 1.0) -> Strands | Non
     skin = posed.points["skin"].astype(np.float64)
     normals = posed.normals["skin"].astype(np.float64)
     head = presenter.head
-    grows = scalp(skin, head)
+    grows = presenter.scalp
     if style.density:
         grows = grows * style.density(skin, head, hair)
     roots = scatter(skin, triangles(surface.faces), grows, max(200, round(_COUNT * density)), rng)

@@ -46,7 +46,7 @@ def run(options: Options) -> Report:
     if not chosen and options.persona:
         raise PersonaError(
             f"persona '{options.persona}'",
-            "is not made of pictures (face.kind is not \"clip\")",
+            'is not made of pictures (face.kind is not "clip")',
             "Name one that is, or leave --persona out to measure all of them",
         )
     if not chosen:

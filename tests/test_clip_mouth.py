@@ -166,6 +166,16 @@ class TestShapePatches:
         for share in (0.25, 0.5, 0.75):
             assert sharpness((1 - share) * POSES["ah"] + share * POSES["wide"]) > 0.6 * ends
 
+    @pytest.mark.parametrize("jaw", [0.08, 0.15, 0.4, 0.9])
+    def test_the_nose_does_not_follow_the_lips(
+        self, patches: ShapePatches, loaded: tuple[PatchStore, FaceAssets], jaw: float
+    ) -> None:
+        found = patches.patch(mouth(jaw=jaw), (0.0, 0.0))
+        assert found is not None
+        rest = loaded[0].luma[4, 0]
+        upper = slice(0, 30)
+        assert np.abs(found.luma[upper].astype(int) - rest[upper]).mean() < 2.0
+
     def test_rest_that_is_open_is_refused(self, loaded: tuple[PatchStore, FaceAssets]) -> None:
         store, assets = loaded
         marks = assets.landmarks.copy()

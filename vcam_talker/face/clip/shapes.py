@@ -35,6 +35,8 @@ _PARTED: Final = 0.035
 """Of the mouth's width: a gap from which on only pictures of open mouths are used."""
 _REACH: Final = 0.15
 """Of the mouth's width: how far a landmark carries its surroundings along."""
+_HELD: Final = 0.3
+"""Of the mouth's width: distance from the lips at which nothing is to move."""
 _PRUNE: Final = 0.05
 """Parts this small are left out: each costs a warp."""
 
@@ -132,13 +134,16 @@ class ShapePatches:
         shapes, views = self._space.weights(mouth), self._views(view)
         target = self._target(shapes, views)
         textures = self._textures(shapes, _gap(target) if openness(mouth) > 0.0 else 0.0)
-        # Squared: one picture stands out, so that little is seen twice where no landmark holds it.
-        parts = np.outer(views, textures) ** 2
+        # Cubed: one picture stands out, so that little is seen twice where no landmark holds it.
+        parts = np.outer(views, textures) ** 3
         parts = np.maximum(parts - _PRUNE * parts.max(), 0.0)
         parts /= parts.sum()
         used = np.argwhere(parts > 0.0)
-        self._warper.aim(target)
-        away = np.stack([self._landmarks[v, s] - target for v, s in used])
+        held = self._held(target)
+        self._warper.aim(np.concatenate([target, held]))
+        away = np.zeros((len(used), len(target) + len(held), 2), np.float32)
+        for row, (v, s) in zip(away, used, strict=True):
+            row[: len(target)] = self._landmarks[v, s] - target
         luma = np.zeros(self._mask.shape, np.float32)
         chroma = np.zeros((*self._store.chroma.shape[2:4], 2), np.float32)
         for (v, s), field in zip(used, self._warper.fields(away), strict=True):
@@ -152,6 +157,13 @@ class ShapePatches:
         marks = self._landmarks[np.ix_(used_views, used_shapes)]
         found = np.einsum("v,s,vspc->pc", views[used_views], shapes[used_shapes], marks)
         return np.asarray(found, np.float32)
+
+    def _held(self, target: Floats) -> Floats:
+        """Return places around the upper lip that stay: nose and cheeks don't follow a mouth that opens."""
+        outer, away = target[OUTER], _HELD * self._width_px
+        above = outer[:11] - np.array([0.0, away], np.float32)
+        beside = outer[[0, 10]] + np.array([[-away, 0.0], [away, 0.0]], np.float32)
+        return np.concatenate([above, beside])
 
     def _textures(self, shapes: Weights, gap_px: float) -> Weights:
         """Return the parts of the pictures: those of shut mouths vanish as soon as the lips are apart."""

@@ -14,6 +14,7 @@ from studio.character import Character, linear
 from studio.garment import Garment, read_garment
 from studio.hairline import Head, scalp
 from studio.identity import macro_weights
+from studio.landmarks import OUTER_LIPS
 from studio.life import inside, lids, lips
 from studio.life.expressions import Expression, express
 from studio.masks import sample_mask
@@ -49,6 +50,7 @@ _NOT_HEAD: Final = (
     "toe",
     "neck",
 )
+_BEHIND_LIP_DM: Final = 0.02
 _ARM: Final = ("upperarm", "lowerarm", "wrist", "finger", "metacarpal")
 _NECK_SHARES: Final = {"neck01": 0.2, "neck02": 0.45, "neck03": 0.75}
 
@@ -193,6 +195,16 @@ class Presenter:
         """Return the body (float64[19158, 3]) with expression units (or any targets) of the given weights."""
         return self._morphs.moved(self._rest, {self._target(name): w for name, w in units.items()})
 
+    def _worn(self, part: _Fitted, posed: Posed) -> Points:
+        """Return the coarse points of all that a part's garment holds."""
+        if part.garment is None or not part.on_head:
+            return part.garment.fitted(posed.body) if part.garment else posed.body
+        points = part.garment.fitted(posed.local_body)
+        if part.surface.inside.all():
+            # Jaws of a small chin are larger than it: what no mouth shows stays behind the lip.
+            points[:, 1] = np.maximum(points[:, 1], posed.local_body[OUTER_LIPS[15], 1] + _BEHIND_LIP_DM)
+        return posed.turned(points)
+
     def expressed(self, expression: Expression) -> Points:
         """Return the body (float64[19158, 3]) with an expression: lips and lids meet, the tongue follows."""
         mouth = expression.mouth
@@ -231,11 +243,7 @@ class Presenter:
             else:
                 key = id(part.garment)
                 if key not in worn:
-                    worn[key] = (
-                        posed.turned(part.garment.fitted(local))
-                        if part.on_head
-                        else part.garment.fitted(body)
-                    )
+                    worn[key] = self._worn(part, posed)
                 coarse = worn[key][part.rows]
                 if part.surface.material == "eye":
                     side = 0 if part.surface.name == "eye-left" else 1

@@ -16,7 +16,7 @@ from studio.groom.facial import beard, brows, lashes
 from studio.groom.scalp import grow
 from studio.pack import HeadPack, StudioError
 from studio.pose import Pose
-from studio.presenter import Posed, Presenter
+from studio.presenter import Fineness, Posed, Presenter
 from studio.raster.camera import Camera
 from studio.raster.figure import Figure
 from studio.raster.light import portrait_light
@@ -24,6 +24,10 @@ from studio.raster.stage import Layer, Picture, Stage, before, open_context
 from studio.strands import Strands
 
 _SEED: Final = 1
+_LARGE_PX: Final = 1080
+"""From this height of a picture on nothing is left out."""
+_ROOM_DM: Final = 0.45
+"""How far anything moves from its place at rest."""
 
 
 def portrait_camera(presenter: Presenter, width: int, height: int) -> Camera:
@@ -77,12 +81,17 @@ class Sitting:
         `draft`: light from fewer directions, for a quick look.
         """
         self.size = size
-        self.presenter = Presenter(pack, character)
+        fine = size[1] >= _LARGE_PX
+        self.presenter = Presenter(pack, character, Fineness(skin=2 if fine else 1))
         self.camera = portrait_camera(self.presenter, *size)
         self._light = portrait_light(character.light)
         self._backdrop = backdrop
         self._context = context or open_context()
-        strands = _strands(self.presenter, hair_density)
+        # Half the hairs, each wider, look the same when they are drawn half as large.
+        density = hair_density * min(1.0, (size[1] / _LARGE_PX) ** 1.5)
+        strands = _strands(self.presenter, density)
+        self._bounds = self._figure_bounds(strands)
+        self._behind = np.asarray(np.rint(backdrop * 255), np.uint8)
         self._figure = Figure(self._context, self.presenter, strands, self.camera.place)
         self._figure.relit(self._light, self._light.samples(8, 48) if draft else None)
         self._stages: dict[tuple[int, int], Stage] = {}
@@ -101,9 +110,26 @@ class Sitting:
 
     def picture(self, pose: Pose, crop: Crop | None = None) -> Picture:
         """Return the picture, or a part of it."""
-        crop = crop or Crop(0, 0, *self.size)
+        if crop is None:
+            # The backdrop does not move: draw only where the figure may be.
+            found = self._behind.copy()
+            at = self._bounds
+            found[at.top : at.top + at.height, at.left : at.left + at.width] = self.picture(pose, at)
+            return found
         behind = self._backdrop[crop.top : crop.top + crop.height, crop.left : crop.left + crop.width]
         return before(self.layer(pose, crop), behind, self._light.exposure)
+
+    def _figure_bounds(self, strands: list[Strands]) -> Crop:
+        """Return the part of the picture that the figure stays in, whatever it does within its idle life."""
+        rest = self.presenter.at_rest()
+        points = [*rest.points.values(), *(each.points.reshape(-1, 3) for each in strands)]
+        near = np.concatenate(points).astype(np.float64)
+        at = self.camera.project(near)
+        edge = self.camera.project(np.array([[0.0, 6.0, 1.0], [_ROOM_DM, 6.0, 1.0]]))
+        room = float(edge[1, 0] - edge[0, 0])
+        low = np.maximum(np.floor((at.min(0) - room) / 2) * 2, 0).astype(int)
+        high = np.minimum(np.ceil((at.max(0) + room) / 2) * 2, self.size).astype(int)
+        return Crop(int(low[0]), int(low[1]), int(high[0] - low[0]), int(high[1] - low[1]))
 
 
 def cropped(camera: Camera, crop: Crop) -> Camera:

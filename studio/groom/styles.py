@@ -239,7 +239,7 @@ STYLES: Final[dict[str, Style]] = {
         tuck=0.75,
         clumps=170,
         clump=0.6,
-        points=26,
+        points=18,
         density=_at_parting,
     ),
     "lob": Style(
@@ -254,7 +254,7 @@ STYLES: Final[dict[str, Style]] = {
         clumps=150,
         clump=0.62,
         wave=0.035,
-        points=30,
+        points=20,
         density=_at_parting,
     ),
     "long": Style(
@@ -269,7 +269,7 @@ STYLES: Final[dict[str, Style]] = {
         clumps=130,
         clump=0.66,
         wave=0.07,
-        points=36,
+        points=24,
         density=_at_parting,
     ),
     "bun": Style(

@@ -1,0 +1,50 @@
+"""Measures of a head that styles are given in, and small functions of places."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from studio.mesh import Points
+
+Field = npt.NDArray[np.float64]
+"""float64[N]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Head units: 1 is 0.94 times the height of the crown above the eyes; from between the eyes' height and the ears.
+
+    x to the viewer's right, y up, z towards the viewer; eyes at y = 0, crown at 1.06, forehead at z = 0.97.
+    """
+
+    middle: npt.NDArray[np.float64]
+    """float64[3], decimetres."""
+    unit: float
+    """Decimetres."""
+
+    def into(self, points: Points) -> Points:
+        """Return places (float64[..., 3], decimetres) in head units."""
+        return np.asarray((points - self.middle) / self.unit)
+
+    def back(self, points: Points) -> Points:
+        """Return places in decimetres."""
+        return np.asarray(points * self.unit + self.middle)
+
+
+def unit(vectors: Points) -> Points:
+    """Return vectors (float64[..., 3]) of length 1."""
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9))
+
+
+def smooth(x: Field | float, low: Field | float, high: Field | float) -> Field:
+    """Return 0 below `low`, 1 above `high`, smooth between them; `low` may be the larger one."""
+    t = np.clip((np.asarray(x) - low) / (np.asarray(high) - low), 0.0, 1.0)
+    return np.asarray(t * t * (3 - 2 * t))
+
+
+def flat(ways: Points, out: Points, keep: float) -> Points:
+    """Return directions along a surface, unit: of what points into or out of it, the share `keep` stays."""
+    return unit(ways - (1 - keep) * (ways * out).sum(1, keepdims=True) * out)

@@ -1,0 +1,86 @@
+"""A body as strands feel it: how far away it is and which way is out, looked up in a grid of distances."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+from scipy.spatial import cKDTree
+
+from studio.mesh import Points
+
+Field = npt.NDArray[np.float64]
+"""float64[N]."""
+
+_CELL: Final = 0.045
+_LOW: Final = np.array([-1.75, -2.70, -1.60])
+_HIGH: Final = np.array([1.75, 1.75, 1.75])
+_PLANE: Final = 0.12
+"""Nearer than this the distance to the surface's planes counts, further away that to its points."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """Distances in head units (`frame.Frame`); outside is positive. Beyond the grid they are its border's."""
+
+    distance: npt.NDArray[np.float64]
+    """float64[X, Y, Z]"""
+    slope: npt.NDArray[np.float64]
+    """float64[3, X, Y, Z]: of the smoothed distance, about unit length."""
+
+    def height(self, at: Points) -> Field:
+        """Return how high above the ground places (float64[N, 3]) are."""
+        return np.asarray(ndimage.map_coordinates(self.distance, _cells(at), order=1, mode="nearest"))
+
+    def out(self, at: Points) -> Points:
+        """Return the unit vectors (float64[N, 3]) that lead away from the ground."""
+        cells = _cells(at)
+        found = np.stack(
+            [ndimage.map_coordinates(part, cells, order=1, mode="nearest") for part in self.slope], 1
+        )
+        return np.asarray(found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-9))
+
+    def closed(self, radius: float) -> Ground:
+        """Return the ground with its hollows filled that a ball of `radius` does not reach: behind ears, jaws.
+
+        Hair that lies over ears and neck lies on this one.
+        """
+        # Two balls' steps, by distances on the grid (Serra's closing).
+        wide = _from(self.distance <= radius)
+        filled = _from(wide <= -radius)
+        smooth = ndimage.gaussian_filter(filled, 1.2)
+        return _ground(np.minimum(self.distance, smooth))
+
+
+def ground(points: Points, normals: Points) -> Ground:
+    """Return the ground of a surface's `points` and unit `normals` (float64[V, 3]), head units. Takes a second."""
+    near = ((points > _LOW - 0.3) & (points < _HIGH + 0.3)).all(1)
+    points, normals = points[near], normals[near]
+    axes = [np.arange(low, high, _CELL) for low, high in zip(_LOW, _HIGH, strict=True)]
+    at = np.stack(np.meshgrid(*axes, indexing="ij"), -1)
+    far, rows = cKDTree(points).query(at.reshape(-1, 3), k=3, workers=2)
+    across = ((at.reshape(-1, 1, 3) - points[rows]) * normals[rows]).sum(2).mean(1)
+    sign = np.where(across < 0, -1.0, 1.0)
+    flat = np.clip((far[:, 0] - _PLANE) / _PLANE, 0.0, 1.0)
+    found = (across + flat * (sign * far[:, 0] - across)).reshape(at.shape[:3])
+    # Mouth and nose are no caves.
+    holes = ndimage.binary_fill_holes(found < 0) & (found > 0)
+    return _ground(np.where(holes, -_CELL, found))
+
+
+def _ground(distance: npt.NDArray[np.float64]) -> Ground:
+    slope = np.stack(np.gradient(ndimage.gaussian_filter(distance, 1.0), _CELL))
+    return Ground(distance, slope)
+
+
+def _from(solid: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+    outside = ndimage.distance_transform_edt(~solid, sampling=_CELL)
+    inside = ndimage.distance_transform_edt(solid, sampling=_CELL)
+    return np.asarray(outside - inside + np.where(solid, 0.5, -0.5) * _CELL)
+
+
+def _cells(at: Points) -> npt.NDArray[np.float64]:
+    return np.asarray(((at - _LOW) / _CELL).T)

@@ -1,0 +1,135 @@
+"""Guides: the few hundred curves that carry a hairdo's shape. They follow a comb, gravity and the body below."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from studio.hair.frame import Field, smooth, unit
+from studio.hair.ground import Ground
+from studio.mesh import Points
+
+Curves = npt.NDArray[np.float64]
+"""float64[N, K, 3]: N curves of K points, roots first, head units."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where guides leave the skin, head units."""
+
+    at: Points
+    out: Points
+    """Unit: away from the skin."""
+    side: Field
+    """float64[N]: which side of the parting they belong to, -1 or 1."""
+    layer: Field
+    """float64[N]: how high in the hair they lie, 0 on the skin .. 1 outermost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """Guides while they grow."""
+
+    at: Points
+    out: Points
+    start: Start
+    t: float
+    """How far along, 0 root .. 1 tip."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pull:
+    """How strongly what acts on a guide; see `grown`."""
+
+    lift: float = 0.4
+    """How steeply it leaves the skin."""
+    inertia: float = 0.9
+    comb: float = 0.8
+    gravity: float = 0.1
+    hug: float = 0.4
+    """How firmly it is laid to its height."""
+    hug_above: float = -9.0
+    """Only where it is this high above the eyes."""
+    tuck: float = 0.0
+    """How far the tips bend in."""
+    open_face: bool = False
+    """Whether it is held beside the face (long hair), by `beside_face`."""
+
+
+_LOW_DY: Final = (-2.6, -1.5, -1.05, -0.75, -0.30, 0.05, 0.28, 0.46, 0.56, 0.66)
+_LEAST_DEG: Final = (32.0, 40.0, 58.0, 70.0, 72.0, 67.0, 58.0, 38.0, 14.0, 0.0)
+"""How far from straight ahead long hair hangs, by the height above the eyes: the face and the throat are free."""
+_AXIS_Z: Final = 0.10
+
+
+def grown(
+    start: Start,
+    length: Field,
+    height: Callable[[Now], Field],
+    flow: Callable[[Now], Points],
+    pull: Pull,
+    ground: Ground,
+    points: int,
+) -> Curves:
+    """Return guides of `points` points each; every piece of a guide is as long as the others.
+
+    `height`: how high above the ground they should lie; `flow`: unit directions that they are combed in.
+    """
+    step = (length / (points - 1))[:, None]
+    found = np.empty((len(start.at), points, 3))
+    found[:, 0] = at = start.at
+    out = start.out
+    way = unit(pull.lift * out + flow(Now(at, out, start, 0.0)))
+    for k in range(1, points):
+        now = Now(at, out, start, k / (points - 1))
+        way = pull.inertia * way + pull.comb * flow(now)
+        way[:, 1] -= pull.gravity * min(1.0, 3.0 * now.t)
+        if pull.tuck:
+            way += pull.tuck * float(smooth(now.t, 0.62, 1.0)) * _inward(at)
+        place = at + unit(way) * step
+        place = _laid(place, now, height, pull, ground, k)
+        if pull.open_face:
+            place = beside_face(place, start.side)
+        way = unit(place - at)
+        at = at + way * step
+        out = ground.out(at)
+        found[:, k] = at
+    return found
+
+
+def _laid(
+    place: Points,
+    now: Now,
+    height: Callable[[Now], Field],
+    pull: Pull,
+    ground: Ground,
+    k: int,
+) -> Points:
+    there = Now(place, ground.out(place), now.start, now.t)
+    high = ground.height(place)
+    wanted = height(there) * min(1.0, k / 3)
+    held = (place[:, 1] > pull.hug_above) & (high < wanted + 0.5)  # noqa: PLR2004 - beyond, it hangs free
+    down = np.where(held, np.maximum(high - wanted, 0.0), 0.0) * pull.hug
+    up = np.maximum(wanted - high, 0.0) * 0.7
+    return np.asarray(place + (up - down)[:, None] * there.out)
+
+
+def _inward(at: Points) -> Points:
+    return np.stack((-np.sign(at[:, 0]), 0 * at[:, 0], -0.35 * np.sign(at[:, 2] - _AXIS_Z)), 1)
+
+
+def beside_face(at: Points, side: Field) -> Points:
+    """Return places (float64[N, 3]) moved about the neck until they are beside the face, on their `side`."""
+    z = at[:, 2] - _AXIS_Z
+    least = np.radians(np.interp(at[:, 1], _LOW_DY, _LEAST_DEG))
+    angle = np.arctan2(at[:, 0] * side, z)
+    before = (angle < least) & (z > 0) & (angle > -np.pi / 2)
+    far = np.hypot(at[:, 0], z)
+    found = at.copy()
+    found[before, 0] = (side * far * np.sin(least))[before]
+    found[before, 2] = (far * np.cos(least) + _AXIS_Z)[before]
+    return found

@@ -1,0 +1,363 @@
+"""Hair styles: how each is combed, how long it is and how high it lies, as fields over the head."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from studio.character import HairSection
+from studio.hair.frame import Field, flat, smooth, unit
+from studio.hair.guides import Now, Pull, Start
+from studio.hair.locks import Wave
+from studio.mesh import Points
+
+KNOT: Final = np.array([0.0, 0.86, -0.62])
+"""Where a bun sits, head units."""
+_CROWN_Z: Final = -0.22
+_EAR: Final = np.array([-0.12, -0.02])
+"""Height above the eyes and depth of an ear's upper half."""
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """One coat of hair; a hairdo has one or more. Fields take guides and the character's wishes."""
+
+    flow: Callable[[Now, HairSection], Points]
+    """Which way hair is combed, unit."""
+    length: Callable[[Start, HairSection], Field]
+    height: Callable[[Now, HairSection], Field]
+    """How high above the ground a hair wants to lie."""
+    pull: Pull = Pull()
+    where: Callable[[Points, HairSection], Field] | None = None
+    """More or less hair than the scalp has, 0 or more; default: everywhere the same."""
+    closed: float = 0.0
+    """Radius of the ball that does not reach behind the ears; 0: hair lies on them as they are."""
+    locks: int = 150
+    """Large ones, which make the shape."""
+    gather: float = 0.7
+    guides: int = 900
+    thick: tuple[float, float] = (0.018, 0.018)
+    tight: float = 0.75
+    uneven: float = 0.06
+    """How much the lengths of locks differ."""
+    wave: Wave = Wave()
+    stray: float = 0.02
+    points: int = 18
+    count: int = 26_000
+    """Strands at density 1."""
+    width_dm: float = 0.0055
+
+
+def part_x(z: Field, hair: HairSection) -> Field:
+    """Return where the parting runs at a depth: from the forehead to the crown, a little towards the middle."""
+    return np.asarray(0.30 * hair.parting * (0.50 + 0.50 * smooth(z, -0.5, 0.6)))
+
+
+def _flow(x: Field | float, y: Field | float, z: Field | float, now: Now, keep: float) -> Points:
+    ways = np.stack(np.broadcast_arrays(x, y, z), 1).astype(np.float64)
+    return flat(unit(ways), now.out, keep)
+
+
+def _wide(now: Now, hair: HairSection) -> Field:
+    """Return 1 on the side of the parting that has more hair."""
+    return np.asarray(smooth(-now.start.side * np.sign(hair.parting or 1.0), -0.5, 0.5))
+
+
+# Hair that falls to the chin and lower, over the ears.
+
+
+def _falling(now: Now, hair: HairSection) -> Points:
+    x, y, z = now.at.T
+    top = smooth(y, 0.20, 0.95)
+    behind = smooth(-z, -_CROWN_Z, 0.75)
+    front = smooth(z, 0.40, 0.85)
+    side = now.start.side * (1.0 - 0.85 * behind)
+    side = np.where(behind > 0, side + 1.2 * behind * np.clip(x, -0.6, 0.6), side)
+    sweep = 0.10 + front * np.where(_wide(now, hair) > 0.5, 0.10, 0.45) + 1.25 * behind
+    lifted = 0.42 * front * smooth(0.12 - now.t, 0.0, 0.12)
+    return _flow(
+        side * (0.10 + 0.90 * top), -0.22 - 0.85 * (1 - top) + lifted, -sweep * (0.15 + 0.85 * top), now, 0.15
+    )
+
+
+def _to(end: float) -> Callable[[Start, HairSection], Field]:
+    def length(start: Start, hair: HairSection) -> Field:
+        y, z = start.at[:, 1], start.at[:, 2]
+        over = 0.62 * smooth(y, 0.35, 1.0) + 0.18 * smooth(z, 0.4, 0.85) * smooth(y, 0.2, 0.7)
+        return np.maximum(0.35, y + end * hair.length + over)
+
+    return length
+
+
+def _full(low: float, high: float) -> Callable[[Now, HairSection], Field]:
+    def height(now: Now, hair: HairSection) -> Field:
+        x, y, z = now.at.T
+        beside = smooth(np.abs(x - part_x(z, hair)), 0.02, 0.34)
+        crown = 1.0 + 0.35 * smooth(y, 0.3, 0.9) * smooth(-z, -0.6, 0.3)
+        return hair.volume * (low + high * now.start.layer * crown * (0.42 + 0.58 * beside))
+
+    return height
+
+
+# Short hair, swept from a parting.
+
+
+def _swept(back: float, ahead: float) -> Callable[[Now, HairSection], Points]:
+    def flow(now: Now, hair: HairSection) -> Points:
+        x, y, z = now.at.T
+        top = smooth(y, 0.34, 0.80)
+        front = smooth(z, 0.30, 0.85)
+        behind = smooth(-z, -_CROWN_Z, 0.70)
+        wide = _wide(now, hair)
+        side = now.start.side * (0.55 + 0.35 * wide) * (1 - 0.8 * behind)
+        up = ahead * front * (0.35 + 0.65 * wide) * smooth(0.45 - now.t, 0.0, 0.3)
+        from_ear = smooth(0.42 - np.hypot(y - _EAR[0], z - _EAR[1]), 0.0, 0.2) * smooth(np.abs(x), 0.45, 0.6)
+        return _flow(
+            side * top,
+            -0.95 * (1 - top) * (1 - 0.5 * from_ear) - 0.30 * top + up * top,
+            -(0.32 + 0.5 * from_ear) * (1 - top) - (back + 0.55 * front + 0.8 * behind) * top,
+            now,
+            0.35,
+        )
+
+    return flow
+
+
+def _tapered(
+    short: float, long: float, low: float = 0.15, high: float = 0.72
+) -> Callable[[Start, HairSection], Field]:
+    """Return lengths that grow from neck and ears to the top."""
+
+    def length(start: Start, hair: HairSection) -> Field:
+        return hair.length * (short + (long - short) * smooth(start.at[:, 1], low, high))
+
+    return length
+
+
+def _standing(side: float, top: float, front: float) -> Callable[[Now, HairSection], Field]:
+    def height(now: Now, hair: HairSection) -> Field:
+        x, y, z = now.at.T
+        beside = smooth(np.abs(x - part_x(z, hair)), 0.0, 0.25)
+        on_top = smooth(y, 0.30, 0.85)
+        high = side + on_top * (top + front * smooth(z, 0.25, 0.85)) * (0.35 + 0.65 * beside)
+        return np.asarray(hair.volume * high * (0.35 + 0.65 * now.start.layer))
+
+    return height
+
+
+def _forward(now: Now, hair: HairSection) -> Points:
+    x, y, z = now.at.T
+    top = smooth(y, 0.38, 0.85)
+    whorl = smooth(-z, 0.0, 0.4)
+    swirl = 0.45 * np.sin(x * 6.0 + 1.3) + 0.35 * np.sin(z * 7.0 + x * 3.0)
+    side = 0.30 * np.sign(hair.parting or 1.0) * -1.0 + swirl
+    ahead = 1.0 - 1.8 * whorl
+    return _flow(
+        side * top,
+        -0.9 * (1 - top) + 0.18 * top * smooth(z, 0.4, 0.8),
+        ahead * top - 0.30 * (1 - top),
+        now,
+        0.55,
+    )
+
+
+def _outward(now: Now, hair: HairSection) -> Points:  # noqa: ARG001 - one of many
+    x, y, z = now.at.T
+    away = unit(now.at - np.array([0.0, 0.18, -0.05]))
+    up = smooth(y, -0.6, 0.4)
+    ways = 0.6 * away + 0.5 * now.out
+    ways[:, 1] += 0.15 * up - 0.1
+    ways[:, 2] -= 0.30 * smooth(z, 0.45, 0.8) * (1 - smooth(y, 0.5, 0.9))
+    return unit(ways)
+
+
+# Hair that is tied.
+
+
+def _to_knot(now: Now, hair: HairSection) -> Points:  # noqa: ARG001
+    return flat(unit(KNOT - now.at), now.out, 0.05)
+
+
+def _as_far_as_knot(start: Start, hair: HairSection) -> Field:  # noqa: ARG001
+    # The way about the head against the straight one.
+    far = np.linalg.norm(KNOT - start.at, axis=1)
+    return np.asarray(2 * 1.0 * np.arcsin(np.clip(far / 2.0, 0, 0.99)) * 1.02 + 0.02)
+
+
+def _smooth_back(now: Now, hair: HairSection) -> Field:
+    return np.asarray(hair.volume * (0.025 + 0.055 * now.start.layer * smooth(0.85 - now.t, -0.1, 0.5)))
+
+
+def _temples(at: Points, hair: HairSection) -> Field:  # noqa: ARG001
+    x, y, z = at.T
+    return np.asarray(
+        smooth(np.abs(x), 0.42, 0.5)
+        * smooth(z, 0.36, 0.46)
+        * smooth(y, 0.0, 0.1)
+        * (1 - smooth(y, 0.34, 0.5))
+    )
+
+
+def _at_parting(at: Points, hair: HairSection) -> Field:
+    """Return more hair along the parting, where the scalp would show."""
+    x, y, z = at.T
+    line = np.exp(-(((x - part_x(z, hair)) / 0.07) ** 2))
+    return np.asarray(1.0 + 2.2 * line * smooth(y, 0.4, 0.8) + 0.6 * smooth(y, 0.3, 0.8))
+
+
+_FALLING: Final = Style(
+    _falling,
+    _to(0.85),
+    _full(0.035, 0.15),
+    Pull(lift=0.55, comb=0.55, gravity=0.42, hug=0.5, hug_above=-0.15, open_face=True),
+    _at_parting,
+    closed=0.34,
+    locks=110,
+    gather=0.75,
+    thick=(0.030, 0.022),
+    points=20,
+)
+
+STYLES: Final[dict[str, tuple[Style, ...]]] = {
+    "buzz": (
+        Style(
+            _forward,
+            _tapered(0.035, 0.055),
+            _standing(0.02, 0.02, 0.0),
+            Pull(lift=0.5, hug=0.2),
+            guides=2500,
+            locks=0,
+            gather=0.0,
+            thick=(0.0, 0.0),
+            tight=0.0,
+            stray=0.0,
+            points=4,
+            count=34_000,
+            width_dm=0.0065,
+        ),
+    ),
+    "crop": (
+        Style(
+            _forward,
+            _tapered(0.08, 0.34),
+            _standing(0.025, 0.11, 0.05),
+            Pull(lift=0.7, comb=0.7, gravity=0.02, hug=0.25),
+            _at_parting,
+            guides=1100,
+            locks=330,
+            gather=0.85,
+            thick=(0.012, 0.010),
+            tight=0.9,
+            uneven=0.16,
+            points=11,
+        ),
+    ),
+    "side_part": (
+        Style(
+            _swept(0.25, 1.1),
+            _tapered(0.11, 0.62),
+            _standing(0.03, 0.10, 0.12),
+            Pull(lift=0.65, comb=0.75, gravity=0.02, hug=0.35),
+            _at_parting,
+            guides=1000,
+            locks=170,
+            gather=0.8,
+            thick=(0.016, 0.012),
+            tight=0.8,
+            uneven=0.10,
+            points=15,
+        ),
+    ),
+    "waves_short": (
+        Style(
+            _swept(0.20, 0.9),
+            _tapered(0.34, 0.82, -0.3, 0.7),
+            _standing(0.07, 0.13, 0.08),
+            Pull(lift=0.75, comb=0.6, gravity=0.14, hug=0.32, tuck=0.25),
+            _at_parting,
+            closed=0.25,
+            guides=900,
+            locks=120,
+            gather=0.8,
+            thick=(0.022, 0.018),
+            tight=0.75,
+            uneven=0.10,
+            wave=Wave(0.045, 0.42, 0.5),
+            points=20,
+        ),
+    ),
+    "curls": (
+        Style(
+            _outward,
+            _tapered(0.24, 0.62, -0.3, 0.75),
+            lambda now, hair: 0.02 + 0.0 * now.at[:, 1] * hair.volume,
+            Pull(lift=1.0, comb=1.0, gravity=0.05, hug=0.0),
+            guides=1500,
+            locks=0,
+            gather=0.0,
+            thick=(0.014, 0.014),
+            tight=0.75,
+            uneven=0.10,
+            wave=Wave(0.038, 0.17, 1.0, 0.0, 0.25, 1.0),
+            points=28,
+            count=20_000,
+        ),
+    ),
+    "bob": (replace(_FALLING, pull=replace(_FALLING.pull, tuck=0.9), uneven=0.03),),
+    "lob": (
+        replace(
+            _FALLING,
+            length=_to(1.42),
+            pull=replace(_FALLING.pull, tuck=0.35),
+            wave=Wave(0.040, 0.85, 0.5, 0.35, 0.8, 0.3),
+            points=24,
+        ),
+    ),
+    "long": (
+        replace(
+            _FALLING,
+            length=_to(2.05),
+            pull=replace(_FALLING.pull, tuck=0.2),
+            wave=Wave(0.065, 0.75, 0.6, 0.25, 0.7, 0.35),
+            uneven=0.08,
+            points=30,
+        ),
+    ),
+    "bun": (
+        Style(
+            _to_knot,
+            _as_far_as_knot,
+            _smooth_back,
+            Pull(lift=0.45, comb=1.3, inertia=0.7, gravity=0.0, hug=0.8),
+            locks=240,
+            gather=0.35,
+            thick=(0.010, 0.008),
+            tight=0.2,
+            uneven=0.0,
+            stray=0.012,
+            points=20,
+        ),
+        Style(
+            _falling,
+            _to(0.72),
+            lambda now, hair: hair.volume * (0.03 + 0.05 * now.start.layer),
+            Pull(lift=0.6, comb=0.35, gravity=0.45, hug=0.2, hug_above=0.1, tuck=0.35, open_face=True),
+            _temples,
+            closed=0.2,
+            guides=40,
+            locks=4,
+            gather=0.9,
+            thick=(0.016, 0.016),
+            tight=0.85,
+            uneven=0.2,
+            wave=Wave(0.035, 0.45, 0.7, 0.2, 0.6, 0.2),
+            points=22,
+            count=260,
+        ),
+    ),
+}
+"""By the name that `character.HairSection.style` gives; besides these there is "none"."""
+HAIR_STYLES: Final = ("none", *STYLES)

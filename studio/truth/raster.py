@@ -26,7 +26,7 @@ from studio.truth.backgrounds import background
 from studio.truth.render import INNER_LIP, TruthFrame
 from studio.truth.shot import Shot
 
-_FINENESS: Final = Fineness(skin=1, parts=0, below_jaw_dm=0.9)
+_FINENESS: Final = Fineness(skin=0, parts=0, below_jaw_dm=0.9)
 _HAIR_DENSITY: Final = 0.14
 _WHOLE_DM: Final = 5.6
 """Height of a picture of head and shoulders at the face."""

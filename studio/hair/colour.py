@@ -11,7 +11,7 @@ from studio.character import HairSection, linear
 from studio.hair.frame import Field, smooth
 from studio.mesh import Points
 
-_GREY: Final = np.array([0.42, 0.41, 0.40])
+_GREY: Final = np.array([0.36, 0.352, 0.345])
 _DARKEST: Final = 0.0015
 
 
@@ -41,6 +41,7 @@ def coloured(
     found = found * shade[:, None, None] * (0.62 + 0.38 * smooth(t, 0.0, 0.22))
     temple = smooth(np.abs(roots[:, 0]), 0.35, 0.6) * smooth(0.6 - roots[:, 1], 0.0, 0.4)
     grey = rng.random(count) < hair.grey * (0.85 + 0.5 * temple)
-    found[grey] = (_GREY * rng.uniform(0.65, 1.1, (count, 1, 1)) * (0.8 + 0.2 * t))[grey]
+    whiter = rng.uniform(0.35, 0.95, (count, 1, 1)) ** (1.5 - hair.grey)
+    found[grey] += (whiter * (_GREY - found))[grey]
     found = found * (0.45 + 0.55 * depth)[:, None, None]
     return np.clip(found, _DARKEST, 0.95).astype(np.float32)

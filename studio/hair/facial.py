@@ -21,7 +21,7 @@ from studio.subdivide import triangles
 _POINTS: Final = 5
 _BROW_HAIRS: Final = 2600
 _BROW_BINS: Final = 12
-_UPPER_LASHES: Final = 150
+_UPPER_LASHES: Final = 120
 _LOWER_LASHES: Final = 56
 _TUFT: Final = 3
 """So many lashes meet at their tips."""
@@ -118,7 +118,7 @@ def lashes(presenter: Presenter, seed: int) -> Strands:
     count = len(pair)
     eye, upper, along, tip, between = kind[:, 0].astype(int), *(kind[:, k : k + 1] for k in range(1, 5))
     # Longest at two thirds of the way out.
-    long = np.where(upper > 0, 0.066, 0.021) * (0.30 + 0.70 * np.sin(np.pi * (0.12 + 0.70 * along)) ** 1.3)
+    long = np.where(upper > 0, 0.058, 0.020) * (0.30 + 0.70 * np.sin(np.pi * (0.12 + 0.70 * along)) ** 1.3)
     long = long * rng.uniform(0.82, 1.05, (count, 1)) * (0.5 + 0.6 * share)
     outward = np.where(eye == 0, 1.0, -1.0)[:, None]
     fan = (along - 0.38) * 1.25 + 5.0 * (tip - along) + rng.normal(0, 0.05, (count, 1))
@@ -131,7 +131,7 @@ def lashes(presenter: Presenter, seed: int) -> Strands:
         up = unit(np.array([0.0, 1.0, 0.0]) - away[:, 1:2] * away)
         aside = np.concatenate((outward * fan, 0 * fan, 0 * fan), 1)
         way = unit(away + 0.8 * aside + 0.12 * sign * up)
-        bend = sign * up * (0.85 * long)
+        bend = sign * up * (0.7 * long)
         curve = root[:, None] + way[:, None] * (_T * long[:, None]) + bend[:, None] * _T**2.2
         return posed.turned(curve).astype(np.float32)
 
@@ -147,13 +147,10 @@ def beard(presenter: Presenter, seed: int, density: float = 1.0) -> Strands | No
     if skin.beard < _LEAST_BEARD:
         return None
     rng = np.random.default_rng([seed, 17])
-    rest, rows = presenter.rest, presenter.skin_rows
-    grows = np.zeros(len(rest))
-    grows[rows] = presenter.beard[rows]
-    corners = triangles(presenter.base.faces)
-    corners = corners[(grows[corners] > 0.04).all(1)]  # noqa: PLR2004 - a first cut
-    count = round(_BEARD_HAIRS * density)
-    roots = scatter(rest, corners, smooth(grows, 0.10, 0.55), count, rng)
+    surface = presenter.surfaces[0]
+    rest = presenter.at_rest().points["skin"].astype(np.float64)
+    grows = _beard_grows(presenter, rest)
+    roots = scatter(rest, triangles(surface.faces), grows, round(_BEARD_HAIRS * density), rng)
     count = len(roots.shares)
     full = roots.of(grows[:, None])[:, 0]
     at = roots.of(rest)
@@ -162,7 +159,7 @@ def beard(presenter: Presenter, seed: int, density: float = 1.0) -> Strands | No
     lip = smooth(y - middle[1], -0.02, 0.06) * smooth(0.36 - np.abs(x), 0.0, 0.08)
     chin = smooth(0.45 - np.abs(x), 0.0, 0.35) * smooth(middle[1] - 0.12 - y, 0.0, 0.15)
     below = smooth(jaw[1] - 0.12 - y, 0.0, 0.25)
-    length = 0.030 + 0.075 * (skin.beard - 0.5) * 2 * (0.45 + 0.85 * chin - 0.15 * lip) * (1 - 0.5 * below)
+    length = 0.030 + 0.14 * (skin.beard - 0.5) * (0.45 + 0.85 * chin - 0.15 * lip) * (1 - 0.5 * below)
     size = (length * (0.35 + 0.65 * smooth(full, 0.1, 0.6)) * rng.uniform(0.7, 1.1, count))[:, None, None]
     side = np.sign(x) * smooth(np.abs(x), 0.0, 0.06)
     comb = np.stack(
@@ -177,17 +174,16 @@ def beard(presenter: Presenter, seed: int, density: float = 1.0) -> Strands | No
     cell = np.floor(at / 0.055) @ np.array([12.99, 78.23, 37.72])
     tuft = np.stack([np.sin(cell * k) for k in (1.0, 1.7, 2.3)], 1)
     comb = unit(comb) + 0.22 * tuft + 0.16 * rng.normal(size=(count, 3))
-    a, b, c = roots.corners.T
 
     def placed(posed: Posed) -> Curves:
-        body = posed.local_body
-        root = roots.of(body)
-        out = unit(np.cross(body[b] - body[a], body[c] - body[a]))
-        lying = unit(comb - (comb * out).sum(1, keepdims=True) * out)
-        way = 0.90 * lying + 0.44 * out
+        root = roots.of(posed.points["skin"])
+        out = unit(roots.of(posed.normals["skin"]))
+        way = comb @ posed.head.T
+        lying = unit(way - (way * out).sum(1, keepdims=True) * out)
+        way = 0.92 * lying + 0.40 * out
         curve = root[:, None] + (way[:, None] * _T - 0.20 * out[:, None] * _T**2) * size
         curve -= 0.003 * out[:, None]
-        return posed.turned(curve).astype(np.float32)
+        return curve.astype(np.float32)
 
     wider = min(4.0, max(density, 1e-3) ** -0.55)
     width = 0.0036 * wider * (1.0 - 0.75 * np.linspace(0.0, 1.0, _POINTS) ** 1.5)
@@ -196,6 +192,30 @@ def beard(presenter: Presenter, seed: int, density: float = 1.0) -> Strands | No
     dark = np.array(linear(skin.beard_colour))
     found.albedo[grey] = dark + (_GREY - dark) * rng.uniform(0.25, 0.9, (int(grey.sum()), 1, 1))
     return found
+
+
+def _beard_grows(presenter: Presenter, at: Points) -> Field:
+    """Return how dense a beard grows on the skin, 0 .. 1: up to a line from ear to mouth, down to the throat."""
+    skin, eye, mouth = presenter.surfaces[0], presenter.eyes[0], presenter.places.mouth
+    scale = presenter.head.unit
+    x, y, z = np.abs(at[:, 0]), at[:, 1], (at[:, 2] - presenter.head.head_z) / scale
+    # From the ear's front to the mouth's corner; then from the throat to the ear's foot.
+    high = np.interp(z, (0.05, 0.25, 0.50, 0.72, 0.90), (0.42, 0.30, 0.17, 0.09, 0.10)) * scale + mouth[1]
+    low = np.interp(z, (0.05, 0.20, 0.45, 0.80), (0.10, -0.16, -0.36, -0.52)) * scale + mouth[1]
+    found = smooth(high + 0.03 - y, 0.0, 0.12) * smooth(y - low, 0.0, 0.16) * smooth(z, 0.13, 0.23)
+    under_nose = smooth(0.42 * scale - x, 0.0, 0.16) * smooth(z, 0.6, 0.7)
+    moustache = (
+        under_nose
+        * smooth(mouth[1] + (0.21 - 0.22 * x) * scale - y, 0.0, 0.07)
+        * smooth(y, mouth[1], mouth[1] + 0.02)
+    )
+    found = np.maximum(found, moustache)
+    # A bare place on both sides of the lower lip.
+    bare = np.exp(-(((x - 0.17 * scale) / 0.07) ** 2) - ((y - mouth[1] + 0.13 * scale) / 0.05) ** 2) * (
+        z > 0.5
+    )  # noqa: PLR2004
+    clear = np.clip(1 - 1.6 * skin.lips, 0, 1) * (1 - np.clip(skin.inside, 0, 1)) * (1 - 0.6 * bare)
+    return np.asarray(found * clear * (y < eye[1]))
 
 
 def _following(

@@ -51,7 +51,7 @@ class Ground:
         # Two balls' steps, by distances on the grid (Serra's closing).
         wide = _from(self.distance <= radius)
         filled = _from(wide <= -radius)
-        smooth = ndimage.gaussian_filter(filled, 1.2)
+        smooth = ndimage.gaussian_filter(filled, 2.0)
         return _ground(np.minimum(self.distance, smooth))
 
 

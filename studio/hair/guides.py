@@ -28,6 +28,16 @@ class Start:
     """float64[N]: which side of the parting they belong to, -1 or 1."""
     layer: Field
     """float64[N]: how high in the hair they lie, 0 on the skin .. 1 outermost."""
+    apart: Field
+    """float64[N], 0 .. 1: how much the parting parts them from their neighbours on its other side."""
+
+    def take(self, rows: npt.NDArray[np.int64]) -> Start:
+        """Return some of them."""
+        return Start(self.at[rows], self.out[rows], self.side[rows], self.layer[rows], self.apart[rows])
+
+    def key(self) -> npt.NDArray[np.float64]:
+        """Return float64[N, 4]: what is near in it belongs together."""
+        return np.c_[self.at, 0.8 * self.side * self.apart]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +74,24 @@ _LOW_DY: Final = (-2.6, -1.5, -1.05, -0.75, -0.30, 0.05, 0.28, 0.46, 0.56, 0.66)
 _LEAST_DEG: Final = (32.0, 40.0, 58.0, 70.0, 72.0, 67.0, 58.0, 38.0, 14.0, 0.0)
 """How far from straight ahead long hair hangs, by the height above the eyes: the face and the throat are free."""
 _AXIS_Z: Final = 0.10
+_RISES: Final = 0.14
+
+
+def cut(curves: Curves, low: Field) -> Curves:
+    """Return curves cut where they first come below `low` (float64[N]), as many points as before."""
+    count, points = curves.shape[:2]
+    y = curves[:, :, 1]
+    under = y < low[:, None]
+    under[:, :3] = False
+    first = np.where(under.any(1), under.argmax(1), points - 1)
+    rows = np.arange(count)
+    over = y[rows, first - 1] - low
+    share = np.where(under.any(1), over / np.maximum(y[rows, first - 1] - y[rows, first], 1e-6), 1.0)
+    end = first - 1 + np.clip(share, 0.0, 1.0)
+    at = end[:, None] * np.linspace(0.0, 1.0, points)
+    k = np.minimum(at.astype(int), points - 2)
+    f = (at - k)[..., None]
+    return np.asarray(curves[rows[:, None], k] * (1 - f) + curves[rows[:, None], k + 1] * f)
 
 
 def grown(
@@ -91,7 +119,7 @@ def grown(
         if pull.tuck:
             way += pull.tuck * float(smooth(now.t, 0.62, 1.0)) * _inward(at)
         place = at + unit(way) * step
-        place = _laid(place, now, height, pull, ground, k)
+        place = _laid(place, now, height, pull, ground, k * step[:, 0])
         if pull.open_face:
             place = beside_face(place, start.side)
         way = unit(place - at)
@@ -107,11 +135,12 @@ def _laid(
     height: Callable[[Now], Field],
     pull: Pull,
     ground: Ground,
-    k: int,
+    way: Field,
 ) -> Points:
     there = Now(place, ground.out(place), now.start, now.t)
     high = ground.height(place)
-    wanted = height(there) * min(1.0, k / 3)
+    # It rises to its height soon after the root, or a parting were a ditch.
+    wanted = height(there) * np.minimum(1.0, way / _RISES)
     held = (place[:, 1] > pull.hug_above) & (high < wanted + 0.5)  # noqa: PLR2004 - beyond, it hangs free
     down = np.where(held, np.maximum(high - wanted, 0.0), 0.0) * pull.hug
     up = np.maximum(wanted - high, 0.0) * 0.7

@@ -12,11 +12,11 @@ from studio.character import HairSection
 from studio.hair.colour import coloured
 from studio.hair.frame import Field, Frame, smooth, unit
 from studio.hair.ground import Ground
-from studio.hair.guides import Curves, Start, beside_face, grown
+from studio.hair.guides import Curves, Start, beside_face, cut, grown
 from studio.hair.knot import wound
 from studio.hair.locks import carried, drawn_together, filled, frames, nearest, spread_out, waved
 from studio.hair.roots import scatter
-from studio.hair.styles import STYLES, Style, part_x
+from studio.hair.styles import STYLES, Style, part_x, parted
 from studio.mesh import Points
 from studio.pack import StudioError
 
@@ -90,12 +90,12 @@ def _coat(
     shape, fill = (np.random.default_rng([*seed, k]) for k in range(2))
     where = scalp.grows * (style.where(scalp.points, hair) if style.where else 1.0)
     start = _start(scalp, where, 3 * style.guides, hair, shape)
-    rows = spread_out(start.at, style.guides, shape)
-    start = Start(start.at[rows], start.out[rows], start.side[rows], start.layer[rows])
+    rows = spread_out(start.key(), style.guides, shape)
+    start = start.take(rows)
     guides, lock = _guides(start, ground, hair, style, shape)
     count = max(_LEAST, round(style.count * density))
     strands = _start(scalp, where, count, hair, fill)
-    mine = nearest(strands.at, strands.side, start.at, start.side)
+    mine = nearest(strands.key(), start.key())
     curves, deep = filled(guides, start.out, mine, strands.at, style.thick, style.tight, fill)
     curves = _loose(curves, style, fill)
     if style.pull.open_face:
@@ -127,7 +127,7 @@ def _start(
     line = part_x(at[:, 2], hair) + 0.014 * np.sin(at[:, 2] * 23.0) + 0.006 * rng.normal(size=len(at))
     side = np.where(at[:, 0] > line, 1.0, -1.0)
     layer = np.clip(0.8 * smooth(at[:, 1], -0.5, 0.95) + rng.uniform(-0.15, 0.25, len(at)), 0.0, 1.0)
-    return Start(at - 0.012 * out, out, side, layer)
+    return Start(at - 0.012 * out, out, side, layer, parted(at))
 
 
 def _guides(
@@ -136,8 +136,8 @@ def _guides(
     """Return guides in their final shape and, for each, its lock."""
     count = len(start.at)
     if style.locks:
-        big = spread_out(np.c_[start.at, 0.8 * start.side], style.locks, rng)
-        lock = nearest(start.at, start.side, start.at[big], start.side[big])
+        big = spread_out(start.key(), style.locks, rng)
+        lock = nearest(start.key(), start.take(big).key())
     else:
         big, lock = np.arange(count), np.arange(count)
     uneven = np.exp(style.uneven * rng.normal(size=len(big)))[lock] * np.exp(
@@ -152,6 +152,12 @@ def _guides(
         ground,
         style.points,
     )
+    if style.cut is not None:
+        found = cut(
+            found,
+            style.cut(start, hair)
+            + style.uneven * (rng.normal(size=len(big))[lock] + 0.3 * rng.normal(size=count)),
+        )
     if style.gather:
         found = drawn_together(found, start.out, big, lock, style.gather)
     wave = style.wave

@@ -15,8 +15,8 @@ from studio.mesh import Points
 
 Numbers = npt.NDArray[np.int64]
 
-_ACROSS_PARTING: Final = 0.8
-"""Hairs on the two sides of a parting are no neighbours."""
+_NARROWS: Final = 0.5
+"""Of a large lock: how far its guides come together at its tip."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +40,9 @@ def frames(curves: Curves, out: Points) -> Frames:
     return Frames(along, np.cross(away, along), away)
 
 
-def nearest(roots: Points, side: Field, leaders: Points, leader_side: Field) -> Numbers:
-    """Return int64[N]: for each root the nearest leader on its side of the parting."""
-    both = [np.c_[at, _ACROSS_PARTING * s] for at, s in ((leaders, leader_side), (roots, side))]
-    return np.asarray(cKDTree(both[0]).query(both[1], workers=2)[1], np.int64)
+def nearest(keys: npt.NDArray[np.float64], leaders: npt.NDArray[np.float64]) -> Numbers:
+    """Return int64[N]: for each of `keys` (float64[N, D]) the nearest of `leaders` (float64[M, D])."""
+    return np.asarray(cKDTree(leaders).query(keys, workers=2)[1], np.int64)
 
 
 def spread_out(points: Points, count: int, rng: np.random.Generator) -> Numbers:
@@ -85,7 +84,7 @@ def drawn_together(guides: Curves, out: Points, big: Numbers, mine: Numbers, amo
     t = np.linspace(0.0, 1.0, guides.shape[1])
     leaders = guides[big]
     together = carried(
-        leaders, frames(leaders, out[big]), mine, guides[:, 0], 1.0 - 0.72 * smooth(t, 0.1, 1.0)
+        leaders, frames(leaders, out[big]), mine, guides[:, 0], 1.0 - _NARROWS * smooth(t, 0.1, 1.0)
     )
     weight = amount * smooth(t, 0.05, 0.75)
     return np.asarray(guides + weight[None, :, None] * (together - guides))

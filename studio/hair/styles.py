@@ -30,6 +30,8 @@ class Style:
     length: Callable[[Start, HairSection], Field]
     height: Callable[[Now, HairSection], Field]
     """How high above the ground a hair wants to lie."""
+    cut: Callable[[Start, HairSection], Field] | None = None
+    """Height above the eyes that hair is cut at."""
     pull: Pull = Pull()
     where: Callable[[Points, HairSection], Field] | None = None
     """More or less hair than the scalp has, 0 or more; default: everywhere the same."""
@@ -53,7 +55,13 @@ class Style:
 
 def part_x(z: Field, hair: HairSection) -> Field:
     """Return where the parting runs at a depth: from the forehead to the crown, a little towards the middle."""
-    return np.asarray(0.30 * hair.parting * (0.50 + 0.50 * smooth(z, -0.5, 0.6)))
+    far = 0.38 * np.sign(hair.parting) * abs(hair.parting) ** 0.75
+    return np.asarray(far * (0.30 + 0.70 * smooth(z, -0.4, 0.55)))
+
+
+def parted(at: Points) -> Field:
+    """Return 1 where hair parts, 0 behind the crown, where it falls on its own."""
+    return np.asarray(smooth(at[:, 2], -0.45, 0.05) * smooth(at[:, 1], 0.35, 0.7))
 
 
 def _flow(x: Field | float, y: Field | float, z: Field | float, now: Now, keep: float) -> Points:
@@ -75,11 +83,21 @@ def _falling(now: Now, hair: HairSection) -> Points:
     behind = smooth(-z, -_CROWN_Z, 0.75)
     front = smooth(z, 0.40, 0.85)
     side = now.start.side * (1.0 - 0.85 * behind)
-    side = np.where(behind > 0, side + 1.2 * behind * np.clip(x, -0.6, 0.6), side)
+    side = side + 1.2 * behind * np.clip(x, -0.6, 0.6)
+    ahead = (
+        0.75
+        * smooth(now.start.at[:, 2], 0.10, 0.55)
+        * (1 - smooth(z, 0.30, 0.55))
+        * smooth(0.45 - y, 0.0, 0.3)
+    )
     sweep = 0.10 + front * np.where(_wide(now, hair) > 0.5, 0.10, 0.45) + 1.25 * behind
     lifted = 0.42 * front * smooth(0.12 - now.t, 0.0, 0.12)
     return _flow(
-        side * (0.10 + 0.90 * top), -0.22 - 0.85 * (1 - top) + lifted, -sweep * (0.15 + 0.85 * top), now, 0.15
+        side * (0.10 + 0.90 * top),
+        -0.22 - 0.85 * (1 - top) + lifted,
+        ahead - sweep * (0.15 + 0.85 * top),
+        now,
+        0.15,
     )
 
 
@@ -87,17 +105,34 @@ def _to(end: float) -> Callable[[Start, HairSection], Field]:
     def length(start: Start, hair: HairSection) -> Field:
         y, z = start.at[:, 1], start.at[:, 2]
         over = 0.62 * smooth(y, 0.35, 1.0) + 0.18 * smooth(z, 0.4, 0.85) * smooth(y, 0.2, 0.7)
-        return np.maximum(0.35, y + end * hair.length + over)
+        return np.maximum(0.35, 1.12 * (y + end * hair.length + over) + 0.1)
 
     return length
+
+
+def _at(end: float) -> Callable[[Start, HairSection], Field]:
+    def low(start: Start, hair: HairSection) -> Field:
+        z = start.at[:, 2]
+        return np.asarray(-end * hair.length + 0.10 * smooth(z, 0.3, 0.8) + 0.05 * (1 - start.layer))
+
+    return low
 
 
 def _full(low: float, high: float) -> Callable[[Now, HairSection], Field]:
     def height(now: Now, hair: HairSection) -> Field:
         x, y, z = now.at.T
-        beside = smooth(np.abs(x - part_x(z, hair)), 0.02, 0.34)
-        crown = 1.0 + 0.35 * smooth(y, 0.3, 0.9) * smooth(-z, -0.6, 0.3)
-        return hair.volume * (low + high * now.start.layer * crown * (0.42 + 0.58 * beside))
+        beside = 1 - parted(now.at) * (1 - smooth(np.abs(x - part_x(z, hair)), -0.05, 0.40))
+        face = smooth(z, 0.02, 0.40) * (1 - smooth(y, 0.15, 0.60))
+        crown = 1.0 + 0.25 * smooth(y, 0.3, 0.9) * smooth(-z, -0.6, 0.3)
+        return hair.volume * (
+            low
+            + high
+            * now.start.layer
+            * crown
+            * (1 - 0.75 * smooth(-y, 0.8, 1.3))
+            * (1 - 0.7 * face)
+            * (0.72 + 0.28 * beside)
+        )
 
     return height
 
@@ -118,7 +153,8 @@ def _swept(back: float, ahead: float) -> Callable[[Now, HairSection], Points]:
         return _flow(
             side * top,
             -0.95 * (1 - top) * (1 - 0.5 * from_ear) - 0.30 * top + up * top,
-            -(0.32 + 0.5 * from_ear) * (1 - top) - (back + 0.55 * front + 0.8 * behind) * top,
+            -(0.32 + 0.5 * from_ear + 0.8 * smooth(z, 0.2, 0.5)) * (1 - top)
+            - (back + 0.55 * front + 0.8 * behind) * top,
             now,
             0.35,
         )
@@ -127,12 +163,15 @@ def _swept(back: float, ahead: float) -> Callable[[Now, HairSection], Points]:
 
 
 def _tapered(
-    short: float, long: float, low: float = 0.15, high: float = 0.72
+    short: float, long: float, low: float = 0.22, high: float = 0.76
 ) -> Callable[[Start, HairSection], Field]:
     """Return lengths that grow from neck and ears to the top."""
 
     def length(start: Start, hair: HairSection) -> Field:
-        return hair.length * (short + (long - short) * smooth(start.at[:, 1], low, high))
+        y, z = start.at[:, 1], start.at[:, 2]
+        nape = 0.5 + 0.5 * smooth(y, -0.6, 0.0)
+        behind = 1 - 0.4 * smooth(-z, 0.0, 0.7)
+        return hair.length * (short * nape + (long - short) * behind * smooth(y, low, high))
 
     return length
 
@@ -140,9 +179,9 @@ def _tapered(
 def _standing(side: float, top: float, front: float) -> Callable[[Now, HairSection], Field]:
     def height(now: Now, hair: HairSection) -> Field:
         x, y, z = now.at.T
-        beside = smooth(np.abs(x - part_x(z, hair)), 0.0, 0.25)
+        beside = 1 - parted(now.at) * (1 - smooth(np.abs(x - part_x(z, hair)), -0.05, 0.25))
         on_top = smooth(y, 0.30, 0.85)
-        high = side + on_top * (top + front * smooth(z, 0.25, 0.85)) * (0.35 + 0.65 * beside)
+        high = side + on_top * (top + front * smooth(z, 0.25, 0.85)) * (0.65 + 0.35 * beside)
         return np.asarray(hair.volume * high * (0.35 + 0.65 * now.start.layer))
 
     return height
@@ -211,13 +250,15 @@ def _at_parting(at: Points, hair: HairSection) -> Field:
 _FALLING: Final = Style(
     _falling,
     _to(0.85),
-    _full(0.035, 0.15),
-    Pull(lift=0.55, comb=0.55, gravity=0.42, hug=0.5, hug_above=-0.15, open_face=True),
-    _at_parting,
-    closed=0.34,
+    _full(0.03, 0.115),
+    _at(0.85),
+    pull=Pull(lift=0.55, comb=0.55, gravity=0.42, hug=0.5, hug_above=-0.35, open_face=True),
+    where=_at_parting,
+    closed=0.5,
     locks=110,
-    gather=0.75,
+    gather=0.65,
     thick=(0.030, 0.022),
+    tight=0.5,
     points=20,
 )
 
@@ -227,7 +268,7 @@ STYLES: Final[dict[str, tuple[Style, ...]]] = {
             _forward,
             _tapered(0.035, 0.055),
             _standing(0.02, 0.02, 0.0),
-            Pull(lift=0.5, hug=0.2),
+            pull=Pull(lift=0.5, hug=0.2),
             guides=2500,
             locks=0,
             gather=0.0,
@@ -244,8 +285,8 @@ STYLES: Final[dict[str, tuple[Style, ...]]] = {
             _forward,
             _tapered(0.08, 0.34),
             _standing(0.025, 0.11, 0.05),
-            Pull(lift=0.7, comb=0.7, gravity=0.02, hug=0.25),
-            _at_parting,
+            pull=Pull(lift=0.7, comb=0.7, gravity=0.02, hug=0.25),
+            where=_at_parting,
             guides=1100,
             locks=330,
             gather=0.85,
@@ -258,10 +299,10 @@ STYLES: Final[dict[str, tuple[Style, ...]]] = {
     "side_part": (
         Style(
             _swept(0.25, 1.1),
-            _tapered(0.11, 0.62),
+            _tapered(0.12, 0.62),
             _standing(0.03, 0.10, 0.12),
-            Pull(lift=0.65, comb=0.75, gravity=0.02, hug=0.35),
-            _at_parting,
+            pull=Pull(lift=0.65, comb=0.75, gravity=0.02, hug=0.35),
+            where=_at_parting,
             guides=1000,
             locks=170,
             gather=0.8,
@@ -276,8 +317,8 @@ STYLES: Final[dict[str, tuple[Style, ...]]] = {
             _swept(0.20, 0.9),
             _tapered(0.34, 0.82, -0.3, 0.7),
             _standing(0.07, 0.13, 0.08),
-            Pull(lift=0.75, comb=0.6, gravity=0.14, hug=0.32, tuck=0.25),
-            _at_parting,
+            pull=Pull(lift=0.75, comb=0.6, gravity=0.14, hug=0.32, tuck=0.25),
+            where=_at_parting,
             closed=0.25,
             guides=900,
             locks=120,
@@ -294,7 +335,7 @@ STYLES: Final[dict[str, tuple[Style, ...]]] = {
             _outward,
             _tapered(0.24, 0.62, -0.3, 0.75),
             lambda now, hair: 0.02 + 0.0 * now.at[:, 1] * hair.volume,
-            Pull(lift=1.0, comb=1.0, gravity=0.05, hug=0.0),
+            pull=Pull(lift=1.0, comb=1.0, gravity=0.05, hug=0.0),
             guides=1500,
             locks=0,
             gather=0.0,
@@ -310,7 +351,8 @@ STYLES: Final[dict[str, tuple[Style, ...]]] = {
     "lob": (
         replace(
             _FALLING,
-            length=_to(1.42),
+            length=_to(1.28),
+            cut=_at(1.28),
             pull=replace(_FALLING.pull, tuck=0.35),
             wave=Wave(0.040, 0.85, 0.5, 0.35, 0.8, 0.3),
             points=24,
@@ -320,6 +362,7 @@ STYLES: Final[dict[str, tuple[Style, ...]]] = {
         replace(
             _FALLING,
             length=_to(2.05),
+            cut=_at(2.05),
             pull=replace(_FALLING.pull, tuck=0.2),
             wave=Wave(0.065, 0.75, 0.6, 0.25, 0.7, 0.35),
             uneven=0.08,
@@ -331,7 +374,7 @@ STYLES: Final[dict[str, tuple[Style, ...]]] = {
             _to_knot,
             _as_far_as_knot,
             _smooth_back,
-            Pull(lift=0.45, comb=1.3, inertia=0.7, gravity=0.0, hug=0.8),
+            pull=Pull(lift=0.45, comb=1.3, inertia=0.7, gravity=0.0, hug=0.8),
             locks=240,
             gather=0.35,
             thick=(0.010, 0.008),
@@ -344,8 +387,8 @@ STYLES: Final[dict[str, tuple[Style, ...]]] = {
             _falling,
             _to(0.72),
             lambda now, hair: hair.volume * (0.03 + 0.05 * now.start.layer),
-            Pull(lift=0.6, comb=0.35, gravity=0.45, hug=0.2, hug_above=0.1, tuck=0.35, open_face=True),
-            _temples,
+            pull=Pull(lift=0.6, comb=0.35, gravity=0.45, hug=0.2, hug_above=0.1, tuck=0.35, open_face=True),
+            where=_temples,
             closed=0.2,
             guides=40,
             locks=4,

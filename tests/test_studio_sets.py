@@ -14,6 +14,7 @@ from studio.sets.__main__ import main
 from studio.sets.ambient import directions, gathered, irradiance, load_ambient, reduced, solid_angles
 from studio.sets.framing import CALM, View
 from studio.sets.palette import family, from_lightness, hexed, lightness_chroma_hue, tuned
+from studio.sets.props import windows
 from studio.sets.render import KINDS, build_set, render_set
 from studio.sets.scene import Scene, rotation
 from studio.sets.shapes import Mesh, arch, ball, box, curve, drape, lathe, leaf, oval, pierced, tube
@@ -274,6 +275,22 @@ def test_the_presenter_is_inside_and_nothing_is_in_the_lens(kind: str) -> None:
     near = (spans[:, 1] < 0.4) & (spans[:, 4] > -view.distance_m - 0.2)
     between = near & (spans[:, 0] < 0.5) & (spans[:, 3] > -0.5) & (spans[:, 2] < 1.6) & (spans[:, 5] > 0.5)
     assert not between.any()
+
+
+def test_no_tower_cuts_the_disc_of_a_far_light() -> None:
+    tower = windows._Tower(left=1.0, right=2.0, front=10.0, top=3.0)
+    eye = View().place
+
+    def behind(x: float, z: float) -> tuple[float, float, float]:
+        """Return what is seen through the point (x, z) of the tower's front, three times as far away."""
+        share = 3.0
+        return eye[0] + (x - eye[0]) * share, eye[1] + (10.0 - eye[1]) * share, eye[2] + (z - eye[2]) * share
+
+    assert tower.hides(behind(1.5, 2.0))
+    assert tower.hides(behind(1.5, 3.05))  # just above the roof
+    assert not tower.hides(behind(1.5, 3.5))
+    assert not tower.hides(behind(0.5, 2.0))
+    assert not tower.hides((1.5, 9.9, 2.0))
 
 
 # --- asking for one

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Final
+
 import numpy as np
 
 from studio.sets.chance import chosen
+from studio.sets.framing import View
 from studio.sets.palette import Rgb, mixed, tuned
 from studio.sets.scene import Material, Place, Scene, fabric, glow
 from studio.sets.shapes import box, drape, lathe, sheet
+
+_MARGIN: Final = 0.12
+"""Metres about a far light that its disc needs."""
 
 
 def window(
@@ -99,33 +106,58 @@ def city(
 ) -> None:
     """Build a skyline at `y`: towers of the colour `haze`, lit windows that blur to discs, lamps."""
     left, right = span
+    towers: list[_Tower] = []
+    lit: list[tuple[Place, Material]] = []
     for row, lighter in ((18.0, 0.07), (0.0, 0.0)):
-        towers = [glow(tuned(haze, lighter=lighter + float(rng.normal(0, 0.015))), 1.0) for _ in range(4)]
+        tones = [glow(tuned(haze, lighter=lighter + float(rng.normal(0, 0.015))), 1.0) for _ in range(4)]
         x = left * (1 + row / y)
         while x < right * (1 + row / y):
             width = float(rng.uniform(0.9, 2.1)) * (1 + row / y)
             tall = height * float(rng.uniform(0.35, 0.9)) * (1 + 0.8 * row / y)
             far = y + row + float(rng.uniform(0, 6))
-            scene.add(
-                box(width, 2.0, tall), chosen(rng, towers), (x + width / 2, far, horizon), backdrop=True
-            )
-            _windows(scene, (x, far - 1.06, horizon), (width, tall), colours, rng)
+            tone = chosen(rng, tones)
+            scene.add(box(width, 2.0, tall), tone, (x + width / 2, far, horizon), backdrop=True)
+            towers.append(_Tower(x, x + width, far - 1.0, horizon + tall))
+            lit += _windows((x, far - 1.06, horizon), (width, tall), colours, rng)
             x += width + float(rng.uniform(-0.3, 0.7))
+    for spot, material in lit:
+        if not any(tower.hides(spot) for tower in towers):
+            scene.add(sheet(0.08, 0.09), material, spot, backdrop=True)
     for _ in range(int((right - left) * 1.4)):
         spot = (float(rng.uniform(left, right)), y - 2.0, horizon + float(rng.uniform(-0.6, 1.4)))
         tint = mixed((1.0, 0.45, 0.12), chosen(rng, colours), 0.35)
         scene.add(sheet(0.12, 0.12), glow(tint, float(rng.uniform(20, 70))), spot, backdrop=True)
 
 
+@dataclass(frozen=True, slots=True)
+class _Tower:
+    """Where a tower's front is."""
+
+    left: float
+    right: float
+    front: float
+    top: float
+
+    def hides(self, light: Place) -> bool:
+        """Return whether the tower stands before a light, or so near that it would cut the light's disc."""
+        eye = np.array(View().place)
+        if light[1] <= self.front:
+            return False
+        x, _, z = eye + (np.array(light) - eye) * (self.front - eye[1]) / (light[1] - eye[1])
+        return bool(self.left - _MARGIN < x < self.right + _MARGIN and z < self.top + _MARGIN)
+
+
 def _windows(
-    scene: Scene, at: Place, size: tuple[float, float], colours: list[Rgb], rng: np.random.Generator
-) -> None:
-    """Light some of a tower's windows; `at` is its lower left front."""
+    at: Place, size: tuple[float, float], colours: list[Rgb], rng: np.random.Generator
+) -> list[tuple[Place, Material]]:
+    """Return some of a tower's windows, lit; `at` is its lower left front."""
     width, tall = size
     columns, rows = max(2, int(width / 0.4)), max(2, int(tall / 0.45))
+    found: list[tuple[Place, Material]] = []
     for c in range(columns):
         for r in range(rows):
             if rng.random() < 0.28:
                 spot = (at[0] + (c + 0.5) * width / columns, at[1], at[2] + (r + 0.3) * tall / rows)
                 tint = chosen(rng, colours)
-                scene.add(sheet(0.08, 0.09), glow(tint, float(rng.uniform(6, 40))), spot, backdrop=True)
+                found.append((spot, glow(tint, float(rng.uniform(6, 40)))))
+    return found

@@ -11,7 +11,7 @@ from studio.character import HairSection, linear
 from studio.hair.frame import Field, smooth
 from studio.mesh import Points
 
-_GREY: Final = np.array([0.36, 0.352, 0.345])
+_GREY: Final = np.array([0.27, 0.263, 0.255])
 _DARKEST: Final = 0.0015
 
 
@@ -41,7 +41,7 @@ def coloured(
     found = found * shade[:, None, None] * (0.62 + 0.38 * smooth(t, 0.0, 0.22))
     temple = smooth(np.abs(roots[:, 0]), 0.35, 0.6) * smooth(0.6 - roots[:, 1], 0.0, 0.4)
     grey = rng.random(count) < hair.grey * (0.85 + 0.5 * temple)
-    whiter = rng.uniform(0.35, 0.95, (count, 1, 1)) ** (1.5 - hair.grey)
+    whiter = rng.uniform(0.35, 0.95, (count, 1, 1)) ** (2.4 - 1.6 * hair.grey)
     found[grey] += (whiter * (_GREY - found))[grey]
     found = found * (0.45 + 0.55 * depth)[:, None, None]
     return np.clip(found, _DARKEST, 0.95).astype(np.float32)

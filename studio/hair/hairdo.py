@@ -14,13 +14,15 @@ from studio.hair.frame import Field, Frame, smooth, unit
 from studio.hair.ground import Ground
 from studio.hair.guides import Curves, Start, beside_face, cut, grown
 from studio.hair.knot import wound
-from studio.hair.locks import carried, drawn_together, filled, frames, nearest, spread_out, waved
+from studio.hair.locks import along_length, drawn_together, filled, nearest, spread_out, waved
 from studio.hair.roots import scatter
 from studio.hair.styles import STYLES, Style, part_x, parted
 from studio.mesh import Points
 from studio.pack import StudioError
 
 _LEAST: Final = 60
+_OVER: Final = 0.09
+"""How far beyond the parting that hair starts which is combed over it."""
 _CLEAR: Final = 0.008
 """Strands stay this far off the ground, head units."""
 _WIDER: Final = 0.62
@@ -96,7 +98,7 @@ def _coat(
     count = max(_LEAST, round(style.count * density))
     strands = _start(scalp, where, count, hair, fill)
     mine = nearest(strands.key(), start.key())
-    curves, deep = filled(guides, start.out, mine, strands.at, style.thick, style.tight, fill)
+    curves, deep = filled(guides, start.out, mine, strands.at, style.thick, style.tight * _long(guides), fill)
     curves = _loose(curves, style, fill)
     if style.pull.open_face:
         side = np.repeat(strands.side, style.points)
@@ -124,7 +126,9 @@ def _start(
     roots = scatter(scalp.points, scalp.triangles, where, count, rng)
     at, out = roots.of(scalp.points), unit(roots.of(scalp.normals))
     # A parting is drawn by a comb, not by a ruler.
-    line = part_x(at[:, 2], hair) + 0.014 * np.sin(at[:, 2] * 23.0) + 0.006 * rng.normal(size=len(at))
+    line = part_x(at[:, 2], hair) + 0.014 * np.sin(at[:, 2] * 23.0)
+    # Some hair is combed over the parting to the side that has more, and so hides the scalp.
+    line += np.sign(hair.parting or 1.0) * _OVER * rng.random(len(at)) ** 1.5
     side = np.where(at[:, 0] > line, 1.0, -1.0)
     layer = np.clip(0.8 * smooth(at[:, 1], -0.5, 0.95) + rng.uniform(-0.15, 0.25, len(at)), 0.0, 1.0)
     return Start(at - 0.012 * out, out, side, layer, parted(at))
@@ -159,7 +163,7 @@ def _guides(
             + style.uneven * (rng.normal(size=len(big))[lock] + 0.3 * rng.normal(size=count)),
         )
     if style.gather:
-        found = drawn_together(found, start.out, big, lock, style.gather)
+        found = drawn_together(found, start.out, big, lock, style.gather * _long(found))
     wave = style.wave
     if hair.curl:
         wave = type(wave)(
@@ -172,6 +176,11 @@ def _guides(
         )
     found = waved(found, start.out, lock, wave, rng)
     return found, lock
+
+
+def _long(guides: Curves) -> Field:
+    """Return 0 for stubble .. 1: what is shorter than its lock is wide can't lean to the lock's middle."""
+    return smooth(along_length(guides)[:, -1], 0.05, 0.40)
 
 
 def _loose(curves: Curves, style: Style, rng: np.random.Generator) -> Curves:

@@ -79,15 +79,15 @@ def carried(
     return np.asarray(leaders[mine] + narrow * moved)
 
 
-def drawn_together(guides: Curves, out: Points, big: Numbers, mine: Numbers, amount: float) -> Curves:
-    """Return guides drawn to those numbered `big`; `mine`: for each guide which of these."""
+def drawn_together(guides: Curves, out: Points, big: Numbers, mine: Numbers, amount: Field) -> Curves:
+    """Return guides drawn to those numbered `big`, by `amount` (float64[N]); `mine`: which of these each has."""
     t = np.linspace(0.0, 1.0, guides.shape[1])
     leaders = guides[big]
     together = carried(
         leaders, frames(leaders, out[big]), mine, guides[:, 0], 1.0 - _NARROWS * smooth(t, 0.1, 1.0)
     )
-    weight = amount * smooth(t, 0.05, 0.75)
-    return np.asarray(guides + weight[None, :, None] * (together - guides))
+    weight = amount[:, None] * smooth(t, 0.05, 0.75)
+    return np.asarray(guides + weight[..., None] * (together - guides))
 
 
 def along_length(curves: Curves) -> npt.NDArray[np.float64]:
@@ -139,21 +139,23 @@ def filled(
     mine: Numbers,
     roots: Points,
     thick: tuple[float, float],
-    tight: float,
+    tight: Field,
     rng: np.random.Generator,
 ) -> tuple[Curves, Field]:
     """Return strands from `roots` within their leaders' locks, and how deep in its lock each lies, 0 .. 1 outside.
 
-    `thick`: half a lock's width and height besides what its roots give; `tight`: how far it narrows to its tip.
+    `thick`: half a lock's width and height besides what its roots give; `tight`
+    (float64[M]): how far it narrows to its tip.
     """
     count, points = len(roots), leaders.shape[1]
     leading = frames(leaders, out)
     t = np.linspace(0.0, 1.0, points)
-    along = carried(leaders, leading, mine, roots, 1.0 - tight * smooth(t, 0.0, 1.0))
+    narrow = 1.0 - tight[mine, None] * smooth(t, 0.0, 1.0)
+    along = carried(leaders, leading, mine, roots, narrow)
     angle, far = rng.uniform(0, 2 * np.pi, count), np.sqrt(rng.random(count))
-    body = smooth(t, 0.0, 0.25) * (1.0 - 0.75 * tight * t**2)
+    body = smooth(t, 0.0, 0.25) * (1.0 - 0.75 * tight[mine, None] * t**2)
     wide, high = thick[0] * far * np.cos(angle), thick[1] * far * np.sin(angle)
-    found = along + body[None, :, None] * (
+    found = along + body[..., None] * (
         wide[:, None, None] * leading.across[mine] + high[:, None, None] * leading.away[mine]
     )
     return found, np.asarray(0.5 + 0.5 * far * np.sin(angle))

@@ -61,7 +61,23 @@ def part_x(z: Field, hair: HairSection) -> Field:
 
 def parted(at: Points) -> Field:
     """Return 1 where hair parts, 0 behind the crown, where it falls on its own."""
-    return np.asarray(smooth(at[:, 2], -0.45, 0.05) * smooth(at[:, 1], 0.35, 0.7))
+    return np.asarray(smooth(at[:, 2], -0.20, 0.30) * smooth(at[:, 1], 0.35, 0.7))
+
+
+def _aside(now: Now, hair: HairSection) -> Field:
+    """Return which way hair goes from the parting, -1 .. 1; behind it, from the middle, the less the nearer."""
+    x, _, z = now.at.T
+    apart = smooth(z, -0.20, 0.30)
+    from_middle = np.clip((x - part_x(z, hair)) / 0.45, -1, 1)
+    return np.asarray(from_middle + apart * (now.start.side - from_middle))
+
+
+def _sunken(now: Now, hair: HairSection) -> Field:
+    """Return 1 where hair has its full height, less near a parting; it lies flatter where there is less of it."""
+    x, _, z = now.at.T
+    wide = _wide(now, hair)
+    far = smooth(np.abs(x - part_x(z, hair)), -0.05, 0.30 + 0.25 * (1 - wide))
+    return np.asarray(1 - parted(now.at) * (1 - far) * (0.75 - 0.45 * wide))
 
 
 def _flow(x: Field | float, y: Field | float, z: Field | float, now: Now, keep: float) -> Points:
@@ -82,8 +98,7 @@ def _falling(now: Now, hair: HairSection) -> Points:
     top = smooth(y, 0.20, 0.95)
     behind = smooth(-z, -_CROWN_Z, 0.75)
     front = smooth(z, 0.40, 0.85)
-    side = now.start.side * (1.0 - 0.85 * behind)
-    side = side + 1.2 * behind * np.clip(x, -0.6, 0.6)
+    side = _aside(now, hair) * (1.0 - 0.5 * behind)
     ahead = (
         0.75
         * smooth(now.start.at[:, 2], 0.10, 0.55)
@@ -121,7 +136,6 @@ def _at(end: float) -> Callable[[Start, HairSection], Field]:
 def _full(low: float, high: float) -> Callable[[Now, HairSection], Field]:
     def height(now: Now, hair: HairSection) -> Field:
         x, y, z = now.at.T
-        beside = 1 - parted(now.at) * (1 - smooth(np.abs(x - part_x(z, hair)), -0.05, 0.40))
         face = smooth(z, 0.02, 0.40) * (1 - smooth(y, 0.15, 0.60))
         crown = 1.0 + 0.25 * smooth(y, 0.3, 0.9) * smooth(-z, -0.6, 0.3)
         return hair.volume * (
@@ -131,7 +145,7 @@ def _full(low: float, high: float) -> Callable[[Now, HairSection], Field]:
             * crown
             * (1 - 0.75 * smooth(-y, 0.8, 1.3))
             * (1 - 0.7 * face)
-            * (0.72 + 0.28 * beside)
+            * _sunken(now, hair)
         )
 
     return height
@@ -147,7 +161,7 @@ def _swept(back: float, ahead: float) -> Callable[[Now, HairSection], Points]:
         front = smooth(z, 0.30, 0.85)
         behind = smooth(-z, -_CROWN_Z, 0.70)
         wide = _wide(now, hair)
-        side = now.start.side * (0.55 + 0.35 * wide) * (1 - 0.8 * behind)
+        side = _aside(now, hair) * (0.55 + 0.35 * wide) * (1 - 0.5 * behind)
         up = ahead * front * (0.35 + 0.65 * wide) * smooth(0.45 - now.t, 0.0, 0.3)
         from_ear = smooth(0.42 - np.hypot(y - _EAR[0], z - _EAR[1]), 0.0, 0.2) * smooth(np.abs(x), 0.45, 0.6)
         return _flow(
@@ -179,9 +193,8 @@ def _tapered(
 def _standing(side: float, top: float, front: float) -> Callable[[Now, HairSection], Field]:
     def height(now: Now, hair: HairSection) -> Field:
         x, y, z = now.at.T
-        beside = 1 - parted(now.at) * (1 - smooth(np.abs(x - part_x(z, hair)), -0.05, 0.25))
         on_top = smooth(y, 0.30, 0.85)
-        high = side + on_top * (top + front * smooth(z, 0.25, 0.85)) * (0.65 + 0.35 * beside)
+        high = side + on_top * (top + front * smooth(z, 0.25, 0.85)) * _sunken(now, hair)
         return np.asarray(hair.volume * high * (0.35 + 0.65 * now.start.layer))
 
     return height
@@ -314,26 +327,26 @@ STYLES: Final[dict[str, tuple[Style, ...]]] = {
     ),
     "waves_short": (
         Style(
-            _swept(0.20, 0.9),
+            _swept(0.10, 0.55),
             _tapered(0.34, 0.82, -0.3, 0.7),
             _standing(0.07, 0.13, 0.08),
             pull=Pull(lift=0.75, comb=0.6, gravity=0.14, hug=0.32, tuck=0.25),
             where=_at_parting,
             closed=0.25,
             guides=900,
-            locks=120,
-            gather=0.8,
+            locks=85,
+            gather=0.85,
             thick=(0.022, 0.018),
             tight=0.75,
             uneven=0.10,
-            wave=Wave(0.045, 0.42, 0.5),
+            wave=Wave(0.05, 0.46, 0.4, 0.1, 0.5, 0.12),
             points=20,
         ),
     ),
     "curls": (
         Style(
             _outward,
-            _tapered(0.24, 0.62, -0.3, 0.75),
+            _tapered(0.17, 0.42, -0.3, 0.75),
             lambda now, hair: 0.02 + 0.0 * now.at[:, 1] * hair.volume,
             pull=Pull(lift=1.0, comb=1.0, gravity=0.05, hug=0.0),
             guides=1500,
@@ -354,7 +367,7 @@ STYLES: Final[dict[str, tuple[Style, ...]]] = {
             length=_to(1.28),
             cut=_at(1.28),
             pull=replace(_FALLING.pull, tuck=0.35),
-            wave=Wave(0.040, 0.85, 0.5, 0.35, 0.8, 0.3),
+            wave=Wave(0.045, 0.95, 0.4, 0.35, 0.8, 0.15),
             points=24,
         ),
     ),
@@ -364,7 +377,7 @@ STYLES: Final[dict[str, tuple[Style, ...]]] = {
             length=_to(2.05),
             cut=_at(2.05),
             pull=replace(_FALLING.pull, tuck=0.2),
-            wave=Wave(0.065, 0.75, 0.6, 0.25, 0.7, 0.35),
+            wave=Wave(0.075, 1.0, 0.45, 0.25, 0.7, 0.13),
             uneven=0.08,
             points=30,
         ),

@@ -15,9 +15,10 @@ from studio.mesh import Points
 Field = npt.NDArray[np.float64]
 """float64[N]."""
 
-_CELL: Final = 0.045
-_LOW: Final = np.array([-1.75, -2.70, -1.60])
-_HIGH: Final = np.array([1.75, 1.75, 1.75])
+_CELL: Final = 0.05
+_LOW: Final = np.array([-1.70, -2.60, -1.45])
+_HIGH: Final = np.array([1.70, 1.65, 1.60])
+_FAR: Final = 0.75
 _PLANE: Final = 0.12
 """Nearer than this the distance to the surface's planes counts, further away that to its points."""
 
@@ -63,14 +64,19 @@ def ground(points: Points, normals: Points) -> Ground:
     points, normals = points[near], normals[near]
     axes = [np.arange(low, high, _CELL) for low, high in zip(_LOW, _HIGH, strict=True)]
     at = np.stack(np.meshgrid(*axes, indexing="ij"), -1)
-    far, rows = cKDTree(points).query(at.reshape(-1, 3), k=3, workers=2)
-    across = ((at.reshape(-1, 1, 3) - points[rows]) * normals[rows]).sum(2).mean(1)
+    cells = at.reshape(-1, 3)
+    far, rows = cKDTree(points).query(cells, k=3, distance_upper_bound=_FAR, workers=2)
+    found = np.full(len(cells), _FAR)
+    near = np.isfinite(far).all(1)
+    far, rows, cells = far[near, 0], rows[near], cells[near]
+    across = ((cells[:, None] - points[rows]) * normals[rows]).sum(2).mean(1)
     sign = np.where(across < 0, -1.0, 1.0)
-    flat = np.clip((far[:, 0] - _PLANE) / _PLANE, 0.0, 1.0)
-    found = (across + flat * (sign * far[:, 0] - across)).reshape(at.shape[:3])
-    # Mouth and nose are no caves.
+    flat = np.clip((far - _PLANE) / _PLANE, 0.0, 1.0)
+    found[near] = across + flat * (sign * far - across)
+    found = found.reshape(at.shape[:3])
+    # Mouth and nose are no caves, and what no surface is near to within the skull is no air.
     holes = ndimage.binary_fill_holes(found < 0) & (found > 0)
-    return _ground(np.where(holes, -_CELL, found))
+    return _ground(np.where(holes, np.where(found < _FAR, -_CELL, -_FAR), found))
 
 
 def _ground(distance: npt.NDArray[np.float64]) -> Ground:

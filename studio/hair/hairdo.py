@@ -201,7 +201,7 @@ def _above(curves: Curves, ground: Ground) -> Curves:
     for _ in range(2):
         high = ground.height(inner)
         low = high < _CLEAR
-        inner[low] += ((_CLEAR - high)[:, None] * ground.out(inner))[low]
+        inner[low] += (_CLEAR - high[low])[:, None] * ground.out(inner[low])
     found[:, 1:] = inner.reshape(found[:, 1:].shape)
     return found
 

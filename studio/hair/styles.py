@@ -14,9 +14,11 @@ from studio.hair.guides import Now, Pull, Start
 from studio.hair.locks import Wave
 from studio.mesh import Points
 
-KNOT: Final = np.array([0.0, 0.86, -0.62])
+KNOT: Final = np.array([0.0, 0.98, -0.46])
 """Where a bun sits, head units."""
 _CROWN_Z: Final = -0.22
+_FORE_Z: Final = 0.12
+"""What grows further ahead falls before the shoulders, the rest behind them."""
 _EAR: Final = np.array([-0.12, -0.02])
 """Height above the eyes and depth of an ear's upper half."""
 
@@ -107,10 +109,13 @@ def _falling(now: Now, hair: HairSection) -> Points:
     )
     sweep = 0.10 + front * np.where(_wide(now, hair) > 0.5, 0.10, 0.45) + 1.25 * behind
     lifted = 0.42 * front * smooth(0.12 - now.t, 0.0, 0.12)
+    # At the shoulders it falls before or behind them.
+    low = 0.8 * smooth(-y, 0.55, 1.1)
+    fore = np.where(now.start.at[:, 2] > _FORE_Z, 1.0, -1.0)
     return _flow(
-        side * (0.10 + 0.90 * top),
+        side * (0.10 + 0.90 * top) - 0.35 * low * np.sign(x),
         -0.22 - 0.85 * (1 - top) + lifted,
-        ahead - sweep * (0.15 + 0.85 * top),
+        ahead - sweep * (0.15 + 0.85 * top) + low * fore,
         now,
         0.15,
     )
@@ -326,21 +331,17 @@ STYLES: Final[dict[str, tuple[Style, ...]]] = {
         ),
     ),
     "waves_short": (
-        Style(
-            _swept(0.10, 0.55),
-            _tapered(0.34, 0.82, -0.3, 0.7),
-            _standing(0.07, 0.13, 0.08),
-            pull=Pull(lift=0.75, comb=0.6, gravity=0.14, hug=0.32, tuck=0.25),
-            where=_at_parting,
-            closed=0.25,
-            guides=900,
-            locks=85,
-            gather=0.85,
-            thick=(0.022, 0.018),
-            tight=0.75,
-            uneven=0.10,
-            wave=Wave(0.05, 0.46, 0.4, 0.1, 0.5, 0.12),
-            points=20,
+        replace(
+            _FALLING,
+            length=_to(0.32),
+            height=_full(0.04, 0.13),
+            cut=_at(0.32),
+            pull=replace(_FALLING.pull, lift=0.7, tuck=0.8, hug_above=-0.6),
+            locks=90,
+            gather=0.7,
+            uneven=0.07,
+            wave=Wave(0.05, 0.50, 0.5, 0.12, 0.5, 0.15),
+            stray=0.03,
         ),
     ),
     "curls": (
@@ -404,14 +405,14 @@ STYLES: Final[dict[str, tuple[Style, ...]]] = {
             where=_temples,
             closed=0.2,
             guides=40,
-            locks=4,
+            locks=6,
             gather=0.9,
-            thick=(0.016, 0.016),
-            tight=0.85,
-            uneven=0.2,
+            thick=(0.009, 0.009),
+            tight=0.8,
+            uneven=0.28,
             wave=Wave(0.035, 0.45, 0.7, 0.2, 0.6, 0.2),
             points=22,
-            count=260,
+            count=130,
         ),
     ),
 }

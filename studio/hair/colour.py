@@ -44,4 +44,4 @@ def coloured(
     whiter = rng.uniform(0.35, 0.95, (count, 1, 1)) ** (2.4 - 1.6 * hair.grey)
     found[grey] += (whiter * (_GREY - found))[grey]
     found = found * (0.45 + 0.55 * depth)[:, None, None]
-    return np.clip(found, _DARKEST, 0.95).astype(np.float32)
+    return np.asarray(np.clip(found, _DARKEST, 0.95), np.float32)

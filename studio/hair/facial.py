@@ -39,7 +39,7 @@ _T: Final = np.linspace(0.0, 1.0, _POINTS)[None, :, None]
 
 
 def brows(presenter: Presenter, seed: int) -> Strands:
-    """Return the brows: hairs that lie on the pack's strip, upright at the nose, along the brow further out."""
+    """Return the brows: hairs that lie on the pack's strip, upright at the nose, then along the brow."""
     section = presenter.character.brows
     rng = np.random.default_rng([seed, 11])
     garment = read_garment(presenter.pack.part("eyebrows", section.part))
@@ -104,8 +104,8 @@ def lashes(presenter: Presenter, seed: int) -> Strands:
     eyes = presenter.eyes
     pairs, kinds = [], []
     # The viewer's left eye is the character's right one.
-    for eye, lid in ((1, LID_LEFT), (0, LID_RIGHT)):
-        for columns, usual, upper in ((_UPPER, _UPPER_LASHES, 1.0), (_LOWER, _LOWER_LASHES, 0.0)):
+    for number, lid in ((1, LID_LEFT), (0, LID_RIGHT)):
+        for columns, usual, above in ((_UPPER, _UPPER_LASHES, 1.0), (_LOWER, _LOWER_LASHES, 0.0)):
             rim = np.asarray(lid)[_RIM, columns]
             count = max(9, round(usual * (0.45 + 0.55 * share)))
             along = (np.arange(count) + rng.uniform(0.2, 0.8, count)) / count
@@ -113,15 +113,16 @@ def lashes(presenter: Presenter, seed: int) -> Strands:
             at = along * (len(rim) - 1)
             k = np.minimum(at.astype(int), len(rim) - 2)
             pairs.append(np.stack((rim[k], rim[k + 1]), 1))
-            kinds.append(np.stack((np.full(count, eye), np.full(count, upper), along, tip, at - k), 1))
+            kinds.append(np.stack((np.full(count, number), np.full(count, above), along, tip, at - k), 1))
     pair, kind = np.concatenate(pairs), np.concatenate(kinds)
     count = len(pair)
-    eye, upper, along, tip, between = kind[:, 0].astype(int), *(kind[:, k : k + 1] for k in range(1, 5))
+    eye = kind[:, 0].astype(int)
+    upper, place, tip, between = (kind[:, k : k + 1] for k in range(1, 5))
     # Longest at two thirds of the way out.
-    long = np.where(upper > 0, 0.058, 0.020) * (0.30 + 0.70 * np.sin(np.pi * (0.12 + 0.70 * along)) ** 1.3)
+    long = np.where(upper > 0, 0.058, 0.020) * (0.30 + 0.70 * np.sin(np.pi * (0.12 + 0.70 * place)) ** 1.3)
     long = long * rng.uniform(0.82, 1.05, (count, 1)) * (0.5 + 0.6 * share)
     outward = np.where(eye == 0, 1.0, -1.0)[:, None]
-    fan = (along - 0.38) * 1.25 + 5.0 * (tip - along) + rng.normal(0, 0.05, (count, 1))
+    fan = (place - 0.38) * 1.25 + 5.0 * (tip - place) + rng.normal(0, 0.05, (count, 1))
     sign = 2 * upper - 1
 
     def placed(posed: Posed) -> Curves:
@@ -195,7 +196,7 @@ def beard(presenter: Presenter, seed: int, density: float = 1.0) -> Strands | No
 
 
 def _beard_grows(presenter: Presenter, at: Points) -> Field:
-    """Return how dense a beard grows on the skin, 0 .. 1: up to a line from ear to mouth, down to the throat."""
+    """Return how dense a beard grows on the skin, 0 .. 1: from a line between ear and mouth to the throat."""
     skin, eye, mouth = presenter.surfaces[0], presenter.eyes[0], presenter.places.mouth
     scale = presenter.head.unit
     x, y, z = np.abs(at[:, 0]), at[:, 1], (at[:, 2] - presenter.head.head_z) / scale
@@ -213,7 +214,7 @@ def _beard_grows(presenter: Presenter, at: Points) -> Field:
     # A bare place on both sides of the lower lip.
     bare = np.exp(-(((x - 0.17 * scale) / 0.07) ** 2) - ((y - mouth[1] + 0.13 * scale) / 0.05) ** 2) * (
         z > 0.5
-    )  # noqa: PLR2004
+    )
     clear = np.clip(1 - 1.6 * skin.lips, 0, 1) * (1 - np.clip(skin.inside, 0, 1)) * (1 - 0.6 * bare)
     return np.asarray(found * clear * (y < eye[1]))
 

@@ -15,9 +15,9 @@ Field = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """Head units: 1 is 0.94 times the height of the crown above the eyes; from between the eyes' height and the ears.
+    """Head units: the crown is 1.06 of them above the eyes.
 
-    x to the viewer's right, y up, z towards the viewer; eyes at y = 0, crown at 1.06, forehead at z = 0.97.
+    x to the viewer's right, y up from the eyes, z towards the viewer from between the ears.
     """
 
     middle: npt.NDArray[np.float64]

@@ -19,6 +19,8 @@ _CELL: Final = 0.05
 _LOW: Final = np.array([-1.70, -2.60, -1.45])
 _HIGH: Final = np.array([1.70, 1.65, 1.60])
 _FAR: Final = 0.75
+_SHRINKS: Final = 0.045
+"""How much lower smoothing makes the side of a head."""
 _PLANE: Final = 0.12
 """Nearer than this the distance to the surface's planes counts, further away that to its points."""
 
@@ -45,9 +47,9 @@ class Ground:
         return np.asarray(found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-9))
 
     def closed(self, radius: float) -> Ground:
-        """Return the ground with its hollows filled that a ball of `radius` does not reach: behind ears, jaws.
+        """Return the ground with those hollows filled that a ball of `radius` does not reach.
 
-        Hair that lies over ears and neck lies on this one.
+        Hair that covers ears and neck lies on this one.
         """
         # Two balls' steps, by distances on the grid (Serra's closing).
         wide = _from(self.distance <= radius)
@@ -55,17 +57,18 @@ class Ground:
         closed = np.minimum(self.distance, ndimage.gaussian_filter(filled, 2.0))
         # Hair bridges an ear; it does not show its shape.
         ear = ndimage.gaussian_filter(_ears().astype(np.float64), 2.5)
-        return _ground(closed + ear * (ndimage.gaussian_filter(filled, 5.0) - closed))
+        return _ground(closed + ear * (ndimage.gaussian_filter(filled, 5.0) - _SHRINKS - closed))
 
 
 def ground(points: Points, normals: Points) -> Ground:
-    """Return the ground of a surface's `points` and unit `normals` (float64[V, 3]), head units. Takes a second."""
+    """Return the ground of a surface (points and unit normals, float64[V, 3], head units). Takes a second."""
     near = ((points > _LOW - 0.3) & (points < _HIGH + 0.3)).all(1)
     points, normals = points[near], normals[near]
     axes = [np.arange(low, high, _CELL) for low, high in zip(_LOW, _HIGH, strict=True)]
     at = np.stack(np.meshgrid(*axes, indexing="ij"), -1)
     cells = at.reshape(-1, 3)
-    far, rows = cKDTree(points).query(cells, k=3, distance_upper_bound=_FAR, workers=2)
+    query = cKDTree(points).query(cells, k=3, distance_upper_bound=_FAR, workers=2)
+    far, rows = np.asarray(query[0]), np.asarray(query[1])
     found = np.full(len(cells), _FAR)
     near = np.isfinite(far).all(1)
     far, rows, cells = far[near, 0], rows[near], cells[near]
@@ -73,14 +76,14 @@ def ground(points: Points, normals: Points) -> Ground:
     sign = np.where(across < 0, -1.0, 1.0)
     flat = np.clip((far - _PLANE) / _PLANE, 0.0, 1.0)
     found[near] = across + flat * (sign * far - across)
-    found = found.reshape(at.shape[:3])
+    grid = found.reshape(at.shape[:3])
     # Mouth and nose are no caves, and what no surface is near to within the skull is no air.
-    holes = ndimage.binary_fill_holes(found < 0) & (found > 0)
-    return _ground(np.where(holes, np.where(found < _FAR, -_CELL, -_FAR), found))
+    holes = ndimage.binary_fill_holes(grid < 0) & (grid > 0)
+    return _ground(np.where(holes, np.where(grid < _FAR, -_CELL, -_FAR), grid))
 
 
 def _ground(distance: npt.NDArray[np.float64]) -> Ground:
-    slope = np.stack(np.gradient(ndimage.gaussian_filter(distance, 1.0), _CELL))
+    slope = np.stack([*np.gradient(np.asarray(ndimage.gaussian_filter(distance, 1.0)), _CELL)])
     return Ground(distance, slope)
 
 

@@ -1,4 +1,4 @@
-"""Guides: the few hundred curves that carry a hairdo's shape. They follow a comb, gravity and the body below."""
+"""Guides: the curves that carry a hairdo's shape. They follow a comb, gravity and the body below."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Start:
 
     def key(self) -> npt.NDArray[np.float64]:
         """Return float64[N, 4]: what is near in it belongs together."""
-        return np.c_[self.at, 0.8 * self.side * self.apart]
+        return np.concatenate((self.at, (0.8 * self.side * self.apart)[:, None]), 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +67,12 @@ class Pull:
     tuck: float = 0.0
     """How far the tips bend in."""
     open_face: bool = False
-    """Whether it is held beside the face (long hair), by `beside_face`."""
+    """Whether `beside_face` holds it."""
 
 
 _LOW_DY: Final = (-2.6, -1.5, -1.05, -0.75, -0.30, 0.05, 0.28, 0.46, 0.56, 0.66)
 _LEAST_DEG: Final = (32.0, 40.0, 58.0, 70.0, 72.0, 67.0, 58.0, 38.0, 14.0, 0.0)
-"""How far from straight ahead long hair hangs, by the height above the eyes: the face and the throat are free."""
+"""How far from straight ahead long hair hangs, by the height above the eyes: face and throat are free."""
 _AXIS_Z: Final = 0.10
 _RISES: Final = 0.14
 
@@ -141,7 +141,7 @@ def _laid(
     high = ground.height(place)
     # It rises to its height soon after the root, or a parting were a ditch.
     wanted = height(there) * np.minimum(1.0, way / _RISES)
-    held = (place[:, 1] > pull.hug_above) & (high < wanted + 0.5)  # noqa: PLR2004 - beyond, it hangs free
+    held = (place[:, 1] > pull.hug_above) & (high < wanted + 0.5)
     down = np.where(held, np.maximum(high - wanted, 0.0), 0.0) * pull.hug
     up = np.maximum(wanted - high, 0.0) * 0.7
     return np.asarray(place + (up - down)[:, None] * there.out)

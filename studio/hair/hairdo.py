@@ -7,16 +7,18 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from scipy.spatial import cKDTree
 
 from studio.character import HairSection
 from studio.hair.colour import coloured
-from studio.hair.frame import Field, Frame, smooth, unit
+from studio.hair.combs import part_x, parted
+from studio.hair.frame import Field, smooth, unit
 from studio.hair.ground import Ground
 from studio.hair.guides import Curves, Start, beside_face, cut, grown
 from studio.hair.knot import wound
 from studio.hair.locks import along_length, drawn_together, filled, nearest, spread_out, waved
 from studio.hair.roots import scatter
-from studio.hair.styles import STYLES, Style, part_x, parted
+from studio.hair.styles import STYLES, Style
 from studio.mesh import Points
 from studio.pack import StudioError
 
@@ -28,8 +30,6 @@ _CLEAR: Final = 0.008
 _WIDER: Final = 0.62
 """Strands get wider by this power as they get fewer: fewer of them overlap."""
 _WIDEST: Final = 5.0
-_BABY: Final = 0.07
-"""Share of short, fine hairs along the hairline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +75,7 @@ def dressed(scalp: Scalp, hair: HairSection, seed: int, density: float = 1.0) ->
         parts.append(_coat(scalp, grounds[coat.closed], hair, coat, [seed, 7, number], density))
     if hair.style == "bun":
         parts.append(_knot(scalp, hair, [seed, 7, 99], density))
+    parts = [part for part in parts if len(part.curves)] or parts[:1]
     if len(parts) == 1:
         return parts[0]
     same = [_resampled(part, points) for part in parts]
@@ -91,12 +92,14 @@ def _coat(
     # The shape has its own chance: it does not depend on how many strands fill it.
     shape, fill = (np.random.default_rng([*seed, k]) for k in range(2))
     where = scalp.grows * (style.where(scalp.points, hair) if style.where else 1.0)
-    start = _start(scalp, where, 3 * style.guides, hair, shape)
+    start = _start(scalp, where, 3 * style.guides, hair, style, shape)
     rows = spread_out(start.key(), style.guides, shape)
     start = start.take(rows)
+    if not len(rows):
+        return _nothing(style.points)
     guides, lock = _guides(start, ground, hair, style, shape)
     count = max(_LEAST, round(style.count * density))
-    strands = _start(scalp, where, count, hair, fill)
+    strands = _start(scalp, where, count, hair, style, fill)
     mine = nearest(strands.key(), start.key())
     curves, deep = filled(guides, start.out, mine, strands.at, style.thick, style.tight * _long(guides), fill)
     curves = _loose(curves, style, fill)
@@ -108,20 +111,28 @@ def _coat(
     depth = np.clip(0.25 + 0.45 * start.layer[mine] + 0.45 * deep, 0, 1)
     albedo = coloured(strands.at, hair, lock[mine], depth, style.points, fill)
     widths = _widths(style, len(curves), density, fill)
-    edge = scatter_weight(scalp, strands.at)
+    edge = _full(scalp, strands.at)
     widths *= (0.55 + 0.45 * smooth(edge, 0.1, 0.8))[:, None].astype(np.float32)
     return Hairdo(curves, widths, albedo)
 
 
-def scatter_weight(scalp: Scalp, at: Points) -> Field:
-    """Return how full hair grows at places near the scalp, 0 .. 1."""
-    from scipy.spatial import cKDTree
+def _nothing(points: int) -> Hairdo:
+    thin = np.zeros((0, points), np.float32)
+    return Hairdo(np.zeros((0, points, 3)), thin, np.zeros((0, points, 3), np.float32))
 
+
+def _full(scalp: Scalp, at: Points) -> Field:
+    """Return how full hair grows at places near the scalp, 0 .. 1."""
     return np.asarray(scalp.grows[cKDTree(scalp.points).query(at, workers=2)[1]], np.float64)
 
 
 def _start(
-    scalp: Scalp, where: npt.NDArray[np.floating], count: int, hair: HairSection, rng: np.random.Generator
+    scalp: Scalp,
+    where: npt.NDArray[np.floating],
+    count: int,
+    hair: HairSection,
+    style: Style,
+    rng: np.random.Generator,
 ) -> Start:
     roots = scatter(scalp.points, scalp.triangles, where, count, rng)
     at, out = roots.of(scalp.points), unit(roots.of(scalp.normals))
@@ -131,7 +142,7 @@ def _start(
     line += np.sign(hair.parting or 1.0) * _OVER * rng.random(len(at)) ** 1.5
     side = np.where(at[:, 0] > line, 1.0, -1.0)
     layer = np.clip(0.8 * smooth(at[:, 1], -0.5, 0.95) + rng.uniform(-0.15, 0.25, len(at)), 0.0, 1.0)
-    return Start(at - 0.012 * out, out, side, layer, parted(at))
+    return Start(at - 0.012 * out, out, side, layer, parted(at) * style.parted)
 
 
 def _guides(
@@ -211,7 +222,7 @@ def _widths(style: Style, count: int, density: float, rng: np.random.Generator) 
     # Fine where they leave the skin, so that a hairline is soft, and at the tips.
     shape = (1.0 - 0.8 * t**3) * (0.5 + 0.5 * np.minimum(1.0, t / 0.15))
     wider = min(_WIDEST, max(density, 1e-3) ** -_WIDER)
-    return (style.width_dm * wider * shape * rng.uniform(0.75, 1.15, (count, 1))).astype(np.float32)
+    return np.asarray(style.width_dm * wider * shape * rng.uniform(0.75, 1.15, (count, 1)), np.float32)
 
 
 def _knot(scalp: Scalp, hair: HairSection, seed: list[int], density: float) -> Hairdo:
@@ -233,8 +244,12 @@ def _resampled(part: Hairdo, points: int) -> Hairdo:
     low = np.minimum(at.astype(int), have - 2)
     share = at - low
 
-    def between(values: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+    def between(values: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
         f = share.reshape(-1, *([1] * (values.ndim - 2)))
-        return (values[:, low] * (1 - f) + values[:, low + 1] * f).astype(values.dtype)
+        return np.asarray(values[:, low] * (1 - f) + values[:, low + 1] * f)
 
-    return Hairdo(between(part.curves), between(part.widths), between(part.albedo))
+    return Hairdo(
+        between(part.curves),
+        between(part.widths).astype(np.float32),
+        between(part.albedo).astype(np.float32),
+    )

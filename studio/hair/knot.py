@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from studio.character import HairSection
+from studio.hair.combs import KNOT
 from studio.hair.frame import Field, smooth, unit
 from studio.hair.ground import Ground
 from studio.hair.guides import Curves
-from studio.hair.styles import KNOT
 
 _LOCKS: Final = 16
 _POINTS: Final = 22

@@ -21,7 +21,7 @@ _NARROWS: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Frames:
-    """How a curve's cross-section lies along it (float64[N, K, 3] each, unit): along, across, away from the head."""
+    """Unit vectors at every point of curves (float64[N, K, 3] each): along, across, away from the head."""
 
     along: Curves
     across: Curves
@@ -47,7 +47,7 @@ def nearest(keys: npt.NDArray[np.float64], leaders: npt.NDArray[np.float64]) -> 
 
 def spread_out(points: Points, count: int, rng: np.random.Generator) -> Numbers:
     """Return `count` rows of `points` (float64[N, D]) that are spread evenly, or all if there are no more."""
-    if count >= len(points):
+    if not 0 < count < len(points):
         return np.arange(len(points))
     rows = rng.choice(len(points), count, replace=False)
     # Two steps of Lloyd's: each place moves to the middle of what is nearest to it.
@@ -80,7 +80,7 @@ def carried(
 
 
 def drawn_together(guides: Curves, out: Points, big: Numbers, mine: Numbers, amount: Field) -> Curves:
-    """Return guides drawn to those numbered `big`, by `amount` (float64[N]); `mine`: which of these each has."""
+    """Return guides drawn to those numbered `big`, by `amount` (float64[N]); `mine`: each one's of these."""
     t = np.linspace(0.0, 1.0, guides.shape[1])
     leaders = guides[big]
     together = carried(
@@ -142,7 +142,7 @@ def filled(
     tight: Field,
     rng: np.random.Generator,
 ) -> tuple[Curves, Field]:
-    """Return strands from `roots` within their leaders' locks, and how deep in its lock each lies, 0 .. 1 outside.
+    """Return strands from `roots` within their leaders' locks, and how far out in it each lies, 0 .. 1.
 
     `thick`: half a lock's width and height besides what its roots give; `tight`
     (float64[M]): how far it narrows to its tip.

@@ -43,6 +43,8 @@ def grow(presenter: Presenter, seed: int, density: float = 1.0) -> Strands | Non
         ),
     )
     found = dressed(scalp, hair, seed, density)
+    if not len(found.curves):
+        return None
     points = frame.back(found.curves)
     pivot = float(presenter.pivot[1])
     with_head = smooth(points[..., 1], pivot - 1.3, pivot - 0.2)

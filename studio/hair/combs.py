@@ -259,7 +259,7 @@ def at_parting(at: Points, hair: HairSection) -> Field:
     """Return more hair along the parting, where the scalp would show."""
     x, y, z = at.T
     line = np.exp(-(((x - part_x(z, hair)) / 0.07) ** 2))
-    return np.asarray(1.0 + 2.2 * line * smooth(y, 0.4, 0.8) + 0.6 * smooth(y, 0.3, 0.8))
+    return np.asarray(1.0 + 3.5 * line * smooth(y, 0.4, 0.8) + 0.6 * smooth(y, 0.3, 0.8))
 
 
 def loose(now: Now, hair: HairSection) -> Field:

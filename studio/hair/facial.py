@@ -29,7 +29,7 @@ _RIM: Final = 2
 """Row of the lids' loops that carries the lashes."""
 _UPPER: Final = slice(1, 13)
 _LOWER: Final = slice(27, 14, -1)
-_BEARD_HAIRS: Final = 26_000
+_BEARD_HAIRS: Final = 24_000
 _LEAST_BEARD: Final = 0.55
 _GREY: Final = np.array([0.34, 0.335, 0.33])
 
@@ -174,17 +174,20 @@ def beard(presenter: Presenter, seed: int, density: float = 1.0) -> Strands | No
     # Hair grows in small tufts.
     cell = np.floor(at / 0.055) @ np.array([12.99, 78.23, 37.72])
     tuft = np.stack([np.sin(cell * k) for k in (1.0, 1.7, 2.3)], 1)
-    comb = unit(comb) + 0.22 * tuft + 0.16 * rng.normal(size=(count, 3))
+    comb = (unit(comb) + 0.22 * tuft + 0.16 * rng.normal(size=(count, 3))).astype(np.float32)
+    size, along = size.astype(np.float32), _T.astype(np.float32)
+    at_roots = roots.matrix(len(rest))
 
     def placed(posed: Posed) -> Curves:
-        root = roots.of(posed.points["skin"])
-        out = unit(roots.of(posed.normals["skin"]))
-        way = comb @ posed.head.T
-        lying = unit(way - (way * out).sum(1, keepdims=True) * out)
-        way = 0.92 * lying + 0.40 * out
-        curve = root[:, None] + (way[:, None] * _T - 0.20 * out[:, None] * _T**2) * size
+        both = at_roots @ np.concatenate((posed.points["skin"], posed.normals["skin"]), 1)
+        root, out = both[:, :3], both[:, 3:]
+        way = comb @ posed.head.T.astype(np.float32)
+        way -= (way * out).sum(1, keepdims=True) * out
+        way *= 0.92 / np.sqrt((way * way).sum(1, keepdims=True))
+        way += 0.40 * out
+        curve = root[:, None] + (way[:, None] - 0.20 * out[:, None] * along) * (along * size)
         curve -= 0.003 * out[:, None]
-        return curve.astype(np.float32)
+        return np.asarray(curve, np.float32)
 
     wider = min(4.0, max(density, 1e-3) ** -0.55)
     width = 0.0036 * wider * (1.0 - 0.75 * np.linspace(0.0, 1.0, _POINTS) ** 1.5)
@@ -207,7 +210,7 @@ def _beard_grows(presenter: Presenter, at: Points) -> Field:
     under_nose = smooth(0.42 * scale - x, 0.0, 0.16) * smooth(z, 0.6, 0.7)
     moustache = (
         under_nose
-        * smooth(mouth[1] + (0.21 - 0.22 * x) * scale - y, 0.0, 0.07)
+        * smooth(mouth[1] + (0.185 - 0.20 * x) * scale - y, 0.0, 0.07)
         * smooth(y, mouth[1], mouth[1] + 0.02)
     )
     found = np.maximum(found, moustache)

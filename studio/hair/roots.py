@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy import sparse
 
 from studio.mesh import Points
 
@@ -22,6 +23,13 @@ class Roots:
     def of(self, values: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
         """Return a mesh's attribute (float[V, C]) at the roots, float64[N, C]."""
         return np.asarray(np.einsum("nk,nkc->nc", self.shares, values[self.corners]))
+
+    def matrix(self, points: int) -> sparse.csr_array:
+        """Return float32[N, points]: what takes a mesh's attributes to the roots, for those asked often."""
+        count = len(self.shares)
+        rows = np.repeat(np.arange(count), 3)
+        values = self.shares.astype(np.float32).ravel()
+        return sparse.csr_array((values, (rows, self.corners.ravel())), shape=(count, points))
 
 
 def scatter(

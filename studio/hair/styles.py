@@ -203,7 +203,7 @@ STYLES: Final[dict[str, tuple[Style, ...]]] = {
         ),
         Style(
             falling,
-            down_to(0.72),
+            down_to(0.52),
             loose,
             pull=Pull(lift=0.6, comb=0.35, gravity=0.45, hug=0.2, hug_above=0.1, tuck=0.35, open_face=True),
             where=at_temples,

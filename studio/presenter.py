@@ -332,7 +332,7 @@ class Presenter:
         points = np.asarray(fine.weights @ rest[rows])
         coats = [np.asarray(fine.weights @ mask[rows]) for mask in (red, within)]
         self.head = Head(float(self.eyes[0, 1]), float(self.joint("head")[2]), float(rest[rows, 1].max()))
-        look = paint(points, fine.weights @ shut[rows], self.places, self.character.skin, *coats)
+        look = paint(points, fine.weights @ shut[rows], self.places, self.head, self.character.skin, *coats)
         self.scalp = scalp(points, self.head) * (1.0 - np.clip(fine.weights @ ears[rows], 0, 1))
         hair = self.character.hair
         if hair.style != "none":
@@ -342,9 +342,6 @@ class Presenter:
                 0.92 * scalp(points, self.head, rough=False)[:, None] ** 2 * (self.scalp > 0)[:, None] * shade
             )
             look.albedo[...] += under.astype(np.float32)
-        # Points of the fine mesh begin with the coarse ones.
-        self.beard = np.zeros(len(rest))
-        self.beard[rows] = look.beard[: len(rows)]
         surface = Surface(
             "skin",
             "skin",

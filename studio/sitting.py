@@ -12,8 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from studio.character import Character
-from studio.groom.facial import beard, brows, lashes
-from studio.groom.scalp import grow
+from studio.hair import beard, brows, grow, lashes
 from studio.pack import HeadPack, StudioError
 from studio.pose import Pose
 from studio.presenter import Fineness, Posed, Presenter

@@ -10,17 +10,9 @@ import numpy.typing as npt
 from scipy.spatial import cKDTree
 
 from studio.character import SkinSection, linear
+from studio.fields import Field, ramp
+from studio.hairline import Head, beard
 from studio.mesh import Points
-
-Field = npt.NDArray[np.float64]
-"""float64[V]."""
-
-
-def ramp(x: npt.ArrayLike, low: npt.ArrayLike, high: npt.ArrayLike) -> Field:
-    """Return 0 below `low`, 1 above `high`, smooth between them."""
-    start = np.asarray(low, np.float64)
-    t = np.clip((np.asarray(x) - start) / (np.asarray(high) - start), 0.0, 1.0)
-    return np.asarray(t * t * (3 - 2 * t))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +40,6 @@ class SkinPaint:
     inside: npt.NDArray[np.float32]
     """float32[V]: 1 within the mouth."""
     lips: npt.NDArray[np.float32]
-    beard: npt.NDArray[np.float32]
-    """float32[V]: how dense a beard would grow, 0 .. 1."""
 
 
 _INSIDE: Final = np.array([0.30, 0.055, 0.05])
@@ -57,7 +47,13 @@ _ENVELOPE_DM: Final = 0.5
 
 
 def paint(
-    points: Points, shut: Points, places: Places, skin: SkinSection, lips: Field, inside: Field
+    points: Points,
+    shut: Points,
+    places: Places,
+    head: Head,
+    skin: SkinSection,
+    lips: Field,
+    inside: Field,
 ) -> SkinPaint:
     """Return how `points` (float64[V, 3], at rest) look.
 
@@ -70,7 +66,6 @@ def paint(
     def spot(cx: float, cy: float, sx: float, sy: float) -> Field:
         return np.asarray(np.exp(-(((x - cx) / sx) ** 2) - ((y - cy) / sy) ** 2) * front)
 
-    mouth_y = places.mouth[1]
     cheeks = spot(eye_x * 1.5, eye_y - 0.40, 0.24, 0.19)
     nose = spot(0.0, eye_y - 0.44, 0.13, 0.11)
     chin = spot(0.0, places.jaw[1], 0.20, 0.12)
@@ -80,33 +75,26 @@ def paint(
     near, _ = cKDTree(_denser(places.lashes)).query(shut)
     rim = 1.0 - ramp(near, 0.012, 0.045)
     liner = rim * np.where(y > eye_y - 0.02, 1.0, 0.45) * skin.liner
-    below = (1 - ramp(y, mouth_y + 0.02, mouth_y + 0.16)) * ramp(
-        y - 0.35 * (z - eye_z), places.jaw[1] - 0.30, places.jaw[1] - 0.05
-    )
-    moustache = 0.8 * spot(0.0, mouth_y + 0.12, 0.28, 0.08)
-    beard = np.clip(below * ramp(z, -0.1, 0.5) * ramp(z, eye_z - 1.5, eye_z - 0.6) + moustache, 0, 1) * (
-        1 - lips
-    )
+    stubble = beard(points, head, places.mouth[1], lips, inside)
 
     albedo = np.broadcast_to(np.array(linear(skin.tone)), points.shape).copy()
     for amount, colour in (
         (blush, linear(skin.blush)),
         (np.clip(socket, 0, 1) * skin.shadow, linear(skin.shadow_colour)),
-        (beard * skin.beard * 0.75, linear(skin.beard_colour)),
+        (stubble * skin.beard * 0.75, linear(skin.beard_colour)),
         (lips * skin.lips_strength, linear(skin.lips)),
         (np.clip(liner, 0, 0.9), (0.03, 0.015, 0.011)),
     ):
         albedo += amount[:, None] * (np.array(colour) - albedo)
     albedo += inside[:, None] * (_INSIDE - albedo)
     oily = np.clip(1.3 * nose + spot(0.0, eye_y + 0.55, 0.3, 0.25) + 0.4 * cheeks, 0, 1)
-    gloss = 0.18 + 0.30 * skin.shine + 0.12 * oily * skin.shine - 0.1 * beard * skin.beard
+    gloss = 0.18 + 0.30 * skin.shine + 0.12 * oily * skin.shine - 0.1 * stubble * skin.beard
     gloss = gloss + lips * (0.25 + 0.5 * skin.lips_gloss - gloss) * 0.8 + inside * (0.75 - gloss)
     return SkinPaint(
         albedo.astype(np.float32),
         np.clip(gloss, 0, 1).astype(np.float32),
         inside.astype(np.float32),
         lips.astype(np.float32),
-        beard.astype(np.float32),
     )
 
 

@@ -12,6 +12,7 @@ from studio.character import linear
 from studio.garment import read_garment
 from studio.hair.frame import Field, smooth, unit
 from studio.hair.roots import Roots, scatter
+from studio.hairline import beard as where_beard
 from studio.life.rings import LID_LEFT, LID_RIGHT
 from studio.mesh import Points
 from studio.presenter import Posed, Presenter
@@ -150,7 +151,13 @@ def beard(presenter: Presenter, seed: int, density: float = 1.0) -> Strands | No
     rng = np.random.default_rng([seed, 17])
     surface = presenter.surfaces[0]
     rest = presenter.at_rest().points["skin"].astype(np.float64)
-    grows = _beard_grows(presenter, rest)
+    grows = where_beard(
+        rest,
+        presenter.head,
+        presenter.places.mouth[1],
+        surface.lips.astype(float),
+        surface.inside.astype(float),
+    )
     roots = scatter(rest, triangles(surface.faces), grows, round(_BEARD_HAIRS * density), rng)
     count = len(roots.shares)
     full = roots.of(grows[:, None])[:, 0]
@@ -196,30 +203,6 @@ def beard(presenter: Presenter, seed: int, density: float = 1.0) -> Strands | No
     dark = np.array(linear(skin.beard_colour))
     found.albedo[grey] = dark + (_GREY - dark) * rng.uniform(0.25, 0.9, (int(grey.sum()), 1, 1))
     return found
-
-
-def _beard_grows(presenter: Presenter, at: Points) -> Field:
-    """Return how dense a beard grows on the skin, 0 .. 1: from a line between ear and mouth to the throat."""
-    skin, eye, mouth = presenter.surfaces[0], presenter.eyes[0], presenter.places.mouth
-    scale = presenter.head.unit
-    x, y, z = np.abs(at[:, 0]), at[:, 1], (at[:, 2] - presenter.head.head_z) / scale
-    # From the ear's front to the mouth's corner; then from the throat to the ear's foot.
-    high = np.interp(z, (0.05, 0.25, 0.50, 0.72, 0.90), (0.42, 0.30, 0.17, 0.09, 0.10)) * scale + mouth[1]
-    low = np.interp(z, (0.05, 0.20, 0.45, 0.80), (0.10, -0.16, -0.36, -0.52)) * scale + mouth[1]
-    found = smooth(high + 0.03 - y, 0.0, 0.12) * smooth(y - low, 0.0, 0.16) * smooth(z, 0.13, 0.23)
-    under_nose = smooth(0.42 * scale - x, 0.0, 0.16) * smooth(z, 0.6, 0.7)
-    moustache = (
-        under_nose
-        * smooth(mouth[1] + (0.185 - 0.20 * x) * scale - y, 0.0, 0.07)
-        * smooth(y, mouth[1], mouth[1] + 0.02)
-    )
-    found = np.maximum(found, moustache)
-    # A bare place on both sides of the lower lip.
-    bare = np.exp(-(((x - 0.17 * scale) / 0.07) ** 2) - ((y - mouth[1] + 0.13 * scale) / 0.05) ** 2) * (
-        z > 0.5
-    )
-    clear = np.clip(1 - 1.6 * skin.lips, 0, 1) * (1 - np.clip(skin.inside, 0, 1)) * (1 - 0.6 * bare)
-    return np.asarray(found * clear * (y < eye[1]))
 
 
 def _following(

@@ -10,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from studio.character import Character, LightSection
-from studio.groom.facial import beard, brows, lashes
-from studio.groom.scalp import grow
+from studio.hair import beard, brows, grow, lashes
 from studio.landmarks import MOUTH
 from studio.life.lips import gaps
 from studio.pack import HeadPack, open_pack

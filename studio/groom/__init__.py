@@ -1,1 +1,0 @@
-"""Grows hair: what is on the scalp, brows, lashes and beards."""

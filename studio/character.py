@@ -148,7 +148,7 @@ class LightSection(Section):
 
 
 class SetSection(Section):
-    """What stands behind; `kind` is a name that `studio.backdrop` knows."""
+    """What stands behind; `kind` is a name that `studio.sets` knows."""
 
     kind: str = "study"
     wall: Colour = "#3c4654"

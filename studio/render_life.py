@@ -13,7 +13,7 @@ import numpy as np
 from studio.character import Character
 from studio.film import Planes, to_yuv
 from studio.life.segments import Segment
-from studio.pack import HeadPack
+from studio.pack import HeadPack, StudioError
 from studio.sitting import Sitting, load_backdrop
 
 _FILE: Final = "segment-{:03d}.npy"
@@ -31,7 +31,7 @@ def render_segments(
     """Write every segment's frames into `folder`, uint8[frames, H * 3 // 2, W] each. Blocks for long.
 
     What `folder` has already is left as it is: the same folder serves one character, size and plan alone.
-    Raises StudioError from a worker.
+    Raises StudioError when a worker ends early.
     """
     folder.mkdir(parents=True, exist_ok=True)
     missing = [k for k in range(len(segments)) if not (folder / _FILE.format(k)).exists()]
@@ -53,7 +53,11 @@ def render_segments(
     for job in jobs:
         job.join()
     if any(job.exitcode for job in jobs):
-        raise SystemExit("a worker stopped; run the command again, what is finished is kept")
+        raise StudioError(
+            "a worker",
+            "stopped before its segments were done",
+            "Run the command again: what is finished is kept",
+        )
 
 
 def frames(folder: Path, count: int) -> Iterator[Planes]:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from studio.character import HairSection, linear
-from studio.hair.frame import Field, smooth
+from studio.fields import Field, ramp
 from studio.mesh import Points
 
 _GREY: Final = np.array([0.27, 0.263, 0.255])
@@ -36,10 +36,10 @@ def coloured(
     shade = np.exp(0.16 * rng.normal(size=several))[lock] * np.exp(0.07 * rng.normal(size=count))
     # Some locks are bleached by the sun.
     bright = (rng.random(several) ** 3)[lock][:, None, None]
-    found = base + (tips - base) * smooth(t, 0.25, 1.0) * (0.6 + 0.4 * bright)
-    found = found + (light - found) * 0.35 * bright * smooth(t, 0.1, 0.6)
-    found = found * shade[:, None, None] * (0.62 + 0.38 * smooth(t, 0.0, 0.22))
-    temple = smooth(np.abs(roots[:, 0]), 0.35, 0.6) * smooth(0.6 - roots[:, 1], 0.0, 0.4)
+    found = base + (tips - base) * ramp(t, 0.25, 1.0) * (0.6 + 0.4 * bright)
+    found = found + (light - found) * 0.35 * bright * ramp(t, 0.1, 0.6)
+    found = found * shade[:, None, None] * (0.62 + 0.38 * ramp(t, 0.0, 0.22))
+    temple = ramp(np.abs(roots[:, 0]), 0.35, 0.6) * ramp(0.6 - roots[:, 1], 0.0, 0.4)
     grey = rng.random(count) < hair.grey * (0.85 + 0.5 * temple)
     whiter = rng.uniform(0.35, 0.95, (count, 1, 1)) ** (2.4 - 1.6 * hair.grey)
     found[grey] += (whiter * (_GREY - found))[grey]

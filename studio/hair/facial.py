@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from studio.character import linear
+from studio.fields import Field, ramp
 from studio.garment import read_garment
-from studio.hair.frame import Field, smooth, unit
+from studio.hair.frame import unit
 from studio.hair.roots import Roots, scatter
 from studio.hairline import beard as where_beard
 from studio.life.rings import LID_LEFT, LID_RIGHT
@@ -51,7 +52,7 @@ def brows(presenter: Presenter, seed: int) -> Strands:
     place = roots.of(at_rest)
     along, across = _on_strip(at_rest, place)
     # A brow fades at its borders, most at its inner end.
-    full = (1 - 0.75 * np.abs(across) ** 2.5) * smooth(along, -0.04, 0.14) * smooth(1.04 - along, 0.0, 0.10)
+    full = (1 - 0.75 * np.abs(across) ** 2.5) * ramp(along, -0.04, 0.14) * ramp(1.04 - along, 0.0, 0.10)
     kept = rng.random(count) < full
     roots = Roots(roots.corners[kept], roots.shares[kept])
     along, across, place = along[kept], across[kept], place[kept]
@@ -59,9 +60,9 @@ def brows(presenter: Presenter, seed: int) -> Strands:
     side = np.sign(place[:, 0])
     tilt = rng.normal(0, 0.13, count)
     # Up at the nose, outwards along the arch, and towards the middle from both borders.
-    rise = 1.15 - 2.1 * smooth(along, 0.0, 0.55) ** 0.8 - 0.55 * across + tilt
-    way = unit(np.stack((side * (0.45 + 0.8 * smooth(along, 0.0, 0.3)), rise, -0.1 - 0.5 * along), 1))
-    size = (0.040 + 0.030 * smooth(along, 0.05, 0.5)) * rng.uniform(0.65, 1.1, count) * (1 - 0.25 * across**2)
+    rise = 1.15 - 2.1 * ramp(along, 0.0, 0.55) ** 0.8 - 0.55 * across + tilt
+    way = unit(np.stack((side * (0.45 + 0.8 * ramp(along, 0.0, 0.3)), rise, -0.1 - 0.5 * along), 1))
+    size = (0.040 + 0.030 * ramp(along, 0.05, 0.5)) * rng.uniform(0.65, 1.1, count) * (1 - 0.25 * across**2)
     size = (size * (0.85 + 0.15 * section.thickness))[:, None, None]
     a, b, c = roots.corners.T
 
@@ -76,7 +77,7 @@ def brows(presenter: Presenter, seed: int) -> Strands:
         return posed.turned(curve).astype(np.float32)
 
     width = 0.0031 * (0.6 + 0.4 * section.thickness) * (1.0 - 0.7 * np.linspace(0, 1, _POINTS) ** 1.5)
-    fine = (0.65 + 0.35 * smooth(along, 0.0, 0.25)) * (1 - 0.3 * np.abs(across))
+    fine = (0.65 + 0.35 * ramp(along, 0.0, 0.25)) * (1 - 0.3 * np.abs(across))
     found = _following(presenter, placed, width, linear(section.colour), rng, 0.2)
     found.widths[:] *= fine[:, None].astype(np.float32)
     return found
@@ -164,12 +165,12 @@ def beard(presenter: Presenter, seed: int, density: float = 1.0) -> Strands | No
     at = roots.of(rest)
     middle, jaw = presenter.places.mouth, presenter.places.jaw
     x, y = at[:, 0], at[:, 1]
-    lip = smooth(y - middle[1], -0.02, 0.06) * smooth(0.36 - np.abs(x), 0.0, 0.08)
-    chin = smooth(0.45 - np.abs(x), 0.0, 0.35) * smooth(middle[1] - 0.12 - y, 0.0, 0.15)
-    below = smooth(jaw[1] - 0.12 - y, 0.0, 0.25)
+    lip = ramp(y - middle[1], -0.02, 0.06) * ramp(0.36 - np.abs(x), 0.0, 0.08)
+    chin = ramp(0.45 - np.abs(x), 0.0, 0.35) * ramp(middle[1] - 0.12 - y, 0.0, 0.15)
+    below = ramp(jaw[1] - 0.12 - y, 0.0, 0.25)
     length = 0.030 + 0.14 * (skin.beard - 0.5) * (0.45 + 0.85 * chin - 0.15 * lip) * (1 - 0.5 * below)
-    size = (length * (0.35 + 0.65 * smooth(full, 0.1, 0.6)) * rng.uniform(0.7, 1.1, count))[:, None, None]
-    side = np.sign(x) * smooth(np.abs(x), 0.0, 0.06)
+    size = (length * (0.35 + 0.65 * ramp(full, 0.1, 0.6)) * rng.uniform(0.7, 1.1, count))[:, None, None]
+    side = np.sign(x) * ramp(np.abs(x), 0.0, 0.06)
     comb = np.stack(
         (
             side * (0.15 + 0.75 * lip - 0.30 * chin),

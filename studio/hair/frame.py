@@ -9,9 +9,6 @@ import numpy.typing as npt
 
 from studio.mesh import Points
 
-Field = npt.NDArray[np.float64]
-"""float64[N]."""
-
 
 @dataclass(frozen=True, slots=True)
 class Frame:
@@ -37,12 +34,6 @@ class Frame:
 def unit(vectors: Points) -> Points:
     """Return vectors (float64[..., 3]) of length 1."""
     return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9))
-
-
-def smooth(x: Field | float, low: Field | float, high: Field | float) -> Field:
-    """Return 0 below `low`, 1 above `high`, smooth between them; `low` may be the larger one."""
-    t = np.clip((np.asarray(x) - low) / (np.asarray(high) - low), 0.0, 1.0)
-    return np.asarray(t * t * (3 - 2 * t))
 
 
 def flat(ways: Points, out: Points, keep: float) -> Points:

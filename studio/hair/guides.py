@@ -9,7 +9,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from studio.hair.frame import Field, smooth, unit
+from studio.fields import Field, ramp
+from studio.hair.frame import unit
 from studio.hair.ground import Ground
 from studio.mesh import Points
 
@@ -117,7 +118,7 @@ def grown(
         way = pull.inertia * way + pull.comb * flow(now)
         way[:, 1] -= pull.gravity * min(1.0, 3.0 * now.t)
         if pull.tuck:
-            way += pull.tuck * float(smooth(now.t, 0.62, 1.0)) * _inward(at)
+            way += pull.tuck * float(ramp(now.t, 0.62, 1.0)) * _inward(at)
         place = at + unit(way) * step
         place = _laid(place, now, height, pull, ground, k * step[:, 0])
         if pull.open_face:

@@ -10,9 +10,10 @@ import numpy.typing as npt
 from scipy.spatial import cKDTree
 
 from studio.character import HairSection
+from studio.fields import Field, ramp
 from studio.hair.colour import coloured
 from studio.hair.combs import part_x, parted
-from studio.hair.frame import Field, smooth, unit
+from studio.hair.frame import unit
 from studio.hair.ground import Ground
 from studio.hair.guides import Curves, Start, beside_face, cut, grown
 from studio.hair.knot import wound
@@ -112,7 +113,7 @@ def _coat(
     albedo = coloured(strands.at, hair, lock[mine], depth, style.points, fill)
     widths = _widths(style, len(curves), density, fill)
     edge = _full(scalp, strands.at)
-    widths *= (0.55 + 0.45 * smooth(edge, 0.1, 0.8))[:, None].astype(np.float32)
+    widths *= (0.55 + 0.45 * ramp(edge, 0.1, 0.8))[:, None].astype(np.float32)
     return Hairdo(curves, widths, albedo)
 
 
@@ -141,7 +142,7 @@ def _start(
     # Some hair is combed over the parting to the side that has more, and so hides the scalp.
     line += np.sign(hair.parting or 1.0) * _OVER * rng.random(len(at)) ** 1.5
     side = np.where(at[:, 0] > line, 1.0, -1.0)
-    layer = np.clip(0.8 * smooth(at[:, 1], -0.5, 0.95) + rng.uniform(-0.15, 0.25, len(at)), 0.0, 1.0)
+    layer = np.clip(0.8 * ramp(at[:, 1], -0.5, 0.95) + rng.uniform(-0.15, 0.25, len(at)), 0.0, 1.0)
     return Start(at - 0.012 * out, out, side, layer, parted(at) * style.parted)
 
 
@@ -191,7 +192,7 @@ def _guides(
 
 def _long(guides: Curves) -> Field:
     """Return 0 for stubble .. 1: what is shorter than its lock is wide can't lean to the lock's middle."""
-    return smooth(along_length(guides)[:, -1], 0.05, 0.40)
+    return ramp(along_length(guides)[:, -1], 0.05, 0.40)
 
 
 def _loose(curves: Curves, style: Style, rng: np.random.Generator) -> Curves:

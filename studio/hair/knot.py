@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from studio.character import HairSection
+from studio.fields import Field, ramp
 from studio.hair.combs import KNOT
-from studio.hair.frame import Field, smooth, unit
+from studio.hair.frame import unit
 from studio.hair.ground import Ground
 from studio.hair.guides import Curves
 
@@ -34,10 +35,10 @@ def wound(
     off, deep = rng.normal(0, 0.085, (2, count))
     off = np.clip(off, -0.17, 0.17)
     turn = first[lock][:, None] + 2 * np.pi * 0.72 * t + off[:, None] * 2.0
-    lift = np.radians(-48 + 122 * smooth(t, 0.0, 1.0)) + off[:, None] * 0.9
+    lift = np.radians(-48 + 122 * ramp(t, 0.0, 1.0)) + off[:, None] * 0.9
     # A lock is round: its edges lie lower than its middle.
     edge = 1.0 - (off / 0.17) ** 2
-    high = radius * (0.88 + 0.14 * edge + 0.02 * deep)[:, None] * (1.0 - 0.10 * smooth(t, 0.75, 1.0))
+    high = radius * (0.88 + 0.14 * edge + 0.02 * deep)[:, None] * (1.0 - 0.10 * ramp(t, 0.75, 1.0))
     flat = np.cos(lift) * high
     curves = (
         middle

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
-from studio.hair.frame import Field, smooth, unit
+from studio.fields import Field, ramp
+from studio.hair.frame import unit
 from studio.hair.guides import Curves
 from studio.mesh import Points
 
@@ -84,9 +85,9 @@ def drawn_together(guides: Curves, out: Points, big: Numbers, mine: Numbers, amo
     t = np.linspace(0.0, 1.0, guides.shape[1])
     leaders = guides[big]
     together = carried(
-        leaders, frames(leaders, out[big]), mine, guides[:, 0], 1.0 - _NARROWS * smooth(t, 0.1, 1.0)
+        leaders, frames(leaders, out[big]), mine, guides[:, 0], 1.0 - _NARROWS * ramp(t, 0.1, 1.0)
     )
-    weight = amount[:, None] * smooth(t, 0.05, 0.75)
+    weight = amount[:, None] * ramp(t, 0.05, 0.75)
     return np.asarray(guides + weight[..., None] * (together - guides))
 
 
@@ -127,7 +128,7 @@ def waved(curves: Curves, out: Points, lock: Numbers, wave: Wave, rng: np.random
     pace = 1.0 + 0.22 * wave.loose * rng.normal(size=int(lock.max()) + 1)[lock]
     t = np.linspace(0.0, 1.0, curves.shape[1])
     turn = phase[:, None] + 2 * np.pi * pace[:, None] * along_length(curves) / wave.long
-    sway = wave.size * smooth(t, wave.begins, wave.full)
+    sway = wave.size * ramp(t, wave.begins, wave.full)
     wide = (sway * np.sin(turn))[..., None] * frame.across
     high = (sway * wave.turning * np.cos(turn))[..., None] * frame.away
     return np.asarray(curves + wide + high)
@@ -150,10 +151,10 @@ def filled(
     count, points = len(roots), leaders.shape[1]
     leading = frames(leaders, out)
     t = np.linspace(0.0, 1.0, points)
-    narrow = 1.0 - tight[mine, None] * smooth(t, 0.0, 1.0)
+    narrow = 1.0 - tight[mine, None] * ramp(t, 0.0, 1.0)
     along = carried(leaders, leading, mine, roots, narrow)
     angle, far = rng.uniform(0, 2 * np.pi, count), np.sqrt(rng.random(count))
-    body = smooth(t, 0.0, 0.25) * (1.0 - 0.75 * tight[mine, None] * t**2)
+    body = ramp(t, 0.0, 0.25) * (1.0 - 0.75 * tight[mine, None] * t**2)
     wide, high = thick[0] * far * np.cos(angle), thick[1] * far * np.sin(angle)
     found = along + body[..., None] * (
         wide[:, None, None] * leading.across[mine] + high[:, None, None] * leading.away[mine]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from studio.hair.frame import Frame, smooth
+from studio.fields import ramp
+from studio.hair.frame import Frame
 from studio.hair.ground import ground
 from studio.hair.hairdo import Scalp, dressed
 from studio.presenter import Presenter
@@ -47,5 +48,5 @@ def grow(presenter: Presenter, seed: int, density: float = 1.0) -> Strands | Non
         return None
     points = frame.back(found.curves)
     pivot = float(presenter.pivot[1])
-    with_head = smooth(points[..., 1], pivot - 1.3, pivot - 0.2)
+    with_head = ramp(points[..., 1], pivot - 1.3, pivot - 0.2)
     return Strands(points.astype(np.float32), found.widths, found.albedo, with_head.astype(np.float32))

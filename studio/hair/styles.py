@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from studio.character import HairSection
+from studio.fields import Field
 from studio.hair.combs import (
     as_far_as_knot,
     at_parting,
@@ -26,7 +27,6 @@ from studio.hair.combs import (
     tapered,
     to_knot,
 )
-from studio.hair.frame import Field
 from studio.hair.guides import Now, Pull, Start
 from studio.hair.locks import Wave
 from studio.mesh import Points

@@ -1,4 +1,4 @@
-"""The renderer of truth: people of the head pack, drawn by OpenGL at some 20 frames a second and core."""
+"""The renderer of truth: people of the head pack, drawn by OpenGL."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ class RasterRenderer:
         self._size = size
 
     def person(self, character: Character, seed: int) -> RasterPerson:
-        """Build a person; about two seconds."""
+        """Build a person. Blocks for seconds."""
         return RasterPerson(self._pack, self._context, self._stage, self._size, character, seed)
 
 
 class RasterPerson:
-    """RenderedPerson. A new light takes half a second."""
+    """RenderedPerson. A new light has to be baked: far longer than a frame."""
 
     def __init__(
         self,

@@ -22,6 +22,8 @@ from vcam_talker.air.sinks import camera
 pytestmark = pytest.mark.real
 
 PYTHON = "python -m tests.vm."
+OPENING = 5
+"""Frames until a reader has settled."""
 
 
 def read_pace(path: Path) -> list[tuple[int, int, int]]:
@@ -57,7 +59,8 @@ def test_ffmpeg_captures_every_pixel_in_order(checks: Path) -> None:
     whole = [n for n in numbers if n is not None]
     # The driver hands out its two buffers without a copy: a reader that is held up may see one overwritten.
     assert len(whole) > 0.8 * FRAMES, f"ffmpeg saw frames {numbers}"
-    steps = np.diff(whole) % loop
+    # While it opens the device, a reader may be handed the older of the two after the newer one.
+    steps = np.diff(whole[OPENING:]) % loop
     assert steps.max() < loop / 2, f"ffmpeg saw frames {numbers}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Final
 
 import moderngl
@@ -19,7 +20,7 @@ from studio.presenter import Fineness, Posed, Presenter
 from studio.raster.camera import Camera
 from studio.raster.figure import Figure
 from studio.raster.light import portrait_light
-from studio.raster.stage import Stage, before, open_context
+from studio.raster.stage import Layer, Stage, before, open_context
 from studio.strands import Strands
 from studio.truth.backgrounds import background
 from studio.truth.render import INNER_LIP, TruthFrame
@@ -52,6 +53,15 @@ class RasterRenderer:
         return RasterPerson(self._pack, self._context, self._stage, self._size, character, seed)
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a frame is made of."""
+
+    posed: Posed
+    camera: Camera
+    layer: Layer
+
+
 class RasterPerson:
     """RenderedPerson. A new light has to be baked: far longer than a frame."""
 
@@ -68,35 +78,48 @@ class RasterPerson:
         self._size = size
         self._presenter = Presenter(pack, character, _FINENESS)
         eyes = self._presenter.eyes.mean(0)
-        self._figure = Figure(
-            context, self._presenter, _strands(self._presenter, seed), eyes + np.array([0.0, 0.0, 20.0])
-        )
+        self._strands = _strands(self._presenter, seed)
+        self._figure = Figure(context, self._presenter, self._strands, eyes + np.array([0.0, 0.0, 20.0]))
         chin = self._presenter.places.jaw
         self._top = eyes + np.array([0.0, _ABOVE_EYES_DM, 0.0])
         self._bottom = np.array([0.0, chin[1] - _BELOW_CHIN_DM, eyes[2]])
         self._light: LightSection | None = None
         self._behind: tuple[Shot, npt.NDArray[np.float32]] | None = None
 
+    @property
+    def presenter(self) -> Presenter:
+        """Who is drawn."""
+        return self._presenter
+
+    @property
+    def strands(self) -> list[Strands]:
+        """Its hair, brows, lashes and beard."""
+        return self._strands
+
     def frame(self, pose: Pose, shot: Shot) -> TruthFrame:
         """Draw one moment."""
+        taken = self.taken(pose, shot)
+        if self._behind is None or self._behind[0] != shot:
+            self._behind = (shot, background(shot, self._size))
+        exposure = portrait_light(shot.light).exposure * 2.0**shot.exposure_stops
+        landmarks = taken.camera.project(taken.posed.body[MOUTH]).astype(np.float32)
+        return TruthFrame(
+            before(taken.layer, self._behind[1], exposure),
+            landmarks,
+            _aperture(taken.posed, landmarks),
+            self._stage.labels(),
+        )
+
+    def taken(self, pose: Pose, shot: Shot) -> Taken:
+        """Draw one moment, the figure alone, in linear light."""
         light = portrait_light(shot.light)
         if shot.light != self._light:
             self._figure.relit(light, light.samples(_PER_LAMP, _ROOM), stirred=False)
             self._light = shot.light
-        if self._behind is None or self._behind[0] != shot:
-            self._behind = (shot, background(shot, self._size))
         whole = self._camera(shot)
         posed = self._presenter.posed(pose, whole.place)
         camera = self._crop(whole, posed, shot)
-        layer = self._stage.draw(self._figure, posed, pose, camera)
-        exposure = light.exposure * 2.0**shot.exposure_stops
-        landmarks = camera.project(posed.body[MOUTH]).astype(np.float32)
-        return TruthFrame(
-            before(layer, self._behind[1], exposure),
-            landmarks,
-            _aperture(posed, landmarks),
-            self._stage.labels(),
-        )
+        return Taken(posed, camera, self._stage.draw(self._figure, posed, pose, camera))
 
     def _camera(self, shot: Shot) -> Camera:
         eyes = self._presenter.eyes.mean(0)

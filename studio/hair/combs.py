@@ -49,7 +49,7 @@ def sunken(now: Now, hair: HairSection) -> Field:
     x, _, z = now.at.T
     wide = fuller(now, hair)
     far = ramp(np.abs(x - part_x(z, hair)), -0.05, 0.30 + 0.25 * (1 - wide))
-    return np.asarray(1 - parted(now.at) * (1 - far) * (0.75 - 0.45 * wide))
+    return np.asarray(1 - parted(now.at) * (1 - far) * (0.55 - 0.40 * wide))
 
 
 def directed(x: Field | float, y: Field | float, z: Field | float, now: Now, keep: float) -> Points:

@@ -24,7 +24,7 @@ _POINTS: Final = 5
 _BROW_HAIRS: Final = 2600
 _BROW_BINS: Final = 12
 _UPPER_LASHES: Final = 120
-_LOWER_LASHES: Final = 56
+_LOWER_LASHES: Final = 44
 _TUFT: Final = 3
 """So many lashes meet at their tips."""
 _RIM: Final = 2
@@ -52,7 +52,7 @@ def brows(presenter: Presenter, seed: int) -> Strands:
     place = roots.of(at_rest)
     along, across = _on_strip(at_rest, place)
     # A brow fades at its borders, most at its inner end.
-    full = (1 - 0.75 * np.abs(across) ** 2.5) * ramp(along, -0.04, 0.14) * ramp(1.04 - along, 0.0, 0.10)
+    full = (1 - 0.75 * np.abs(across) ** 2.5) * ramp(along, -0.06, 0.26) * ramp(1.04 - along, 0.0, 0.14)
     kept = rng.random(count) < full
     roots = Roots(roots.corners[kept], roots.shares[kept])
     along, across, place = along[kept], across[kept], place[kept]
@@ -140,7 +140,7 @@ def lashes(presenter: Presenter, seed: int) -> Strands:
 
     width = 0.0034 * (1.0 - 0.88 * np.linspace(0.0, 1.0, _POINTS))
     found = _following(presenter, placed, width, (0.010, 0.007, 0.006), rng, 0.1)
-    found.widths[:] *= np.where(upper > 0, 0.75 + 0.35 * share, 0.5).astype(np.float32)
+    found.widths[:] *= np.where(upper > 0, 0.75 + 0.35 * share, 0.36).astype(np.float32)
     return found
 
 

@@ -222,7 +222,7 @@ class Figure:
         group = self._presenter.pack.group
         upper, lower = (posed.local_body[group(f"helper-{row}-teeth")] for row in ("upper", "lower"))
         above, below = float(upper[:, 1].min()), float(lower[:, 1].max())
-        middle = np.array([0.0, 0.5 * (above + below), float(upper[:, 2].max()) + 0.12])
+        middle = np.array([0.0, 0.5 * (above + below), float(upper[:, 2].max()) + 0.06])
         return _Opening(middle, max(0.0, above - below))
 
     def _set_eye(self, surface: Surface, posed: Posed) -> None:

@@ -20,7 +20,7 @@ from studio.subdivide import triangles
 _STIRRED: Final = Pose(mouth=np.array([0.6, 0, 0, 0, 0.3, 0, 0], np.float32), lids=(1.0, 1.0))
 """Lids that were folded and lips that were shut are lit as in this pose when they move towards it."""
 _MOVES_DM: Final = 0.07
-_SKIN_DM: Final = (0.055, 0.022, 0.012)
+_SKIN_DM: Final = (0.036, 0.019, 0.012)
 """How far red, green and blue travel in skin."""
 _CLOTH_DM: Final = (0.01, 0.01, 0.01)
 _HAIR_POINTS: Final = 20_000
@@ -115,7 +115,9 @@ class Lighting:
         points = strands.points.reshape(-1, 3)
         if strands.placed is not None:
             return points[:0], points[:0]
-        few = points[:: max(1, len(points) // _HAIR_POINTS)]
+        # By chance: every n-th point may be the same place along each hair.
+        chosen = np.random.default_rng(0).choice(len(points), min(len(points), _HAIR_POINTS), replace=False)
+        few = points[np.sort(chosen)]
         out = few - np.array([0.0, self._presenter.eyes[0, 1] + 0.25, 0.15], np.float32)
         out /= np.linalg.norm(out, axis=1, keepdims=True)
         return np.asarray(few + np.float32(0.05) * out, np.float32), np.asarray(out, np.float32)

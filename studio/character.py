@@ -125,7 +125,7 @@ class ClothesSection(Section):
     cloth: Colour = "#2f5a60"
     shirt: Colour | None = None
     tie: Colour | None = None
-    trim: Colour | None = None
+    """Of a garment that has one."""
     glasses: Literal["none", "round", "square"] = "none"
     glasses_colour: Colour = "#222226"
     earrings: bool = False

@@ -22,7 +22,9 @@ from studio.sitting import Sitting, load_backdrop
 from vcam_talker.core.types import Emotion
 
 _SHAPES: Final = 56
-_LIFE_CRF: Final = 20.0
+_LIFE_CRFS: Final = (20.0, 21.5, 23.0, 24.5, 26.0)
+_LIFE_BYTES: Final = 13_500_000
+"""The first of these qualities that stays below this size is taken, else the last."""
 _MOUTHS_CRF: Final = 16.0
 
 
@@ -79,4 +81,9 @@ def make_life(
     counts = np.array([segment.frames for segment in segments])
     keys = frozenset(int(k) for k in np.cumsum(counts) - counts)
     out.mkdir(parents=True, exist_ok=True)
-    write_film(out / "life.mp4", frames(scratch, len(segments)), FPS, keys, _LIFE_CRF)
+    film = out / "life.mp4"
+    for crf in _LIFE_CRFS:
+        write_film(film, frames(scratch, len(segments)), FPS, keys, crf)
+        print(f"{film}: {film.stat().st_size / 1e6:.1f} MB at CRF {crf:g}", flush=True)
+        if film.stat().st_size <= _LIFE_BYTES:
+            break

@@ -52,6 +52,13 @@ _NOT_HEAD: Final = (
 )
 _BEHIND_LIP_DM: Final = 0.02
 _ARM: Final = ("upperarm", "lowerarm", "wrist", "finger", "metacarpal")
+_TIES: Final = {
+    "male_elegantsuit01": (
+        (4.9, 5.0, 5.85, 5.87, 6.14, 6.16, 6.32, 6.33, 6.45),
+        (0.27, 0.27, 0.26, 0.20, 0.20, 0.165, 0.165, 0.08, 0.08),
+    )
+}
+"""Garments with a tie in the shirt's mesh: heights, half its width there; its file's decimetres."""
 _NECK_SHARES: Final = {"neck01": 0.2, "neck02": 0.45, "neck03": 0.75}
 
 
@@ -404,6 +411,11 @@ class Presenter:
                 if np.abs(at[:, 0]).max() < 0.95 and at[:, 1].min() > 4.0:
                     part[island == k] = "shirt"
             of_colour["shirt"] = worn.shirt
+            if worn.tie and worn.garment in _TIES:
+                at = garment.mesh.points[np.where(faces < 0, faces[:, :1], faces)].mean(1)
+                half = np.interp(at[:, 1], *_TIES[worn.garment], right=0.0)
+                part[(part == "shirt") & (np.abs(at[:, 0]) < half) & (at[:, 2] > 1.0)] = "tie"
+                of_colour["tie"] = worn.tie
         for name, colour in of_colour.items():
             chosen = faces[high & (part == name)]
             if len(chosen):

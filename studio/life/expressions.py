@@ -65,6 +65,13 @@ MOODS: Final[Mapping[Emotion, Mapping[str, float]]] = {
     },
 }  # fmt: skip
 """Weights at strength 1, on top of the character's rest."""
+_OVERRULES: Final = {
+    Emotion.SAD: 0.9,
+    Emotion.ANGRY: 0.9,
+    Emotion.SURPRISED: 0.6,
+    Emotion.THOUGHTFUL: 0.5,
+}
+"""How much of that rest a mood takes away."""
 
 SHUT_PRESS: Final = 0.6
 """From this press on lips touch, whatever else the mouth does; the vector rig has the same."""
@@ -111,7 +118,7 @@ def express(pose: Pose, rest: Mapping[str, float]) -> Expression:
     """Return what to tell the mesh for `pose` on a face whose own rest has the weights `rest`."""
     mouth = mouth_units(pose.mouth)
     free = _free_lips(pose.mouth)
-    own = dict(rest)
+    own = _rest_in(pose.emotion, rest)
     _add(own, mood_units(pose.emotion))
     _add(own, {"mouth-corner-puller": 0.55 * pose.smile, "mouth-compression": 0.08 * pose.smile})
     # Rounded or pressed lips can't smile or sulk at the same time.
@@ -120,6 +127,12 @@ def express(pose: Pose, rest: Mapping[str, float]) -> Expression:
     _add(units, brow_units(pose.brow_up, pose.brow_inner))
     _add(units, {"eye-left-slit": 0.45 * pose.squint, "eye-right-slit": 0.45 * pose.squint})
     return Expression(units, mouth, _lids(units, pose.lids))
+
+
+def _rest_in(emotion: Mapping[Emotion, float], rest: Mapping[str, float]) -> Units:
+    """Return what of a face's own rest is left in a mood: who is sad does not keep a smile on."""
+    kept = 1.0 - min(1.0, sum(strength * _OVERRULES.get(mood, 0.0) for mood, strength in emotion.items()))
+    return {name: weight * kept for name, weight in rest.items()}
 
 
 def mood_units(emotion: Mapping[Emotion, float]) -> Units:

@@ -15,8 +15,9 @@ from studio.life.curves import Curve
 from studio.life.gaze import FPS
 from studio.life.segments import Segment, plan
 from studio.life.style import Style
-from studio.life.walk import walk
 from vcam_talker.core.types import Activity
+from vcam_talker.face.clip import assets
+from vcam_talker.face.clip.walk import Walk
 
 SWAYING: Final = (ch.YAW, ch.PITCH, ch.ROLL, ch.SHIFT)
 """Channels that must not repeat."""
@@ -53,15 +54,20 @@ class Findings:
 
 
 def live(segments: tuple[Segment, ...], seed: int, activity: Activity, minutes: float) -> Channels:
-    """Return a walk's frames, float64[T, 15]."""
+    """Return the frames, float64[T, 15], that the daemon's walk shows of one activity."""
     frames = round(minutes * 60 * FPS)
+    clip, first = [], 0
+    for each in segments:
+        clip.append(assets.Segment(first, each.frames, each.activity, each.begins, each.ends))
+        first += each.frames
+    by_first = {of_clip.first: each for of_clip, each in zip(clip, segments, strict=True)}
+    walk = Walk(clip, seed, ahead=0)
     found: list[Channels] = []
-    count = 0
-    for segment in walk(segments, seed, activity):
-        found.append(segment.track[1:])
-        count += segment.frames
-        if count >= frames:
-            break
+    number = 0
+    while number < frames:
+        step = walk.at(number, activity)[0]
+        found.append(by_first[step.segment.first].track[1:])
+        number = step.end
     return np.concatenate(found)[:frames]
 
 

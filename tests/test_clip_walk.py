@@ -80,6 +80,15 @@ def test_no_segment_follows_itself_while_there_is_another_and_all_are_used(seed:
     assert max(counts.values()) < 4 * min(counts.values())
 
 
+def test_two_ways_on_from_every_anchor_make_no_loop() -> None:
+    few = table(*((LISTENING, a, b, 90) for a, b in ("ab", "ac", "ba", "bc", "ca", "cb")))
+    order = [step.segment.first for step in steps_of(Walk(few, 1, 12), range(20_000), LISTENING)]
+    assert len(order) > 200
+    for period in range(1, 13):
+        alike = sum(a == b for a, b in zip(order, order[period:], strict=False))
+        assert alike < 0.6 * len(order), f"segments come again after {period}"
+
+
 def test_the_same_seed_and_calls_give_the_same_life_and_another_seed_another() -> None:
     first, same, other = (steps_of(Walk(RICH, seed, 12), range(3000)) for seed in (4, 4, 5))
     assert first == same

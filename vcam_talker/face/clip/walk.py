@@ -104,6 +104,8 @@ class Walk:
     def _choose(self, fits: Sequence[int]) -> int:
         """Draw one, the more probably the longer it was not shown: always the oldest would be a loop."""
         oldest = sorted(fits, key=self._shown.__getitem__)
-        left_out = max(int(_FRESH * len(oldest)), 1) if len(oldest) > 1 else 0
-        kept = oldest[: len(oldest) - left_out]
+        kept = oldest[: len(oldest) - int(_FRESH * len(oldest))]
+        # Never the same twice running; but of two, leaving out the other one too would be a loop.
+        if len(kept) > 1 and self._shown[kept[-1]] == self._count - 1:
+            kept.pop()
         return self._rng.choices(kept, [self._count - self._shown[i] for i in kept])[0]

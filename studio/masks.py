@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import av
 import numpy as np
 import numpy.typing as npt
@@ -15,12 +17,7 @@ def sample_mask(pack: HeadPack, mesh: Mesh, name: str) -> npt.NDArray[np.float64
 
     Blocks. Raises StudioError when the pack does not have it.
     """
-    path = pack.root / "src" / "mpfb" / "data" / "textures" / f"mpfb_{name}.jpg"
-    try:
-        with av.open(str(path), "r") as container:
-            picture = next(container.decode(video=0)).to_ndarray(format="gray")
-    except (OSError, av.FFmpegError) as e:
-        raise StudioError(str(path), f"can't be read ({e})", "Unpack the pack again") from None
+    picture = pack.kept(_grey, pack.root / "src" / "mpfb" / "data" / "textures" / f"mpfb_{name}.jpg")
     face, place = np.nonzero(mesh.faces >= 0)
     u, v = mesh.uvs[mesh.face_uvs[face, place]].T
     height, width = picture.shape
@@ -29,3 +26,11 @@ def sample_mask(pack: HeadPack, mesh: Mesh, name: str) -> npt.NDArray[np.float64
     point = mesh.faces[face, place]
     total = np.bincount(point, picture[row, column] / 255.0, len(mesh.points))
     return np.asarray(total / np.maximum(np.bincount(point, minlength=len(mesh.points)), 1))
+
+
+def _grey(path: Path) -> npt.NDArray[np.uint8]:
+    try:
+        with av.open(str(path), "r") as container:
+            return np.asarray(next(container.decode(video=0)).to_ndarray(format="gray"), np.uint8)
+    except (OSError, av.FFmpegError) as e:
+        raise StudioError(str(path), f"can't be read ({e})", "Unpack the pack again") from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -68,8 +68,22 @@ class Morphs:
 
 
 def _read(path: Path) -> Morph:
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    try:
+        words = " ".join(line for line in lines if line[:1] != "#").split()
+        table = np.array(words, np.float64).reshape(-1, 4)
+        vertices = table[:, 0].astype(np.int64)
+    except ValueError:
+        return _read_slowly(path, lines)
+    if len(np.unique(vertices)) < len(vertices):
+        return _read_slowly(path, lines)
+    return Morph(vertices, np.ascontiguousarray(table[:, 1:]))
+
+
+def _read_slowly(path: Path, lines: Sequence[str]) -> Morph:
+    """Read line by line: what names a vertex twice, and what is wrong and has to be named."""
     rows: dict[int, list[float]] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+    for number, line in enumerate(lines, 1):
         words = line.split()
         if not words or words[0].startswith("#"):
             continue

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -16,16 +17,20 @@ import numpy.typing as npt
 from vcam_talker.core.errors import ConfigError
 
 PACK_VARIABLE: Final = "VCAM_TALKER_HEAD_PACK"
+INSTALLED: Final = Path(__file__).parents[1] / "build" / "head-pack"
+"""Where `make studio` puts it."""
 _BASE: Final = "makehuman/data/3dobjs/base.obj"
 _TARGETS: Final = "makehuman/data/targets"
 _WEIGHTS: Final = "makehuman/data/rigs/default_weights.mhw"
 _GROUPS: Final = "src/mpfb/data/mesh_metadata/basemesh_vertex_groups.json"
 _REMEDY: Final = (
-    f"Unpack the CC0 head pack (studio/README.md) and name its folder in {PACK_VARIABLE} or with --pack"
+    f"Run `make studio`, or name the unpacked pack (studio/README.md) in {PACK_VARIABLE} or with --pack"
 )
 
 Indices = npt.NDArray[np.int64]
 """int64[N]: vertices of the base mesh, from 0."""
+Bones = dict[str, tuple[Indices, npt.NDArray[np.float64]]]
+T = TypeVar("T")
 
 
 class StudioError(ConfigError):
@@ -33,7 +38,7 @@ class StudioError(ConfigError):
 
 
 class HeadPack:
-    """A folder that holds the pack. Reads files when asked; keeps none but the groups."""
+    """A folder that holds the pack. Reads files when asked; keeps what is asked for by `kept`. One thread."""
 
     def __init__(self, root: Path) -> None:
         """Look whether `root` holds a pack. Raises StudioError when it does not."""
@@ -42,6 +47,8 @@ class HeadPack:
             if not (root / part).exists():
                 raise StudioError(str(root), f"is no head pack: it has no {part}", _REMEDY)
         self._groups: dict[str, Indices] | None = None
+        self._bones: Bones | None = None
+        self._kept: dict[tuple[object, Path], object] = {}
 
     @property
     def base_mesh(self) -> Path:
@@ -52,6 +59,13 @@ class HeadPack:
     def targets(self) -> Path:
         """The folder of the morph targets."""
         return self.root / _TARGETS
+
+    def kept(self, read: Callable[[Path], T], path: Path) -> T:
+        """Return `read(path)`, read once however many people are made of it; it is not to be written to."""
+        key = (read, path)
+        if key not in self._kept:
+            self._kept[key] = read(path)
+        return cast("T", self._kept[key])
 
     def part(self, kind: str, name: str, suffix: str = "mhclo") -> Path:
         """Return the file of a garment, hair, teeth...: `part("hair", "bob01")`. Raises StudioError."""
@@ -76,19 +90,23 @@ class HeadPack:
             raise StudioError(f"group '{name}'", "the base mesh has none of this name")
         return self._groups[name]
 
-    def bone_weights(self) -> dict[str, tuple[Indices, npt.NDArray[np.float64]]]:
+    def bone_weights(self) -> Bones:
         """Return for each bone the vertices that follow it, and how far, 0 to 1."""
-        bones: dict[str, list[list[float]]] = _read_json(self.root / _WEIGHTS)["weights"]
-        tables = {bone: np.array(pairs, np.float64).reshape(-1, 2) for bone, pairs in bones.items()}
-        return {bone: (table[:, 0].astype(np.int64), table[:, 1]) for bone, table in tables.items()}
+        if self._bones is None:
+            bones: dict[str, list[list[float]]] = _read_json(self.root / _WEIGHTS)["weights"]
+            tables = {bone: np.array(pairs, np.float64).reshape(-1, 2) for bone, pairs in bones.items()}
+            self._bones = {
+                bone: (table[:, 0].astype(np.int64), table[:, 1]) for bone, table in tables.items()
+            }
+        return self._bones
 
 
 def open_pack(folder: Path | None = None) -> HeadPack:
-    """Return the pack in `folder`, by default the one that the environment names. Raises StudioError."""
-    named = folder or (Path(os.environ[PACK_VARIABLE]) if os.environ.get(PACK_VARIABLE) else None)
-    if named is None:
+    """Return the pack in `folder`, else in the environment's, else `make studio`'s. Raises StudioError."""
+    named = os.environ.get(PACK_VARIABLE)
+    if folder is None and not named and not INSTALLED.exists():
         raise StudioError("the head pack", "nobody said where it is", _REMEDY)
-    return HeadPack(named)
+    return HeadPack(folder or (Path(named) if named else INSTALLED))
 
 
 def _read_json(path: Path) -> Any:  # noqa: ANN401 - whatever the file holds

@@ -141,8 +141,8 @@ class Presenter:
         self._fineness = fineness or Fineness()
         self.character = character
         self._pack = pack
-        self._morphs = Morphs(pack.targets)
-        self._base = read_obj(pack.base_mesh)
+        self._morphs = pack.kept(Morphs, pack.targets)
+        self._base = pack.kept(read_obj, pack.base_mesh)
         self._bones = pack.bone_weights()
         self.origin = max(character.who.origin, key=lambda name: character.who.origin[name])
         self._rest = self._arms_down(self._shaped())
@@ -299,13 +299,15 @@ class Presenter:
         )
 
     def _build(self) -> None:
-        self._clothes = read_garment(self._pack.part("clothes", self.character.clothes.garment))
+        self._clothes = self._pack.kept(
+            read_garment, self._pack.part("clothes", self.character.clothes.garment)
+        )
         self._parts: list[_Fitted] = []
         self._add_skin()
         data = self._pack.root / "makehuman" / "data" / "eyes" / "high-poly" / "high-poly.mhclo"
-        self._add_eyes(read_garment(data))
-        self._add_teeth(read_garment(self._pack.part("teeth", "teeth_base")))
-        tongue = read_garment(self._pack.part("tongue", "tongue01"))
+        self._add_eyes(self._pack.kept(read_garment, data))
+        self._add_teeth(self._pack.kept(read_garment, self._pack.part("teeth", "teeth_base")))
+        tongue = self._pack.kept(read_garment, self._pack.part("tongue", "tongue01"))
         self._add(
             "tongue", "tongue", tongue, tongue.mesh.faces, ((0.42, 0.11, 0.10), 0.55, 1.0), on_head=True
         )

@@ -44,7 +44,7 @@ def brows(presenter: Presenter, seed: int) -> Strands:
     """Return the brows: hairs that lie on the pack's strip, upright at the nose, then along the brow."""
     section = presenter.character.brows
     rng = np.random.default_rng([seed, 11])
-    garment = read_garment(presenter.pack.part("eyebrows", section.part))
+    garment = presenter.pack.kept(read_garment, presenter.pack.part("eyebrows", section.part))
     at_rest = garment.fitted(presenter.rest)
     corners = triangles(garment.mesh.faces)
     count = max(80, round(_BROW_HAIRS * min(1.0, 0.55 + 0.45 * section.thickness)))

@@ -9,6 +9,7 @@ BENCHES ?= pacing latency av-sync idle start render face loop cache obs chat llm
 ARGS ?=
 # Of pyproject.toml: asr (hearing with faster-whisper or pocketsphinx), llm (a language model on this machine).
 EXTRAS ?=
+comma := ,
 
 # Stamps make a second `make run` start at once. Those of the system's packages lie outside .venv, which
 # install-python.sh may have to make anew.
@@ -16,7 +17,7 @@ PINS := pyproject.toml constraints.txt scripts/install-python.sh scripts/find-py
 # A .venv whose interpreter is gone (an upgraded or removed Python) is repaired.
 BROKEN := $(shell test -x $(BIN)/python || echo always)
 
-.PHONY: help run install test lint format bench pins clean always
+.PHONY: help run install test lint format bench pins studio clean always
 
 help: ## print this
 	@echo "vcam_talker, a talking person on your virtual webcam and microphone"
@@ -50,6 +51,10 @@ bench: .venv/.installed ## measure every figure of docs/benchmarks.md (BENCHES=i
 
 pins: .venv/.installed-dev ## write the versions now in .venv to constraints.txt
 	scripts/pin.sh
+
+studio: .venv/.installed ## install what makes presenters and training truth (PACK=folder or archive of the head pack)
+	@scripts/install-python.sh studio$(addprefix $(comma),$(EXTRAS))
+	@scripts/install-studio.sh $(PACK)
 
 clean: ## remove .venv, stamps, caches and built files (system packages stay)
 	rm -rf .venv build dist out .vm .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -139,6 +139,9 @@ def test_the_pack_is_found_or_missed_in_one_line(
     with pytest.raises(StudioError, match=r"is no head pack.*studio/README"):
         open_pack(tmp_path / "base")
     monkeypatch.delenv(PACK_VARIABLE)
+    monkeypatch.setattr("studio.pack.INSTALLED", pack.root)
+    assert open_pack().root == pack.root
+    monkeypatch.setattr("studio.pack.INSTALLED", tmp_path / "nowhere")
     with pytest.raises(StudioError, match="nobody said where it is"):
         open_pack()
 

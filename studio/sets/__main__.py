@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from studio.character import SetSection
+from studio.character import SetSection, load_character
 from studio.sets.blender import Quality
 from studio.sets.render import KINDS, render_set
 from vcam_talker.core.errors import BadInputError, VcamTalkerError
@@ -18,7 +18,10 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command; return its exit code."""
     asked = _parser().parse_args(arguments)
     try:
-        section = SetSection(kind=asked.kind, wall=asked.wall, accent=asked.accent, seed=asked.seed)
+        if asked.character:
+            section = load_character(asked.character).stage
+        else:
+            section = SetSection(kind=asked.kind, wall=asked.wall, accent=asked.accent, seed=asked.seed)
         width, height = _size(asked.size)
         if asked.samples < 1:
             raise BadInputError(f"--samples {asked.samples}", "is less than 1")
@@ -40,6 +43,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     render = parser.add_subparsers(required=True).add_parser("render", help="path-trace one set")
     default = SetSection()
+    render.add_argument(
+        "--character", type=Path, help="the room of this description; instead of the next four"
+    )
     render.add_argument("--kind", default=default.kind, help=", ".join(sorted(KINDS)))
     render.add_argument("--wall", default=default.wall, help="sRGB, such as #3c4654")
     render.add_argument("--accent", default=default.accent, help="sRGB")

@@ -6,7 +6,7 @@ import numpy as np
 
 from studio.fields import ramp
 from studio.hair.frame import Frame
-from studio.hair.ground import ground
+from studio.hair.ground import CELL, ground
 from studio.hair.hairdo import Scalp, dressed
 from studio.presenter import Presenter
 from studio.strands import Strands
@@ -19,10 +19,11 @@ def frame_of(presenter: Presenter) -> Frame:
     return Frame(np.array([0.0, head.eye_y, head.head_z]), head.unit)
 
 
-def grow(presenter: Presenter, seed: int, density: float = 1.0) -> Strands | None:
+def grow(presenter: Presenter, seed: int, density: float = 1.0, cell: float = CELL) -> Strands | None:
     """Return the hair of a presenter's scalp, None for a bald one. Takes one to three seconds.
 
     `density`: share of the usual number of strands, about 26,000; fewer are wider, the shape stays.
+    `cell`: how fine the body is that hair lies on, head units.
     Raises StudioError for an unknown style.
     """
     hair = presenter.character.hair
@@ -41,6 +42,7 @@ def grow(presenter: Presenter, seed: int, density: float = 1.0) -> Strands | Non
         ground(
             np.concatenate([frame.into(posed.points[n].astype(np.float64)) for n in touched]),
             np.concatenate([posed.normals[n].astype(np.float64) for n in touched]),
+            cell,
         ),
     )
     found = dressed(scalp, hair, seed, density)

@@ -8,7 +8,7 @@ d'Eon et al. 2007).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -39,17 +39,23 @@ class Lit:
     """float32[V, LAMPS]: how much of each lamp is seen, 0 .. 1."""
 
 
+Seen = MutableMapping[bytes, npt.NDArray[np.float32]]
+"""What is seen from a direction: float32[V] by the bytes of its float64[3]."""
+
+
 class ShadowMaps:
     """Draws depths as lights see them. One thread, the context's."""
 
-    def __init__(self, context: moderngl.Context) -> None:
+    def __init__(self, context: moderngl.Context, size: int = _SIZE) -> None:
+        """`size` of a map's side in pixels."""
+        self._size = size
         self._context = context
         self._program = shaders.load(context, "depth", "depth")
         to_clip = self._program["to_clip"]
         if not isinstance(to_clip, moderngl.Uniform):
             raise TypeError(to_clip)
         self._to_clip = to_clip
-        self._depth = context.depth_texture((_SIZE, _SIZE))
+        self._depth = context.depth_texture((size, size))
         self._target = context.framebuffer(depth_attachment=self._depth)
 
     def cast(
@@ -58,17 +64,16 @@ class ShadowMaps:
         receivers: tuple[Vectors, Vectors],
         light: Samples,
         bounce: npt.NDArray[np.float64],
+        known: Seen | None = None,
     ) -> Lit:
         """Return what reaches `receivers` (points and normals, float32[V, 3] each).
 
         `blockers`: points and triangles (int32[N, 3]); `bounce`: the mean albedo of what blocks, float64[3].
+        `known`: what casts of the same blockers and receivers found; this one adds to it.
         """
-        arrays = []
-        for points, triangles in blockers:
-            place = self._context.buffer(np.ascontiguousarray(points, np.float32))
-            index = self._context.buffer(np.ascontiguousarray(triangles, np.int32))
-            arrays.append(self._context.vertex_array(self._program, [(place, "3f", "place")], index))
         ways, bring, lamp = light.ways, light.bring, light.lamp
+        new = known is None or any(way.tobytes() not in known for way in ways)
+        arrays = self._loaded(blockers) if new else []
         at, normals = receivers
         middle = np.array([0.0, 5.6, 0.3])
         count = len(at)
@@ -77,8 +82,11 @@ class ShadowMaps:
         clear = (at + _OFF_SURFACE_DM * normals).astype(np.float32)
         dim = 0.5 * bounce * bring.sum(0) / 4
         for way, brought, which in zip(ways, bring, lamp, strict=True):
-            matrix = _towards(way, middle)
-            visible = self._visible(arrays, matrix, clear)
+            visible = known.get(way.tobytes()) if known is not None else None
+            if visible is None:
+                visible = self._visible(arrays, _towards(way, middle), clear)
+            if known is not None:
+                known[way.tobytes()] = visible
             facing = np.maximum(normals @ way.astype(np.float32), 0.0)
             weight = facing * visible
             total += weight[:, None] * brought.astype(np.float32)
@@ -93,6 +101,16 @@ class ShadowMaps:
             array.release()
         return Lit(total / np.float32(np.pi), seen / np.float32(per_lamp))
 
+    def _loaded(
+        self, blockers: Sequence[tuple[Vectors, npt.NDArray[np.int32]]]
+    ) -> list[moderngl.VertexArray]:
+        arrays = []
+        for points, triangles in blockers:
+            place = self._context.buffer(np.ascontiguousarray(points, np.float32))
+            index = self._context.buffer(np.ascontiguousarray(triangles, np.int32))
+            arrays.append(self._context.vertex_array(self._program, [(place, "3f", "place")], index))
+        return arrays
+
     def _visible(
         self, arrays: Sequence[moderngl.VertexArray], matrix: npt.NDArray[np.float64], points: Vectors
     ) -> npt.NDArray[np.float32]:
@@ -102,16 +120,16 @@ class ShadowMaps:
         self._to_clip.write(np.ascontiguousarray(matrix.T, np.float32))
         for array in arrays:
             array.render()
-        depth = np.frombuffer(self._depth.read(), np.float32).reshape(_SIZE, _SIZE)
+        depth = np.frombuffer(self._depth.read(), np.float32).reshape(self._size, self._size)
         clip = points @ matrix[:3, :3].T.astype(np.float32) + matrix[:3, 3].astype(np.float32)
-        x, y = ((clip[:, k] + 1) * (_SIZE / 2) - 0.5 for k in range(2))
+        x, y = ((clip[:, k] + 1) * np.float32(self._size / 2) - 0.5 for k in range(2))
         z = (clip[:, 2] + 1) / 2 - np.float32(_BIAS_DM / (2 * _RADIUS_DM))
         x0, y0 = np.floor(x).astype(np.int32), np.floor(y).astype(np.int32)
         fx, fy = x - x0, y - y0
         found = np.zeros(len(points), np.float32)
         for dx, wx in ((0, 1 - fx), (1, fx)):
             for dy, wy in ((0, 1 - fy), (1, fy)):
-                column, row = np.clip(x0 + dx, 0, _SIZE - 1), np.clip(y0 + dy, 0, _SIZE - 1)
+                column, row = np.clip(x0 + dx, 0, self._size - 1), np.clip(y0 + dy, 0, self._size - 1)
                 found += wx * wy * (depth[row, column] >= z)
         return np.asarray(found, np.float32)
 

@@ -17,7 +17,7 @@ from studio.raster import shaders
 from studio.raster.bake import ShadowMaps
 from studio.raster.camera import Camera
 from studio.raster.light import Light, Samples
-from studio.raster.lighting import Lighting, is_wet
+from studio.raster.lighting import Baking, Lighting, is_wet
 from studio.raster.ribbons import along, quads
 from studio.strands import Strands
 from studio.subdivide import triangles
@@ -25,7 +25,18 @@ from studio.subdivide import triangles
 Vertices = npt.NDArray[np.float32]
 
 _KINDS: Final = {"skin": 0, "cloth": 1, "enamel": 2, "gum": 2, "tongue": 2}
-LABELS: Final = {"skin": 1, "eye": 1, "cloth": 0, "gum": 3, "enamel": 4, "tongue": 5}
+_OWN_PROGRAM: Final = {"eye": "eye", "frame": "frame", "metal": "frame", "lens": "lens"}
+"""Fragments of materials that `surface.frag` does not draw."""
+LABELS: Final = {
+    "skin": 1,
+    "eye": 1,
+    "cloth": 0,
+    "gum": 3,
+    "enamel": 4,
+    "tongue": 5,
+    "frame": 0,
+    "metal": 0,
+}
 """What masks call a material; of skin, lips are 2 and the mouth's inside 3 (`truth.render.Label`)."""
 _FIELDS: Final = (
     ("place", 3),
@@ -81,15 +92,22 @@ class Figure:
         presenter: Presenter,
         strands: Sequence[Strands],
         camera: npt.NDArray[np.float64],
+        baking: Baking | None = None,
     ) -> None:
         """Load everything; `relit` comes next. `camera`: where the eyes look, float64[3]."""
+        baking = baking or Baking()
         self._context = context
         self._presenter = presenter
         self._surface = shaders.load(context, "surface", "surface")
         self._eye = shaders.load(context, "surface", "eye")
         self._strand = shaders.load(context, "strand", "strand")
-        self._lighting = Lighting(ShadowMaps(context), presenter, strands, camera)
-        self._drawn = [self._load(surface) for surface in presenter.surfaces]
+        self._lighting = Lighting(ShadowMaps(context, baking.map_px), presenter, strands, camera, baking)
+        own = {_OWN_PROGRAM[s.material] for s in presenter.surfaces if s.material in _OWN_PROGRAM} - {"eye"}
+        self._worn = {name: shaders.load(context, "surface", name) for name in sorted(own)}
+        self._programs = (self._surface, self._eye, self._strand, *self._worn.values())
+        loaded = [self._load(surface) for surface in presenter.surfaces]
+        self._drawn = [each for each in loaded if each.surface.material != "lens"]
+        self._lenses = [each for each in loaded if each.surface.material == "lens"]
         self._bundles = [self._load_strands(each) for each in strands]
 
     def relit(self, light: Light, samples: Samples | None = None, *, stirred: bool = True) -> None:
@@ -105,7 +123,7 @@ class Figure:
             bundle.vertices[..., _LIGHT] = lit.light.reshape(*shape, 1, 3)
             bundle.vertices[..., 16:20] = lit.lamps.reshape(*shape, 1, -1)
             bundle.buffer.write(np.ascontiguousarray(bundle.vertices))
-        for program in (self._surface, self._eye, self._strand):
+        for program in self._programs:
             self._set_light(program)
 
     def draw(self, posed: Posed, pose: Pose, camera: Camera, target: moderngl.Framebuffer) -> None:
@@ -113,7 +131,7 @@ class Figure:
         target.use()
         self._context.enable_only(moderngl.DEPTH_TEST)
         matrix = np.ascontiguousarray(camera.matrix().T, np.float32)
-        for program in (self._surface, self._eye, self._strand):
+        for program in self._programs:
             _write(program, "to_clip", matrix)
             _set(program, "eye_place", tuple(camera.place))
         _set(self._surface, "pores", _PORES)
@@ -125,11 +143,19 @@ class Figure:
             material = drawn.surface.material
             if material == "eye":
                 self._set_eye(drawn.surface, posed)
+            elif material in _OWN_PROGRAM:
+                _set(self._worn["frame"], "metal", float(material == "metal"))
             else:
                 _set(self._surface, "kind", _KINDS[material])
                 _set(self._surface, "label", LABELS[material])
             drawn.array.render()
         self._draw_strands(posed, pose, camera, target.height)
+        for lens in self._lenses:
+            # What it mirrors comes on top of what is seen through it.
+            self._move(lens, posed, pose, opening)
+            self._context.enable(moderngl.BLEND)
+            self._context.blend_func = moderngl.ONE, moderngl.ONE
+            lens.array.render()
 
     def _draw_strands(self, posed: Posed, pose: Pose, camera: Camera, height: int) -> None:
         body = np.eye(4)
@@ -162,7 +188,8 @@ class Figure:
         columns = (nothing, nothing, surface.albedo, nothing, coat, lamps, surface.local)
         vertices = np.concatenate(columns, 1).astype(np.float32)
         buffer = self._context.buffer(np.ascontiguousarray(vertices))
-        program = self._eye if surface.material == "eye" else self._surface
+        own = _OWN_PROGRAM.get(surface.material)
+        program = self._eye if own == "eye" else self._worn[own] if own else self._surface
         # What a program does not use, its compiler drops.
         layout = " ".join(f"{n}f" if name in program else f"{4 * n}x" for name, n in _FIELDS)
         names = [name for name, _ in _FIELDS if name in program]

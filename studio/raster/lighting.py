@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -11,7 +12,7 @@ from scipy.spatial import cKDTree
 
 from studio.pose import Pose
 from studio.presenter import Posed, Presenter, Surface
-from studio.raster.bake import Lit, ShadowMaps, Spread, Vectors
+from studio.raster.bake import Lit, Seen, ShadowMaps, Spread, Vectors
 from studio.raster.light import Samples
 from studio.raster.ribbons import casting_mesh
 from studio.strands import Strands
@@ -22,13 +23,25 @@ _STIRRED: Final = Pose(mouth=np.array([0.6, 0, 0, 0, 0.3, 0, 0], np.float32), li
 _MOVES_DM: Final = 0.07
 _SKIN_DM: Final = (0.036, 0.019, 0.012)
 """How far red, green and blue travel in skin."""
+_SOLID: Final = {"skin", "cloth", "frame", "metal"}
+"""Materials that light falls on, and that cast shadows."""
 _CLOTH_DM: Final = (0.01, 0.01, 0.01)
-_HAIR_POINTS: Final = 20_000
-"""So many points of hair are lit; the others take the light of the nearest."""
 _BETWEEN: Final = 0.25
 """Of a hair's light: what the hairs about it pass on."""
 
 Mesh = tuple[Vectors, npt.NDArray[np.int32]]
+
+
+@dataclass(frozen=True, slots=True)
+class Baking:
+    """How carefully light is baked; the default is for large pictures."""
+
+    map_px: int = 512
+    """Side of the depth maps."""
+    hair_points: int = 20_000
+    """So many points of hair are lit; the others take the light of the nearest."""
+    keeps: bool = False
+    """Whether what each direction sees is kept for the next light, which comes from the same directions."""
 
 
 class Lighting:
@@ -40,12 +53,15 @@ class Lighting:
         presenter: Presenter,
         strands: Sequence[Strands],
         camera: npt.NDArray[np.float64],
+        baking: Baking | None = None,
     ) -> None:
         """`camera`: where the eyes look, float64[3]."""
+        self._baking = baking or Baking()
+        self._seen: Seen | None = {} if self._baking.keeps else None
         self._maps = maps
         self._presenter = presenter
         self._strands = strands
-        self._casting = [s for s in presenter.surfaces if s.material in {"skin", "cloth"}]
+        self._casting = [s for s in presenter.surfaces if s.material in _SOLID]
         self._bounce = np.concatenate([s.albedo for s in self._casting]).mean(0).astype(np.float64) * 1.3
         self._rest = presenter.posed(Pose(), camera)
         self._stirred_pose = presenter.posed(_STIRRED, camera)
@@ -59,15 +75,20 @@ class Lighting:
         sides = [side * rest["skin"][:, 0] > 0 for side in (-1, 1)]
         self._lid_rows = [np.flatnonzero(upper & (moved > 0) & side) for side in sides]
         self._mouth_rows = np.flatnonzero(~upper & (moved > 0))
+        self._lying = [self._chosen(each) for each in strands]
+        self._nearest = [
+            np.asarray(cKDTree(at).query(each.points.reshape(-1, 3), workers=2)[1]) if len(at) else None
+            for each, (at, _) in zip(strands, self._lying, strict=True)
+        ]
 
     def bake(self, light: Samples, *, stirred: bool = True) -> None:
         """Let `light` fall. `stirred`: light moved lids and lips on their own, which costs as much again."""
         rest = self._rest
         blockers = [*self._blockers(rest), *self._hair]
-        lying = [self._lying(each) for each in self._strands]
+        lying = self._lying
         points = np.concatenate([rest.points[s.name] for s in self._casting] + [at for at, _ in lying])
         normals = np.concatenate([rest.normals[s.name] for s in self._casting] + [out for _, out in lying])
-        lit = self._maps.cast(blockers, (points, normals), light, self._bounce)
+        lit = self._maps.cast(blockers, (points, normals), light, self._bounce, self._seen)
         self.surfaces: dict[str, Lit] = {}
         first = 0
         for surface in self._casting:
@@ -79,10 +100,10 @@ class Lighting:
         self.front = self._front()
         self._stirred = self._stir(light) if stirred else np.zeros_like(self.surfaces["skin"].light)
         self.strands: list[Lit] = []
-        for each, (at, _) in zip(self._strands, lying, strict=True):
+        for each, (at, _), near in zip(self._strands, lying, self._nearest, strict=True):
             rows = slice(first, first + len(at))
             first = rows.stop
-            self.strands.append(self._light_hair(each, at, Lit(lit.light[rows], lit.lamps[rows])))
+            self.strands.append(self._light_hair(each, near, Lit(lit.light[rows], lit.lamps[rows])))
 
     def skin(self, pose: Pose) -> Vectors:
         """Return the skin's light (float32[V, 3], irradiance / pi) in a pose."""
@@ -110,25 +131,25 @@ class Lighting:
         now = self._spreads["skin"].within(lit.light, _SKIN_DM)
         return np.asarray(self._stirs[:, None] * (now - self.surfaces["skin"].light))
 
-    def _lying(self, strands: Strands) -> tuple[Vectors, Vectors]:
+    def _chosen(self, strands: Strands) -> tuple[Vectors, Vectors]:
         """Return points of the hair to be lit, and which way they face: out of the bulk."""
         points = strands.points.reshape(-1, 3)
         if strands.placed is not None:
             return points[:0], points[:0]
         # By chance: every n-th point may be the same place along each hair.
-        chosen = np.random.default_rng(0).choice(len(points), min(len(points), _HAIR_POINTS), replace=False)
+        count = min(len(points), self._baking.hair_points)
+        chosen = np.random.default_rng(0).choice(len(points), count, replace=False)
         few = points[np.sort(chosen)]
         out = few - np.array([0.0, self._presenter.eyes[0, 1] + 0.25, 0.15], np.float32)
         out /= np.linalg.norm(out, axis=1, keepdims=True)
         return np.asarray(few + np.float32(0.05) * out, np.float32), np.asarray(out, np.float32)
 
-    def _light_hair(self, strands: Strands, at: Vectors, lit: Lit) -> Lit:
-        points = strands.points.reshape(-1, 3)
-        if not len(at):
+    def _light_hair(self, strands: Strands, near: npt.NDArray[np.int64] | None, lit: Lit) -> Lit:
+        if near is None:
+            points = strands.points.reshape(-1, 3)
             lamps = np.full((len(points), self.surfaces["skin"].lamps.shape[1]), 0.7, np.float32)
             return Lit(np.tile(self.front, (len(points), 1)), lamps)
         soft = (1 - _BETWEEN) * lit.light + _BETWEEN * lit.light.mean(0)
-        _, near = cKDTree(at).query(points, workers=2)
         return Lit(soft[near].astype(np.float32), lit.lamps[near])
 
 

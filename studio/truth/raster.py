@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from studio.character import Character, LightSection
 from studio.hair import beard, brows, grow, lashes
+from studio.hair.ground import CELL
 from studio.landmarks import MOUTH
 from studio.life.lips import gaps
 from studio.pack import HeadPack, open_pack
@@ -20,6 +21,7 @@ from studio.presenter import Fineness, Posed, Presenter
 from studio.raster.camera import Camera
 from studio.raster.figure import Figure
 from studio.raster.light import portrait_light
+from studio.raster.lighting import Baking
 from studio.raster.stage import Layer, Stage, before, open_context
 from studio.strands import Strands
 from studio.truth.backgrounds import background
@@ -28,6 +30,7 @@ from studio.truth.shot import Shot
 
 _FINENESS: Final = Fineness(skin=0, parts=0, below_jaw_dm=0.9)
 _HAIR_DENSITY: Final = 0.14
+_BAKING: Final = Baking(map_px=256, hair_points=4000, keeps=True)
 _WHOLE_DM: Final = 5.6
 """Height of a picture of head and shoulders at the face."""
 _PER_LAMP: Final = 7
@@ -79,7 +82,9 @@ class RasterPerson:
         self._presenter = Presenter(pack, character, _FINENESS)
         eyes = self._presenter.eyes.mean(0)
         self._strands = _strands(self._presenter, seed)
-        self._figure = Figure(context, self._presenter, self._strands, eyes + np.array([0.0, 0.0, 20.0]))
+        self._figure = Figure(
+            context, self._presenter, self._strands, eyes + np.array([0.0, 0.0, 20.0]), _BAKING
+        )
         chin = self._presenter.places.jaw
         self._top = eyes + np.array([0.0, _ABOVE_EYES_DM, 0.0])
         self._bottom = np.array([0.0, chin[1] - _BELOW_CHIN_DM, eyes[2]])
@@ -149,5 +154,5 @@ def _aperture(posed: Posed, landmarks: npt.NDArray[np.float32]) -> float:
 
 
 def _strands(presenter: Presenter, seed: int) -> list[Strands]:
-    found = (brows(presenter, seed), lashes(presenter, seed), grow(presenter, seed, _HAIR_DENSITY))
+    found = (brows(presenter, seed), lashes(presenter, seed), grow(presenter, seed, _HAIR_DENSITY, 2 * CELL))
     return [each for each in (*found, beard(presenter, seed, _HAIR_DENSITY)) if each]

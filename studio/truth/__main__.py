@@ -15,6 +15,7 @@ from studio.truth.make import make_set
 from studio.truth.render import RENDERERS
 from studio.truth.report import write_report
 from studio.truth.shards import Shard, shard_paths
+from studio.truth.traced import traced
 from vcam_talker.core.errors import VcamTalkerError
 
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -80,6 +81,9 @@ def check(folder: Path) -> None:
     click.echo(f"{len(paths) - damaged} shards of {len(paths)} are whole: {frames:,} frames")
     if damaged:
         sys.exit(1)
+
+
+cli.add_command(traced)
 
 
 def main() -> int:

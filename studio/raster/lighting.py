@@ -21,7 +21,7 @@ from studio.subdivide import triangles
 _STIRRED: Final = Pose(mouth=np.array([0.6, 0, 0, 0, 0.3, 0, 0], np.float32), lids=(1.0, 1.0))
 """Lids that were folded and lips that were shut are lit as in this pose when they move towards it."""
 _MOVES_DM: Final = 0.07
-_SKIN_DM: Final = (0.036, 0.019, 0.012)
+SKIN_DM: Final = (0.036, 0.019, 0.012)
 """How far red, green and blue travel in skin."""
 _SOLID: Final = {"skin", "cloth", "frame", "metal"}
 """Materials that light falls on, and that cast shadows."""
@@ -94,7 +94,7 @@ class Lighting:
         for surface in self._casting:
             rows = slice(first, first + len(rest.points[surface.name]))
             first = rows.stop
-            way = _SKIN_DM if surface.material == "skin" else _CLOTH_DM
+            way = SKIN_DM if surface.material == "skin" else _CLOTH_DM
             spread = self._spreads[surface.name].within(lit.light[rows], way)
             self.surfaces[surface.name] = Lit(spread, lit.lamps[rows])
         self.front = self._front()
@@ -128,7 +128,7 @@ class Lighting:
         posed = self._stirred_pose
         receivers = (posed.points["skin"], posed.normals["skin"])
         lit = self._maps.cast([*self._blockers(posed), *self._hair], receivers, light, self._bounce)
-        now = self._spreads["skin"].within(lit.light, _SKIN_DM)
+        now = self._spreads["skin"].within(lit.light, SKIN_DM)
         return np.asarray(self._stirs[:, None] * (now - self.surfaces["skin"].light))
 
     def _chosen(self, strands: Strands) -> tuple[Vectors, Vectors]:

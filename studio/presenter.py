@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -24,11 +24,10 @@ from studio.pack import HeadPack, Indices
 from studio.pose import Pose
 from studio.rotation import Rotation, about, head_rotation, turning
 from studio.skin import Places, paint
-from studio.subdivide import Shading, refine
-
-Material = Literal["skin", "eye", "enamel", "gum", "tongue", "cloth"]
-Vectors = npt.NDArray[np.float32]
-"""float32[V, 3]."""
+from studio.subdivide import Shading, refine, triangles
+from studio.surface import Material, Surface, Vectors
+from studio.wear import made
+from studio.wear_fit import EAR_LOBE, EAR_TOP, Face
 
 _BODY_END: Final = 13380
 _ENAMEL_POINTS: Final = 63
@@ -59,6 +58,8 @@ _TIES: Final = {
     )
 }
 """Garments with a tie in the shirt's mesh: heights, half its width there; its file's decimetres."""
+_MOVED: Final = (Pose(), Pose(lids=(1.0, 1.0)), Pose(smile=1.0, squint=1.0), Pose(brow_up=(-1.0, -1.0)))
+"""What glasses have to leave room for."""
 _NECK_SHARES: Final = {"neck01": 0.2, "neck02": 0.45, "neck03": 0.75}
 
 
@@ -72,25 +73,6 @@ class Fineness:
     """How often teeth, tongue and clothes are."""
     below_jaw_dm: float = 4.2
     """What is further down is not made."""
-
-
-@dataclass(frozen=True, slots=True)
-class Surface:
-    """A part of the presenter at rest; its points move, its faces and paint stay."""
-
-    name: str
-    material: Material
-    faces: Faces
-    albedo: Vectors
-    """Linear."""
-    gloss: npt.NDArray[np.float32]
-    """float32[V]."""
-    inside: npt.NDArray[np.float32]
-    """float32[V]: 1 within the mouth."""
-    lips: npt.NDArray[np.float32]
-    """float32[V]: 1 on the lips."""
-    local: Vectors
-    """Of eyes: direction from the ball's middle, looking along +z; else the place at rest, decimetres."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +154,7 @@ class Presenter:
     @property
     def surfaces(self) -> tuple[Surface, ...]:
         """All parts, in the order of drawing."""
-        return tuple(fitted.surface for fitted in self._parts)
+        return (*(part.surface for part in self._parts), *(part.surface for part in self._rigid))
 
     @property
     def rest(self) -> Points:
@@ -259,6 +241,9 @@ class Presenter:
             points = np.asarray(part.weights @ coarse.astype(np.float32), np.float32)
             posed.points[part.surface.name] = points
             posed.normals[part.surface.name] = part.shading.normals(points)
+        for fixed in self._rigid:
+            posed.points[fixed.surface.name] = posed.turned(fixed.points).astype(np.float32)
+            posed.normals[fixed.surface.name] = (fixed.normals @ turn.T).astype(np.float32)
         return posed
 
     def _shaped(self) -> Points:
@@ -312,6 +297,16 @@ class Presenter:
             "tongue", "tongue", tongue, tongue.mesh.faces, ((0.42, 0.11, 0.10), 0.55, 1.0), on_head=True
         )
         self._add_clothes()
+        worn = self.character.clothes
+        bare = worn.glasses == "none" and not worn.earrings
+        self._rigid = () if bare else made(self._face(), worn, fine=self._fineness.skin > 0)
+
+    def _face(self) -> Face:
+        """Return the measures of the head that glasses are made to."""
+        faces = self._base.faces[np.array([group == "body" for group in self._base.groups])]
+        faces = faces[(sample_mask(self._pack, self._base, "ears")[faces] < 0.3).all(1)]
+        moods = [self.expressed(express(pose, self.character.rest)) for pose in _MOVED]
+        return Face(self.eyes, self._rest[list(EAR_TOP)], self._rest[list(EAR_LOBE)], moods, triangles(faces))
 
     def _add_skin(self) -> None:
         rest, base = self._rest, self._base

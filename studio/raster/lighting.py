@@ -11,12 +11,13 @@ import numpy.typing as npt
 from scipy.spatial import cKDTree
 
 from studio.pose import Pose
-from studio.presenter import Posed, Presenter, Surface
+from studio.presenter import Posed, Presenter
 from studio.raster.bake import Lit, Seen, ShadowMaps, Spread, Vectors
 from studio.raster.light import Samples
 from studio.raster.ribbons import casting_mesh
 from studio.strands import Strands
 from studio.subdivide import triangles
+from studio.surface import Surface
 
 _STIRRED: Final = Pose(mouth=np.array([0.6, 0, 0, 0, 0.3, 0, 0], np.float32), lids=(1.0, 1.0))
 """Lids that were folded and lips that were shut are lit as in this pose when they move towards it."""

@@ -277,6 +277,16 @@ def _cloth(nodes: Nodes, _: Tracer) -> Any:  # noqa: ANN401 - Blender's
     return made.outputs[0], paint
 
 
+def _plastic(nodes: Nodes, _: Tracer) -> Any:  # noqa: ANN401 - Blender's
+    paint = nodes.attribute("albedo")
+    return nodes.add("BsdfPrincipled", Base_Color=paint, Roughness=0.3).outputs[0], paint
+
+
+def _metal(nodes: Nodes, _: Tracer) -> Any:  # noqa: ANN401 - Blender's
+    paint = nodes.attribute("albedo")
+    return nodes.add("BsdfPrincipled", Base_Color=paint, Roughness=0.3, Metallic=1.0).outputs[0], paint
+
+
 def _eye(nodes: Nodes, tracer: Tracer) -> Any:  # noqa: ANN401 - Blender's
     picture = nodes.add("TexImage", Vector=nodes.attribute("place", "Vector"))
     picture.image, picture.extension = tracer.eye, "EXTEND"
@@ -292,6 +302,7 @@ def _hair_recipe(nodes: Nodes, _: Tracer) -> Any:  # noqa: ANN401 - Blender's
 
 
 _RECIPES = {"skin": _skin, "eye": _eye, "enamel": _hard, "gum": _soft, "tongue": _soft, "cloth": _cloth}
+_RECIPES |= {"frame": _plastic, "metal": _metal}
 
 
 def main(source: str, target: str, samples: str, threads: str) -> None:

@@ -19,6 +19,7 @@ from studio.presenter import Posed
 from studio.raster.camera import Camera
 from studio.raster.figure import LABELS
 from studio.raster.light import Light
+from studio.raster.lighting import SKIN_DM
 from studio.strands import Strands
 from studio.subdivide import triangles
 from studio.truth.raster import RasterPerson, Taken
@@ -40,15 +41,22 @@ REGIONS: Final = (
     "cloth",
 )
 """What `region` in a traced picture counts: finer than labels."""
-_OF_MATERIAL: Final = {"skin": 1, "enamel": 4, "gum": 5, "tongue": 6, "eye": 7, "cloth": 9}
+_OF_MATERIAL: Final = {
+    "skin": 1,
+    "enamel": 4,
+    "gum": 5,
+    "tongue": 6,
+    "eye": 7,
+    "cloth": 9,
+    "frame": 10,
+    "metal": 10,
+}
 _HAIR_ON_SKIN: Final = 8
 _ENVIRONMENT: Final = (256, 512)
 _EYE_PIXELS: Final = 256
 _MEAN_PATH: Final = 0.35
 """Light that is spread as a Gaussian of deviation d / sqrt(2) goes as far (in the mean of squares) as by a
 random walk of this many d a step, at the albedo of skin (Christensen and Burley 2015)."""
-_SKIN_DM: Final = (0.055, 0.022, 0.012)
-"""As the baked light is spread."""
 _THINNEST_PX: Final = 0.7
 
 
@@ -157,6 +165,8 @@ def export(person: RasterPerson, taken: Taken, pose: Pose, light: Light) -> Arra
     """
     presenter, camera, posed = person.presenter, taken.camera, taken.posed
     lens = lens_of(camera)
+    # Glass only mirrors, a few parts in a hundred.
+    surfaces = [surface for surface in presenter.surfaces if surface.material != "lens"]
     out: Arrays = {
         "size": np.array(camera.height),
         "matrix": lens.matrix,
@@ -164,12 +174,12 @@ def export(person: RasterPerson, taken: Taken, pose: Pose, light: Light) -> Arra
         "shift": np.array(lens.shift),
         "environment": environment(light),
         "eye": eye_paint(presenter.character.eyes),
-        "skin_radius": _MEAN_PATH * np.array(_SKIN_DM),
+        "skin_radius": _MEAN_PATH * np.array(SKIN_DM),
         "landmarks": to_tracer(posed.body[MOUTH]),
-        "materials": np.array([surface.material for surface in presenter.surfaces]),
+        "materials": np.array([surface.material for surface in surfaces]),
         "hairs": np.array(len(person.strands)),
     }
-    for k, surface in enumerate(presenter.surfaces):
+    for k, surface in enumerate(surfaces):
         count = len(surface.albedo)
         mark = (LABELS[surface.material], _OF_MATERIAL[surface.material])
         out |= {

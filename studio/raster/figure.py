@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from studio.character import linear
 from studio.pose import Pose
-from studio.presenter import Posed, Presenter, Surface
+from studio.presenter import Posed, Presenter
 from studio.raster import shaders
 from studio.raster.bake import ShadowMaps
 from studio.raster.camera import Camera
@@ -21,10 +21,12 @@ from studio.raster.lighting import Baking, Lighting, is_wet
 from studio.raster.ribbons import along, quads
 from studio.strands import Strands
 from studio.subdivide import triangles
+from studio.surface import Surface
 
 Vertices = npt.NDArray[np.float32]
 
 _KINDS: Final = {"skin": 0, "cloth": 1, "enamel": 2, "gum": 2, "tongue": 2}
+_HAIR: Final = 3
 _OWN_PROGRAM: Final = {"eye": "eye", "frame": "frame", "metal": "frame", "lens": "lens"}
 """Fragments of materials that `surface.frag` does not draw."""
 LABELS: Final = {
@@ -52,6 +54,9 @@ _LIGHT: Final = slice(9, 12)
 _PORES: Final = 0.10
 _WEAVE: Final = 0.35
 _THINNEST_PX: Final = 0.7
+_STRAY_DM: Final = 0.2
+_ON_SHOULDERS_DM: Final = 1.0
+"""How far brows and beards, and hair on the shoulders, may be from where a stiff head would have them."""
 _INTO_MOUTH_DM: Final = 0.35
 _BESIDE_MOUTH_DM: Final = 0.14
 
@@ -70,7 +75,12 @@ class _Bundle:
     strands: Strands
     vertices: Vertices
     """float32[N, K, 2, 20]: place, along, albedo, light, (width, side, with_head, t), lamps."""
+    balls: npt.NDArray[np.float64]
+    """float64[N, 4]: about each strand at rest, and how far it may be from there."""
+    index: npt.NDArray[np.int32]
+    """int32[N, I]: the triangles of each."""
     buffer: moderngl.Buffer
+    order: moderngl.Buffer
     array: moderngl.VertexArray
 
 
@@ -93,14 +103,23 @@ class Figure:
         strands: Sequence[Strands],
         camera: npt.NDArray[np.float64],
         baking: Baking | None = None,
+        *,
+        small: bool = False,
     ) -> None:
-        """Load everything; `relit` comes next. `camera`: where the eyes look, float64[3]."""
+        """Load everything; `relit` comes next. `camera`: where the eyes look, float64[3].
+
+        `small`: for crops in which pores can't be seen: light is found at vertices, and of hair only what
+        lies within the picture is drawn.
+        """
         baking = baking or Baking()
+        self._small = small
         self._context = context
         self._presenter = presenter
-        self._surface = shaders.load(context, "surface", "surface")
+        self._surface, self._strand = (
+            shaders.load_lit(context, name) if small else shaders.load(context, name, name)
+            for name in ("surface", "strand")
+        )
         self._eye = shaders.load(context, "surface", "eye")
-        self._strand = shaders.load(context, "strand", "strand")
         self._lighting = Lighting(ShadowMaps(context, baking.map_px), presenter, strands, camera, baking)
         own = {_OWN_PROGRAM[s.material] for s in presenter.surfaces if s.material in _OWN_PROGRAM} - {"eye"}
         self._worn = {name: shaders.load(context, "surface", name) for name in sorted(own)}
@@ -123,8 +142,6 @@ class Figure:
             bundle.vertices[..., _LIGHT] = lit.light.reshape(*shape, 1, 3)
             bundle.vertices[..., 16:20] = lit.lamps.reshape(*shape, 1, -1)
             bundle.buffer.write(np.ascontiguousarray(bundle.vertices))
-        for program in self._programs:
-            self._set_light(program)
 
     def draw(self, posed: Posed, pose: Pose, camera: Camera, target: moderngl.Framebuffer) -> None:
         """Draw into `target`, which is not cleared."""
@@ -134,6 +151,7 @@ class Figure:
         for program in self._programs:
             _write(program, "to_clip", matrix)
             _set(program, "eye_place", tuple(camera.place))
+            self._set_light(program)
         _set(self._surface, "pores", _PORES)
         _set(self._surface, "weave", _WEAVE)
         _set(self._surface, "freckles", self._presenter.character.skin.freckles)
@@ -148,7 +166,11 @@ class Figure:
             else:
                 _set(self._surface, "kind", _KINDS[material])
                 _set(self._surface, "label", LABELS[material])
+            # What turns its back is hidden by the rest, or by skin.
+            if self._small and material != "cloth":
+                self._context.enable(moderngl.CULL_FACE)
             drawn.array.render()
+            self._context.disable(moderngl.CULL_FACE)
         self._draw_strands(posed, pose, camera, target.height)
         for lens in self._lenses:
             # What it mirrors comes on top of what is seen through it.
@@ -167,6 +189,7 @@ class Figure:
         _set(self._strand, "min_width", _THINNEST_PX * pixel)
         for bundle in self._bundles:
             moves = (head, body)
+            seen = self._within(bundle, head, camera) if self._small else None
             follow = bundle.strands.placed
             if follow is not None:
                 points = follow(posed)
@@ -177,8 +200,25 @@ class Figure:
             for name, matrix in zip(("head", "body"), moves, strict=True):
                 _write(self._strand, name, matrix.T)
             _set(self._strand, "shine", bundle.strands.shine)
+            _set(self._strand, "kind", _HAIR)
             _set(self._strand, "label", 0 if follow is None else LABELS["skin"])
-            bundle.array.render()
+            if seen is None:
+                bundle.array.render()
+            elif seen.any():
+                chosen = bundle.index[seen]
+                bundle.order.write(chosen)
+                bundle.array.render(vertices=chosen.size)
+
+    def _within(
+        self, bundle: _Bundle, head: npt.NDArray[np.float64], camera: Camera
+    ) -> npt.NDArray[np.bool_]:
+        """Tell which strands may lie within the picture, bool[N]."""
+        matrix = camera.matrix()
+        middle, radius = bundle.balls[:, :3], bundle.balls[:, 3]
+        clip = middle @ (matrix @ head)[:, :3].T + (matrix @ head)[:, 3]
+        reach = [np.linalg.norm(matrix[k, :3]) + np.linalg.norm(matrix[3, :3]) for k in range(2)]
+        outside = [np.abs(clip[:, k]) > clip[:, 3] + radius * reach[k] for k in range(2)]
+        return ~(outside[0] | outside[1])
 
     def _load(self, surface: Surface) -> _Drawn:
         count = len(surface.albedo)
@@ -214,12 +254,17 @@ class Figure:
         vertices = np.repeat(np.concatenate(columns, -1).astype(np.float32)[:, :, None], 2, 2)
         vertices[..., 13] = (-1.0, 1.0)
         buffer = self._context.buffer(np.ascontiguousarray(vertices))
+        order = self._context.buffer(np.ascontiguousarray(quads(n, k)))
+        middle = strands.points.mean(1, dtype=np.float64)
+        radius = np.linalg.norm(strands.points - middle[:, None], axis=2).max(1)
+        radius = radius + _STRAY_DM + _ON_SHOULDERS_DM * (1 - strands.with_head.min(1))
         array = self._context.vertex_array(
             self._strand,
             [(buffer, "3f 3f 3f 3f 4f 4f", "place", "along", "albedo", "light", "shape", "lamps")],
-            self._context.buffer(np.ascontiguousarray(quads(n, k))),
+            order,
         )
-        return _Bundle(strands, vertices, buffer, array)
+        balls = np.concatenate((middle, radius[:, None]), 1)
+        return _Bundle(strands, vertices, balls, quads(n, k).reshape(n, -1), buffer, order, array)
 
     def _move(self, drawn: _Drawn, posed: Posed, pose: Pose, opening: _Opening) -> None:
         surface = drawn.surface

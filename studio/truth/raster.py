@@ -19,14 +19,18 @@ from studio.pack import HeadPack, open_pack
 from studio.pose import Pose
 from studio.presenter import Fineness, Posed, Presenter
 from studio.raster.camera import Camera
+from studio.raster.crops import CropStage
 from studio.raster.figure import Figure
 from studio.raster.light import portrait_light
 from studio.raster.lighting import Baking
-from studio.raster.stage import Layer, Stage, before, open_context
+from studio.raster.stage import Layer, Picture, open_context
 from studio.strands import Strands
 from studio.truth.backgrounds import background
 from studio.truth.render import INNER_LIP, TruthFrame
 from studio.truth.shot import Shot
+
+Labels = npt.NDArray[np.uint8]
+"""uint8[size, size] of `render.Label`."""
 
 _FINENESS: Final = Fineness(skin=0, parts=0, below_jaw_dm=0.9)
 _HAIR_DENSITY: Final = 0.14
@@ -48,7 +52,8 @@ class RasterRenderer:
         """`size` of the crops in pixels. Raises StudioError without a head pack or OpenGL."""
         self._pack = open_pack()
         self._context = open_context()
-        self._stage = Stage(self._context, size, size)
+        self._context.gc_mode = "auto"
+        self._stage = CropStage(self._context, size)
         self._size = size
 
     def person(self, character: Character, seed: int) -> RasterPerson:
@@ -72,7 +77,7 @@ class RasterPerson:
         self,
         pack: HeadPack,
         context: moderngl.Context,
-        stage: Stage,
+        stage: CropStage,
         size: int,
         character: Character,
         seed: int,
@@ -83,7 +88,7 @@ class RasterPerson:
         eyes = self._presenter.eyes.mean(0)
         self._strands = _strands(self._presenter, seed)
         self._figure = Figure(
-            context, self._presenter, self._strands, eyes + np.array([0.0, 0.0, 20.0]), _BAKING
+            context, self._presenter, self._strands, eyes + np.array([0.0, 0.0, 20.0]), _BAKING, small=True
         )
         chin = self._presenter.places.jaw
         self._top = eyes + np.array([0.0, _ABOVE_EYES_DM, 0.0])
@@ -103,28 +108,28 @@ class RasterPerson:
 
     def frame(self, pose: Pose, shot: Shot) -> TruthFrame:
         """Draw one moment."""
-        taken = self.taken(pose, shot)
-        if self._behind is None or self._behind[0] != shot:
-            self._behind = (shot, background(shot, self._size))
-        exposure = portrait_light(shot.light).exposure * 2.0**shot.exposure_stops
-        landmarks = taken.camera.project(taken.posed.body[MOUTH]).astype(np.float32)
-        return TruthFrame(
-            before(taken.layer, self._behind[1], exposure),
-            landmarks,
-            _aperture(taken.posed, landmarks),
-            self._stage.labels(),
-        )
+        posed, camera, (picture, labels) = self._drawn(pose, shot)
+        landmarks = camera.project(posed.body[MOUTH]).astype(np.float32)
+        return TruthFrame(picture, landmarks, _aperture(posed, landmarks), labels)
 
     def taken(self, pose: Pose, shot: Shot) -> Taken:
         """Draw one moment, the figure alone, in linear light."""
+        posed, camera, _ = self._drawn(pose, shot)
+        return Taken(posed, camera, self._stage.layer())
+
+    def _drawn(self, pose: Pose, shot: Shot) -> tuple[Posed, Camera, tuple[Picture, Labels]]:
         light = portrait_light(shot.light)
         if shot.light != self._light:
             self._figure.relit(light, light.samples(_PER_LAMP, _ROOM), stirred=False)
             self._light = shot.light
+        if self._behind is None or self._behind[0] != shot:
+            self._behind = (shot, background(shot, self._size))
         whole = self._camera(shot)
         posed = self._presenter.posed(pose, whole.place)
         camera = self._crop(whole, posed, shot)
-        return Taken(posed, camera, self._stage.draw(self._figure, posed, pose, camera))
+        exposure = light.exposure * 2.0**shot.exposure_stops
+        backdrop = self._behind[1]
+        return posed, camera, self._stage.draw(self._figure, posed, pose, camera, backdrop, exposure)
 
     def _camera(self, shot: Shot) -> Camera:
         eyes = self._presenter.eyes.mean(0)

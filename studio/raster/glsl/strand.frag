@@ -1,14 +1,19 @@
-in vec3 at; in vec3 tangent; in vec3 paint; in vec3 lit; in float across; in float t; in vec4 seen; in float cover;
 uniform float shine;
 uniform int label;
+#ifdef AT_VERTICES
+vec3 at, tangent, paint, lit; vec4 seen, colour, mask;
+const float across = 0.577;   // what a hair's round shape takes of its light, on the whole
+#else
+in vec3 at; in vec3 tangent; in vec3 paint; in vec3 lit; in float across; in float t; in vec4 seen; in float cover;
 layout(location = 0) out vec4 colour;
 layout(location = 1) out vec4 mask;
+#endif
 // Two highlights along the hair, one from its surface, one coloured from within (after Marschner et al. 2003).
 float streak(vec3 tangent, vec3 h, float power) {
     float th = dot(tangent, h);
     return pow(max(1.0 - th * th, 0.0), power * 0.5);
 }
-void main() {
+void shade() {
     mask = vec4(float(label) / 8.0, 0.0, 0.0, 1.0);
     vec3 v = normalize(eye_place - at), T = normalize(tangent);
     vec3 side = normalize(cross(T, v));
@@ -30,3 +35,6 @@ void main() {
     }
     colour = vec4(found, 1.0);
 }
+#ifndef AT_VERTICES
+void main() { shade(); }
+#endif

@@ -1,12 +1,16 @@
+#ifdef AT_VERTICES
+vec3 at, n, paint, lit, skin, own; vec4 seen, colour, mask;
+#else
 in vec3 at; in vec3 n; in vec3 paint; in vec3 lit; in vec3 skin; in vec4 seen; in vec3 own;
+layout(location = 0) out vec4 colour;
+layout(location = 1) out vec4 mask;
+#endif
 uniform int kind;           // 0 skin, 1 cloth, 2 wet (teeth, gums, tongue)
 uniform float pores;
 uniform float freckles;
 uniform float weave;
 uniform int label;          // what the masks call this surface; of skin: face
-layout(location = 0) out vec4 colour;
-layout(location = 1) out vec4 mask;
-void main() {
+void shade() {
     vec3 v = normalize(eye_place - at), N = normalize(n);
     float gloss = skin.x, inside = skin.y;
     int what = label;
@@ -36,9 +40,11 @@ void main() {
             float where = exp(-pow((own.y - 6.25) / 0.22, 2.0)) * smoothstep(1.0, 1.25, own.z);
             base = mix(base, base * vec3(0.62, 0.42, 0.32), freckles * spots * where);
         }
+#ifndef AT_VERTICES
         vec3 q = own * 75.0;
         vec3 bump = vec3(noise(q), noise(q + 19.7), noise(q + 41.3)) - 0.5;
         N = normalize(N + pores * (1.0 - inside) * bump);
+#endif
     }
     found = base * lit;
     float f0 = kind == 0 ? 0.028 : 0.045;
@@ -54,3 +60,6 @@ void main() {
     }
     colour = vec4(found, 1.0);
 }
+#ifndef AT_VERTICES
+void main() { shade(); }
+#endif

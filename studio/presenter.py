@@ -242,8 +242,8 @@ class Presenter:
             posed.points[part.surface.name] = points
             posed.normals[part.surface.name] = part.shading.normals(points)
         for fixed in self._rigid:
-            posed.points[fixed.surface.name] = posed.turned(fixed.points).astype(np.float32)
-            posed.normals[fixed.surface.name] = (fixed.normals @ turn.T).astype(np.float32)
+            name = fixed.surface.name
+            posed.points[name], posed.normals[name] = fixed.placed(posed.turned, turn)
         return posed
 
     def _shaped(self) -> Points:

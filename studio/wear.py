@@ -7,6 +7,7 @@ to the ears and down behind them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -15,8 +16,9 @@ import numpy as np
 from studio.character import ClothesSection, linear
 from studio.fields import Field
 from studio.mesh import Points
+from studio.rotation import Rotation
 from studio.subdivide import Shading
-from studio.surface import Material, Surface
+from studio.surface import Material, Surface, Vectors
 from studio.wear_fit import Face, Relief
 from studio.wear_shapes import Shape, ball, disc, joined, tube
 
@@ -49,6 +51,10 @@ class Rigid:
     surface: Surface
     points: Points
     normals: Points
+
+    def placed(self, turned: Callable[[Points], Points], head: Rotation) -> tuple[Vectors, Vectors]:
+        """Return points and normals as they are now; `turned`: what takes the skull's points there."""
+        return turned(self.points).astype(np.float32), (self.normals @ head.T).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +128,7 @@ def _rigid(name: str, material: Material, shape: Shape, colour: tuple[float, flo
 
 def _glasses(face: Face, style: _Style, *, fine: bool) -> tuple[Shape, Shape]:
     """Return the frame and both lenses."""
-    around, sides = (28, 8) if fine else (14, 4)
+    around, sides = (28, 8) if fine else (15, 4)
     front = Relief(face, "front")
     lens = _fitted(face, style, front)
     path = lens.outline(_round(around))

@@ -232,6 +232,7 @@ def _clothes(rng: np.random.Generator, *, male: bool, years: float) -> ClothesSe
         shirt=cloth() if rng.random() < 0.5 else "#e8e6e2",
         tie=cloth(),
         glasses=weighted(rng, {"none": 0.78 - 0.25 * (years > 50), "round": 0.11, "square": 0.11}),
-        glasses_colour=srgb(rng.uniform(0.01, 0.25, 3)),
+        # Most are dark.
+        glasses_colour=srgb(0.006 + 0.25 * rng.random(3) ** 3),
         earrings=bool(rng.random() < (0.04 if male else 0.4)),
     )

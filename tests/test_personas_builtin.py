@@ -304,10 +304,10 @@ class TestWhatIsSaid:
     @pytest.mark.parametrize(
         ("asked", "honest"),
         [
-            ("are you real?", ("not a person", "no.", "no,", "nope", "artificial", "computer-made")),
-            ("are you human", ("not a person", "no.", "no,", "nope", "artificial", "computer-made")),
+            ("are you real?", ("not a person", "artificial", "computer-made")),
+            ("are you a robot", ("not a person", "artificial", "computer-made")),
             ("how were you made?", ("rendered",)),
-            ("你是真人吗", ("不是",)),
+            ("你是真人吗", ("不是真人",)),
             ("你是怎么做出来的", ("渲染",)),
         ],
     )
@@ -315,7 +315,11 @@ class TestWhatIsSaid:
         line = answer_to(name, asked)
         assert line is not None
         for said in line.say:
-            assert any(word in parse_emotion_tags(said)[1].casefold() for word in honest), said
+            text = parse_emotion_tags(said)[1].casefold()
+            assert any(word in text for word in honest), said
+            assert not text.startswith(("no,", "no.", "nope", "yes", "不是，", "是的")), (
+                "one line answers 'human?' and 'AI?'"
+            )
 
     def test_no_two_presenters_share_a_sentence(self) -> None:
         owner: dict[str, str] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -27,3 +27,24 @@ class Strands:
     """0 matt (brows, lashes) .. 1 healthy hair."""
     placed: Callable[[Posed], npt.NDArray[np.float32]] | None = None
     """Where they are in a pose, float32[N, K, 3], when they follow the skin (brows, lashes, beard)."""
+
+    def coarser(self, points: int) -> Strands:
+        """Return the same hairs of `points` points each, of those that there are; roots and tips stay."""
+        have = self.widths.shape[1]
+        if points >= have:
+            return self
+        at = np.rint(np.linspace(0, have - 1, points)).astype(np.intp)
+        follow = self.placed
+
+        def placed(posed: Posed) -> npt.NDArray[np.float32]:
+            assert follow is not None
+            return follow(posed)[:, at]
+
+        return replace(
+            self,
+            points=self.points[:, at],
+            widths=self.widths[:, at],
+            albedo=self.albedo[:, at],
+            with_head=self.with_head[:, at],
+            placed=placed if follow else None,
+        )

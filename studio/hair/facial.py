@@ -23,6 +23,8 @@ from studio.subdivide import triangles
 _POINTS: Final = 5
 _BROW_HAIRS: Final = 2600
 _BROW_BINS: Final = 12
+_WIDER: Final = 0.8
+"""Brow hairs get wider by this power as they get fewer."""
 _UPPER_LASHES: Final = 120
 _LOWER_LASHES: Final = 44
 _TUFT: Final = 3
@@ -40,14 +42,17 @@ Curves = npt.NDArray[np.float32]
 _T: Final = np.linspace(0.0, 1.0, _POINTS)[None, :, None]
 
 
-def brows(presenter: Presenter, seed: int) -> Strands:
-    """Return the brows: hairs that lie on the pack's strip, upright at the nose, then along the brow."""
+def brows(presenter: Presenter, seed: int, density: float = 1.0) -> Strands:
+    """Return the brows: hairs that lie on the pack's strip, upright at the nose, then along the brow.
+
+    `density`: share of the usual number of hairs; fewer are wider.
+    """
     section = presenter.character.brows
     rng = np.random.default_rng([seed, 11])
     garment = presenter.pack.kept(read_garment, presenter.pack.part("eyebrows", section.part))
     at_rest = garment.fitted(presenter.rest)
     corners = triangles(garment.mesh.faces)
-    count = max(80, round(_BROW_HAIRS * min(1.0, 0.55 + 0.45 * section.thickness)))
+    count = max(80, round(_BROW_HAIRS * density * min(1.0, 0.55 + 0.45 * section.thickness)))
     roots = scatter(at_rest, corners, np.ones(len(at_rest)), count, rng)
     place = roots.of(at_rest)
     along, across = _on_strip(at_rest, place)
@@ -76,7 +81,8 @@ def brows(presenter: Presenter, seed: int) -> Strands:
         curve += out[:, None] * (0.003 + 0.20 * size * np.sin(2.6 * _T) * 0.35)
         return posed.turned(curve).astype(np.float32)
 
-    width = 0.0031 * (0.6 + 0.4 * section.thickness) * (1.0 - 0.7 * np.linspace(0, 1, _POINTS) ** 1.5)
+    wide = 0.0031 * density**-_WIDER
+    width = wide * (0.6 + 0.4 * section.thickness) * (1.0 - 0.7 * np.linspace(0, 1, _POINTS) ** 1.5)
     fine = (0.65 + 0.35 * ramp(along, 0.0, 0.25)) * (1 - 0.3 * np.abs(across))
     found = _following(presenter, placed, width, linear(section.colour), rng, 0.2)
     found.widths[:] *= fine[:, None].astype(np.float32)

@@ -21,7 +21,7 @@ Backdrop = npt.NDArray[np.float32]
 
 
 class CropStage:
-    """A square target that figures are drawn on; what `stage.Stage` and `before` do. One thread: the context's."""
+    """A square target that figures are drawn on; does what `Stage` and `before` do. One thread."""
 
     def __init__(self, context: moderngl.Context, size: int) -> None:
         """`size` of a side in pixels."""
@@ -42,7 +42,7 @@ class CropStage:
     def draw(
         self, figure: Figure, posed: Posed, pose: Pose, camera: Camera, backdrop: Backdrop, exposure: float
     ) -> tuple[Picture, npt.NDArray[np.uint8]]:
-        """Return the figure before `backdrop`, and what each pixel shows: uint8[size, size], `figure.LABELS`."""
+        """Return the figure before `backdrop`, and uint8[size, size]: what is where, see `figure.LABELS`."""
         self._target.clear(0.0, 0.0, 0.0, 0.0)
         figure.draw(posed, pose, camera, self._target)
         self._load(backdrop)

@@ -25,7 +25,7 @@ def load(context: moderngl.Context, vertex: str, fragment: str) -> moderngl.Prog
 
 
 def load_lit(context: moderngl.Context, name: str) -> moderngl.Program:
-    """Return what draws as `NAME.frag` does, but finds light at vertices, not at pixels; compiled once too."""
+    """Return what draws as `NAME.frag` does, but finds light at vertices; compiled once too."""
     version, shared = _text("common.glsl").split("\n", 1)
     parts = (version, "#define AT_VERTICES", shared, _text(f"{name}.frag"), _text(f"{name}_lit.vert"))
     return _once(context, "\n".join(parts), _text("lit.frag"))

@@ -34,6 +34,9 @@ Labels = npt.NDArray[np.uint8]
 
 _FINENESS: Final = Fineness(skin=0, parts=0, below_jaw_dm=0.9)
 _HAIR_DENSITY: Final = 0.14
+_BEARD_DENSITY: Final = 0.10
+_BROW_DENSITY: Final = 0.4
+_FACIAL_POINTS: Final = 3
 _BAKING: Final = Baking(map_px=256, hair_points=4000, keeps=True)
 _WHOLE_DM: Final = 5.6
 """Height of a picture of head and shoulders at the face."""
@@ -159,5 +162,11 @@ def _aperture(posed: Posed, landmarks: npt.NDArray[np.float32]) -> float:
 
 
 def _strands(presenter: Presenter, seed: int) -> list[Strands]:
-    found = (brows(presenter, seed), lashes(presenter, seed), grow(presenter, seed, _HAIR_DENSITY, 2 * CELL))
-    return [each for each in (*found, beard(presenter, seed, _HAIR_DENSITY)) if each]
+    hair, chin = grow(presenter, seed, _HAIR_DENSITY, 2 * CELL), beard(presenter, seed, _BEARD_DENSITY)
+    found = [
+        brows(presenter, seed, _BROW_DENSITY),
+        lashes(presenter, seed),
+        *(each for each in (chin,) if each),
+    ]
+    coarse = [each.coarser(_FACIAL_POINTS) for each in found]
+    return [*coarse, hair.coarser(max(4, (hair.widths.shape[1] + 1) // 2))] if hair else coarse

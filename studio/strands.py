@@ -35,16 +35,11 @@ class Strands:
             return self
         at = np.rint(np.linspace(0, have - 1, points)).astype(np.intp)
         follow = self.placed
-
-        def placed(posed: Posed) -> npt.NDArray[np.float32]:
-            assert follow is not None
-            return follow(posed)[:, at]
-
         return replace(
             self,
             points=self.points[:, at],
             widths=self.widths[:, at],
             albedo=self.albedo[:, at],
             with_head=self.with_head[:, at],
-            placed=placed if follow else None,
+            placed=(lambda posed: follow(posed)[:, at]) if follow else None,
         )

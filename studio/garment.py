@@ -8,7 +8,7 @@ anything is rotated.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -40,6 +40,10 @@ class Garment:
         """Return its points on a body, float64[V, 3]; `body` with helpers, float64[19158, 3]."""
         scale = [abs(body[a, axis] - body[b, axis]) / d for axis, (a, b, d) in enumerate(self.rulers)]
         return np.asarray((body[self.anchors] * self.shares[:, :, None]).sum(1) + self.offsets * scale)
+
+    def only(self, rows: Indices) -> Garment:
+        """Return what fits those of its points that `rows` name, in their order; the mesh stays whole."""
+        return replace(self, anchors=self.anchors[rows], shares=self.shares[rows], offsets=self.offsets[rows])
 
 
 def read_garment(path: Path) -> Garment:

@@ -110,7 +110,7 @@ class _Fitted:
     garment: Garment | None
     """None: the body itself."""
     rows: Indices
-    """Of the body's or the garment's points."""
+    """Of the body's or the garment's points; the garment has been brought down to them."""
     on_head: bool
     shading: Shading
 
@@ -146,6 +146,9 @@ class Presenter:
         self._chest = np.clip(
             self._bone("spine01") + 0.6 * self._bone("spine02") + self._bones_of("breast"), 0, 1
         )
+        self._shifts = (0.5 + 0.5 * self._with_head)[:, None]
+        self._rises = np.maximum(self._shoulders, self._with_head * 0.8)
+        self._swells = self._chest * (1 - self._with_head)
         self.pivot = 0.35 * self.joint("neck") + 0.65 * self.joint("head")
         self.eyes = np.stack((self.joint("l-eye"), self.joint("r-eye")))
         self._lowest = float(self.joint("jaw")[1]) - self._fineness.below_jaw_dm
@@ -185,9 +188,11 @@ class Presenter:
         return self._morphs.moved(self._rest, {self._target(name): w for name, w in units.items()})
 
     def _worn(self, part: _Fitted, posed: Posed) -> Points:
-        """Return the coarse points of all that a part's garment holds."""
-        if part.garment is None or not part.on_head:
-            return part.garment.fitted(posed.body) if part.garment else posed.body
+        """Return a part's coarse points."""
+        if part.garment is None:
+            return posed.body[part.rows]
+        if not part.on_head:
+            return part.garment.fitted(posed.body)
         points = part.garment.fitted(posed.local_body)
         if part.surface.inside.all():
             # Jaws of a small chin are larger than it: what no mouth shows stays behind the lip.
@@ -217,27 +222,20 @@ class Presenter:
         shift = np.array([0.1 * pose.shift_cm, 0.0, 0.1 * pose.lean_cm])
         breath = 0.5 * (pose.breath + 1.0)
         body = local + self._with_head[:, None] * ((local - self.pivot) @ turn.T + self.pivot - local)
-        body += (0.5 + 0.5 * self._with_head)[:, None] * shift
-        body[:, 1] += 0.035 * breath * np.maximum(self._shoulders, self._with_head * 0.8)
-        body[:, 2] += 0.045 * breath * self._chest * (1 - self._with_head)
+        body += self._shifts * shift
+        body[:, 1] += 0.035 * breath * self._rises
+        body[:, 2] += 0.045 * breath * self._swells
         offset = shift + np.array([0.0, 0.028 * breath, 0.0])
         eyes = (self.eyes - self.pivot) @ turn.T + self.pivot + offset
         aside = head_rotation(pose.gaze_right_deg, pose.gaze_up_deg, 0.0)
         left, right = (aside @ turning(camera - eye) for eye in eyes)
         posed = Posed({}, {}, body, local, turn, self.pivot, offset, eyes, (left, right))
-        worn: dict[int, Points] = {}
         for part in self._parts:
-            if part.garment is None:
-                coarse = body[part.rows]
-            else:
-                key = id(part.garment)
-                if key not in worn:
-                    worn[key] = self._worn(part, posed)
-                coarse = worn[key][part.rows]
-                if part.surface.material == "eye":
-                    side = 0 if part.surface.name == "eye-left" else 1
-                    # It came turned with the head: back, then towards the target.
-                    coarse = (coarse - eyes[side]) @ turn @ posed.gaze[side].T + eyes[side]
+            coarse = self._worn(part, posed)
+            if part.surface.material == "eye":
+                side = 0 if part.surface.name == "eye-left" else 1
+                # It came turned with the head: back, then towards the target.
+                coarse = (coarse - eyes[side]) @ turn @ posed.gaze[side].T + eyes[side]
             points = np.asarray(part.weights @ coarse.astype(np.float32), np.float32)
             posed.points[part.surface.name] = points
             posed.normals[part.surface.name] = part.shading.normals(points)
@@ -383,7 +381,7 @@ class Presenter:
                 way.astype(np.float32),
             )
             self._parts.append(
-                _Fitted(surface, fine.weights, garment, rows, True, Shading(fine.faces, count))
+                _Fitted(surface, fine.weights, garment.only(rows), rows, True, Shading(fine.faces, count))
             )
 
     def _add_teeth(self, garment: Garment) -> None:
@@ -444,7 +442,9 @@ class Presenter:
             np.zeros(count, np.float32),
             points.astype(np.float32),
         )
-        self._parts.append(_Fitted(surface, fine.weights, garment, rows, on_head, Shading(fine.faces, count)))
+        self._parts.append(
+            _Fitted(surface, fine.weights, garment.only(rows), rows, on_head, Shading(fine.faces, count))
+        )
 
 
 def _flat(colour: str, count: int) -> Vectors:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -57,6 +58,7 @@ _THINNEST_PX: Final = 0.7
 _STRAY_DM: Final = 0.2
 _ON_SHOULDERS_DM: Final = 1.0
 """How far brows and beards, and hair on the shoulders, may be from where a stiff head would have them."""
+_LASH_ROOTS: Final = 0.45
 _INTO_MOUTH_DM: Final = 0.35
 _BESIDE_MOUTH_DM: Final = 0.14
 
@@ -313,7 +315,8 @@ class Figure:
         for k in (1, 2):
             ring = posed.body[self._presenter.pack.group(f"helper-{letter}-eyelashes-{k}")] - posed.eyes[side]
             away = np.linalg.norm(ring, axis=1)
-            near = ring[away < np.percentile(away, 45)] @ posed.gaze[side]
+            # What is nearest carries the lashes' roots.
+            near = ring[np.argsort(away)[: math.ceil(_LASH_ROOTS * (len(away) - 1))]] @ posed.gaze[side]
             found.append(np.arctan2(near[:, 1], near[:, 2]))
         found.sort(key=lambda angles: float(angles.mean()))
         return float(found[1].max()), float(found[0].min())

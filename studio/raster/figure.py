@@ -55,6 +55,8 @@ _LIGHT: Final = slice(9, 12)
 _PORES: Final = 0.10
 _WEAVE: Final = 0.35
 _THINNEST_PX: Final = 0.7
+_VIEW_PX: Final = 320
+"""Side of the pictures that tell which hairs are seen."""
 _STRAY_DM: Final = 0.2
 _ON_SHOULDERS_DM: Final = 1.0
 """How far brows and beards, and hair on the shoulders, may be from where a stiff head would have them."""
@@ -181,29 +183,49 @@ class Figure:
             self._context.blend_func = moderngl.ONE, moderngl.ONE
             lens.array.render()
 
-    def _draw_strands(self, posed: Posed, pose: Pose, camera: Camera, height: int) -> None:
-        body = np.eye(4)
-        body[:3, 3] = 0.05 * pose.shift_cm, 0.035 * 0.5 * (pose.breath + 1), 0.05 * pose.lean_cm
-        head = np.eye(4)
-        head[:3, :3] = posed.head
-        head[:3, 3] = posed.pivot - posed.head @ posed.pivot + posed.offset
-        pixel = 2 * np.tan(np.radians(camera.fov_deg) / 2) / height
-        _set(self._strand, "min_width", _THINNEST_PX * pixel)
+    def leave_out_unseen(self, views: Sequence[tuple[Posed, Pose, Camera]]) -> None:
+        """Draw from now on only those hairs that at least one of these square views shows."""
+        program = shaders.load(self._context, "strand_number", "number")
+        skin = shaders.load(self._context, "depth", "depth")
+        size = (_VIEW_PX, _VIEW_PX)
+        numbers = self._context.texture(size, 1, dtype="f4")
+        target = self._context.framebuffer([numbers], self._context.depth_renderbuffer(size))
         for bundle in self._bundles:
-            moves = (head, body)
-            seen = self._within(bundle, head, camera) if self._small else None
-            follow = bundle.strands.placed
-            if follow is not None:
-                points = follow(posed)
-                bundle.vertices[..., 0:3] = points[:, :, None]
-                bundle.vertices[..., 3:6] = along(points)[:, :, None]
-                bundle.buffer.write(np.ascontiguousarray(bundle.vertices))
-                moves = (np.eye(4), np.eye(4))
-            for name, matrix in zip(("head", "body"), moves, strict=True):
+            seen = np.zeros(len(bundle.index) + 1, bool)
+            layout = [(bundle.buffer, "3f 3f 24x 4f 16x", "place", "along", "shape")]
+            strands = self._context.vertex_array(program, layout, bundle.order)
+            for posed, pose, camera in views:
+                target.clear()
+                self._context.enable_only(moderngl.DEPTH_TEST)
+                matrix = np.ascontiguousarray(camera.matrix().T, np.float32)
+                # A mask counts from the next `use` on.
+                target.color_mask = (False,) * 4
+                target.use()
+                place = self._context.buffer(posed.points["skin"])
+                _write(skin, "to_clip", matrix)
+                faces = self._drawn[0].array.index_buffer
+                self._context.vertex_array(skin, [(place, "3f", "place")], faces).render()
+                target.color_mask = (True,) * 4
+                target.use()
+                _write(program, "to_clip", matrix)
+                _set(program, "eye_place", tuple(camera.place))
+                _set(program, "min_width", _thinnest(camera, _VIEW_PX))
+                _set(program, "points", bundle.strands.widths.shape[1])
+                for name, move in zip(("head", "body"), self._follow(bundle, posed, pose), strict=True):
+                    _write(program, name, move.T)
+                strands.render()
+                seen[np.frombuffer(target.read(components=1, dtype="f4"), np.float32).astype(np.intp)] = True
+            bundle.balls, bundle.index = bundle.balls[seen[1:]], bundle.index[seen[1:]]
+
+    def _draw_strands(self, posed: Posed, pose: Pose, camera: Camera, height: int) -> None:
+        _set(self._strand, "min_width", _thinnest(camera, height))
+        for bundle in self._bundles:
+            seen = self._within(bundle, posed, pose, camera) if self._small else None
+            for name, matrix in zip(("head", "body"), self._follow(bundle, posed, pose), strict=True):
                 _write(self._strand, name, matrix.T)
             _set(self._strand, "shine", bundle.strands.shine)
             _set(self._strand, "kind", _HAIR)
-            _set(self._strand, "label", 0 if follow is None else LABELS["skin"])
+            _set(self._strand, "label", 0 if bundle.strands.placed is None else LABELS["skin"])
             if seen is None:
                 bundle.array.render()
             elif seen.any():
@@ -211,13 +233,24 @@ class Figure:
                 bundle.order.write(chosen)
                 bundle.array.render(vertices=chosen.size)
 
-    def _within(
-        self, bundle: _Bundle, head: npt.NDArray[np.float64], camera: Camera
-    ) -> npt.NDArray[np.bool_]:
+    def _follow(
+        self, bundle: _Bundle, posed: Posed, pose: Pose
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Bring hairs to where the skin is that they follow; return what else moves them, see `_moves`."""
+        if bundle.strands.placed is None:
+            return _moves(posed, pose)
+        points = bundle.strands.placed(posed)
+        bundle.vertices[..., 0:3] = points[:, :, None]
+        bundle.vertices[..., 3:6] = along(points)[:, :, None]
+        bundle.buffer.write(np.ascontiguousarray(bundle.vertices))
+        return np.eye(4), np.eye(4)
+
+    def _within(self, bundle: _Bundle, posed: Posed, pose: Pose, camera: Camera) -> npt.NDArray[np.bool_]:
         """Tell which strands may lie within the picture, bool[N]."""
         matrix = camera.matrix()
+        moved = matrix @ _moves(posed, pose)[0]
         middle, radius = bundle.balls[:, :3], bundle.balls[:, 3]
-        clip = middle @ (matrix @ head)[:, :3].T + (matrix @ head)[:, 3]
+        clip = middle @ moved[:, :3].T + moved[:, 3]
         reach = [np.linalg.norm(matrix[k, :3]) + np.linalg.norm(matrix[3, :3]) for k in range(2)]
         outside = [np.abs(clip[:, k]) > clip[:, 3] + radius * reach[k] for k in range(2)]
         return ~(outside[0] | outside[1])
@@ -328,6 +361,21 @@ class Figure:
         _write(program, "lamp_light", np.array([lamp.irradiance for lamp in light.lamps]))
         for name, radiance in (("above", light.above), ("level", light.level), ("below", light.below)):
             _set(program, f"room_{name}", tuple(radiance))
+
+
+def _moves(posed: Posed, pose: Pose) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return where the skull and the shoulders went, float64[4, 4] each."""
+    body = np.eye(4)
+    body[:3, 3] = 0.05 * pose.shift_cm, 0.035 * 0.5 * (pose.breath + 1), 0.05 * pose.lean_cm
+    head = np.eye(4)
+    head[:3, :3] = posed.head
+    head[:3, 3] = posed.pivot - posed.head @ posed.pivot + posed.offset
+    return head, body
+
+
+def _thinnest(camera: Camera, height: int) -> float:
+    """Return how wide a hair is drawn at least, per decimetre of its distance."""
+    return float(_THINNEST_PX * 2 * np.tan(np.radians(camera.fov_deg) / 2) / height)
 
 
 def _set(program: moderngl.Program, name: str, value: object) -> None:

@@ -34,7 +34,7 @@ Labels = npt.NDArray[np.uint8]
 
 _FINENESS: Final = Fineness(skin=0, parts=0, below_jaw_dm=0.9)
 _HAIR_DENSITY: Final = 0.14
-_BEARD_DENSITY: Final = 0.10
+_BEARD_DENSITY: Final = 0.07
 _BROW_DENSITY: Final = 0.4
 _FACIAL_POINTS: Final = 3
 _BAKING: Final = Baking(map_px=256, hair_points=4000, keeps=True)
@@ -43,6 +43,10 @@ _WHOLE_DM: Final = 5.6
 _PER_LAMP: Final = 7
 _ROOM: Final = 36
 """Directions that a person's light is sampled in."""
+_SEEN_YAWS: Final = (-32.0, -11.0, 11.0, 32.0)
+_SEEN_PITCHES: Final = (-14.0, 14.0)
+_SEEN_SCALE: Final = 0.78
+"""Views that tell which hairs are ever seen."""
 _ABOVE_EYES_DM: Final = 0.50
 _BELOW_CHIN_DM: Final = 0.22
 """What the crop reaches beyond eyes and chin."""
@@ -96,6 +100,9 @@ class RasterPerson:
         chin = self._presenter.places.jaw
         self._top = eyes + np.array([0.0, _ABOVE_EYES_DM, 0.0])
         self._bottom = np.array([0.0, chin[1] - _BELOW_CHIN_DM, eyes[2]])
+        self._figure.leave_out_unseen(
+            [self._view(yaw, pitch) for yaw in _SEEN_YAWS for pitch in _SEEN_PITCHES]
+        )
         self._light: LightSection | None = None
         self._behind: tuple[Shot, npt.NDArray[np.float32]] | None = None
 
@@ -133,6 +140,13 @@ class RasterPerson:
         exposure = light.exposure * 2.0**shot.exposure_stops
         backdrop = self._behind[1]
         return posed, camera, self._stage.draw(self._figure, posed, pose, camera, backdrop, exposure)
+
+    def _view(self, yaw_deg: float, pitch_deg: float) -> tuple[Posed, Pose, Camera]:
+        """Return a view that shows all that crops of a head turned so can show."""
+        pose, shot = Pose(yaw_deg=yaw_deg, pitch_deg=pitch_deg), Shot(scale=_SEEN_SCALE)
+        whole = self._camera(shot)
+        posed = self._presenter.posed(pose, whole.place)
+        return posed, pose, self._crop(whole, posed, shot)
 
     def _camera(self, shot: Shot) -> Camera:
         eyes = self._presenter.eyes.mean(0)

@@ -1,4 +1,4 @@
-"""Makes a persona's files from a character: life.mp4, mouths.mp4, face.npz, portrait.png."""
+"""Makes a persona's files from a character: life.mp4, mouths.mp4, face.npz, portrait.jpg."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from studio.sitting import Sitting, load_backdrop
 from vcam_talker.core.types import Emotion
 
 _SHAPES: Final = 56
-_LIFE_CRFS: Final = (20.0, 21.5, 23.0, 24.5, 26.0)
-_LIFE_BYTES: Final = 13_500_000
+_LIFE_CRFS: Final = (20.0, 22.0, 23.0, 24.0, 25.0, 26.0)
+_LIFE_BYTES: Final = 12_000_000
 """The first of these qualities that stays below this size is taken, else the last."""
 _MOUTHS_CRF: Final = 16.0
 
@@ -31,10 +31,11 @@ _MOUTHS_CRF: Final = 16.0
 def make_faces(
     pack: HeadPack, character: Character, size: tuple[int, int], backdrop: Path, out: Path, seed: int
 ) -> None:
-    """Write mouths.mp4, face.npz and portrait.png into `out`. Blocks for minutes."""
+    """Write mouths.mp4, face.npz and portrait.jpg into `out`. Blocks for minutes."""
     sitting = Sitting(pack, character, size, backdrop=load_backdrop(backdrop, size))
     out.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(out / "portrait.png"), sitting.picture(Pose())[..., ::-1])
+    still = sitting.picture(Pose())[..., ::-1]
+    cv2.imwrite(str(out / "portrait.jpg"), still, [cv2.IMWRITE_JPEG_QUALITY, 90])
     face = lower_face(sitting)
     patches = Patches(sitting, face, MOUTH)
     shapes = choose(usual_mouths(), _SHAPES)

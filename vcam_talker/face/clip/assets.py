@@ -22,6 +22,8 @@ INNER: Final = slice(20, 32)
 """Of the inner edge, in the same order: 0 and 6 are the corners, k and 12 - k lie above each other."""
 JAW: Final = slice(32, 41)
 """Along the jaw, from the viewer's left."""
+SEALED: Final = 0.08
+"""Of the mouth's width: how far the inner edges of lips that touch may lie apart."""
 _POINTS: Final = 41
 _VERSION: Final = 1
 _MAX_FRAMES: Final = 36_000
@@ -154,9 +156,11 @@ def load_assets(path: Path) -> FaceAssets:
             bool((inner[:, :, 0, 0] < inner[:, :, 6, 0]).all()),
             "'landmarks' of the inner lips must begin at the corner at the viewer's left",
         )
-        drop = inner[:, :, :6:-1, 1] - inner[:, :, 1:6, 1]
+        drop = (inner[:, :, :6:-1, 1] - inner[:, :, 1:6, 1]).mean(-1)
+        wide = inner[:, :, 6, 0] - inner[:, :, 0, 0]
+        # Pressed lips meet in front of their edges, which then lie one behind the other.
         archive.check(
-            bool((drop.mean(-1) > -2.0).all()), "'landmarks' must run along the upper lip before the lower"
+            bool((drop > -SEALED * wide).all()), "'landmarks' must run along the upper lip before the lower"
         )
         emotions, flow, ratio, canvas = _emotions(archive)
         return FaceAssets(

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from vcam_talker.core.errors import PersonaError
 from vcam_talker.core.types import MouthPose, Pixels
 from vcam_talker.face.clip.archive import Floats
-from vcam_talker.face.clip.assets import INNER, OUTER, FaceAssets
+from vcam_talker.face.clip.assets import INNER, OUTER, SEALED, FaceAssets
 from vcam_talker.face.clip.mouth_space import MouthSpace, Weights, openness, smooth
 from vcam_talker.face.clip.patch import Patch, View
 from vcam_talker.face.clip.resample import averaged
@@ -28,7 +28,7 @@ _FADE: Final = (0.0, 0.06)
 looks like the clip's own mouth, so that nobody sees it come."""
 _SHUT_PX: Final = 0.5
 """A narrower gap is none."""
-_SEALED: Final = (0.015, 0.08)
+_SEALED: Final = (0.015, SEALED)
 """Of the mouth's width: a gap that is none in any shape, and one that is none where the pose has the lips
 touch: their edges may lie that far behind what is seen to touch."""
 _PARTED: Final = 0.035

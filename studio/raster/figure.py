@@ -219,8 +219,9 @@ class Figure:
 
     def _draw_strands(self, posed: Posed, pose: Pose, camera: Camera, height: int) -> None:
         _set(self._strand, "min_width", _thinnest(camera, height))
+        matrix = camera.matrix()
         for bundle in self._bundles:
-            seen = self._within(bundle, posed, pose, camera) if self._small else None
+            seen = _within(bundle, posed, pose, matrix) if self._small else None
             for name, matrix in zip(("head", "body"), self._follow(bundle, posed, pose), strict=True):
                 _write(self._strand, name, matrix.T)
             _set(self._strand, "shine", bundle.strands.shine)
@@ -244,16 +245,6 @@ class Figure:
         bundle.vertices[..., 3:6] = along(points)[:, :, None]
         bundle.buffer.write(np.ascontiguousarray(bundle.vertices))
         return np.eye(4), np.eye(4)
-
-    def _within(self, bundle: _Bundle, posed: Posed, pose: Pose, camera: Camera) -> npt.NDArray[np.bool_]:
-        """Tell which strands may lie within the picture, bool[N]."""
-        matrix = camera.matrix()
-        moved = matrix @ _moves(posed, pose)[0]
-        middle, radius = bundle.balls[:, :3], bundle.balls[:, 3]
-        clip = middle @ moved[:, :3].T + moved[:, 3]
-        reach = [np.linalg.norm(matrix[k, :3]) + np.linalg.norm(matrix[3, :3]) for k in range(2)]
-        outside = [np.abs(clip[:, k]) > clip[:, 3] + radius * reach[k] for k in range(2)]
-        return ~(outside[0] | outside[1])
 
     def _load(self, surface: Surface) -> _Drawn:
         count = len(surface.albedo)
@@ -371,6 +362,18 @@ def _moves(posed: Posed, pose: Pose) -> tuple[npt.NDArray[np.float64], npt.NDArr
     head[:3, :3] = posed.head
     head[:3, 3] = posed.pivot - posed.head @ posed.pivot + posed.offset
     return head, body
+
+
+def _within(
+    bundle: _Bundle, posed: Posed, pose: Pose, matrix: npt.NDArray[np.float64]
+) -> npt.NDArray[np.bool_]:
+    """Tell which strands may lie within what `matrix` (float64[4, 4]) takes to clip space, bool[N]."""
+    moved = matrix @ _moves(posed, pose)[0]
+    middle, radius = bundle.balls[:, :3], bundle.balls[:, 3]
+    clip = middle @ moved[:, :3].T + moved[:, 3]
+    reach = [np.linalg.norm(matrix[k, :3]) + np.linalg.norm(matrix[3, :3]) for k in range(2)]
+    outside = [np.abs(clip[:, k]) > clip[:, 3] + radius * reach[k] for k in range(2)]
+    return np.asarray(~(outside[0] | outside[1]))
 
 
 def _thinnest(camera: Camera, height: int) -> float:

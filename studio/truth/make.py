@@ -13,7 +13,7 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from multiprocessing.connection import Connection, wait
@@ -35,6 +35,8 @@ Say = Callable[[str], None]
 _DEATHS: Final = 2
 """Processes that one shard may cost before the run gives up."""
 _LOCK: Final = ".lock"
+_ONE_CORE: Final = {"LP_NUM_THREADS": "0", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+"""A process of ours keeps one core busy: threads of Mesa's and NumPy's would only be in each other's way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +177,8 @@ class _Crew:
         process = self._context.Process(
             target=_work, args=(theirs, self._folder, self._plan, self._renderer), daemon=True
         )
-        process.start()
+        with _environment(_ONE_CORE):
+            process.start()
         theirs.close()
         return _Worker(process, ours)
 
@@ -217,6 +220,18 @@ class _Crew:
             )
         self._say(f"a process {how}; its shard {shard} is made by another")
         self._todo.appendleft(shard)
+
+
+@contextmanager
+def _environment(wanted: Mapping[str, str]) -> Iterator[None]:
+    """Let processes that start meanwhile inherit `wanted`, where nobody said else."""
+    added = {name: value for name, value in wanted.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            del os.environ[name]
 
 
 def _work(pipe: Connection, folder: Path, plan: Plan, renderer_name: str) -> None:

@@ -14,6 +14,7 @@ import av
 import numpy as np
 import skia
 from av.video.codeccontext import VideoCodecContext
+from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
 from vcam_talker.core.types import Pixels
 
@@ -33,11 +34,16 @@ class JpegWriter:
         codec.thread_count = 1
         codec.qmin = codec.qmax = _QUANTISER
         self._codec = codec
+        self._reformatter = VideoReformatter()
 
     def pack(self, rgb: Pixels) -> bytes:
         """Return uint8[size, size, 3] as a JPEG file; the same picture gives the same bytes."""
-        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24").reformat(
-            format=_FORMAT, dst_colorspace="ITU601", dst_color_range="JPEG"
+        frame = self._reformatter.reformat(
+            av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24"),
+            format=_FORMAT,
+            dst_colorspace=Colorspace.ITU601,
+            dst_color_range=ColorRange.JPEG,
+            threads=1,
         )
         return b"".join(bytes(packet) for packet in self._codec.encode(frame))
 

@@ -157,11 +157,11 @@ class RasterPerson:
 
     def _crop(self, whole: Camera, posed: Posed, shot: Shot) -> Camera:
         """Return the camera of the crop about the face, wherever the head went."""
-        ends = whole.project(posed.turned(np.stack((self._top, self._bottom)))) / (self._size / 2) - 1
+        level = np.stack((self._top, self._bottom))
+        found = whole.project(np.stack((level, posed.turned(level)))) / (self._size / 2)
         # A turned head is as high as one that looks ahead, seen from its side.
-        level = whole.project(np.stack((self._top, self._bottom))) / (self._size / 2)
-        half = float(np.linalg.norm(level[1] - level[0])) / 2 / shot.scale
-        middle = ends.mean(0) - 2 * half * np.array(shot.offset)
+        half = float(np.linalg.norm(found[0, 1] - found[0, 0])) / 2 / shot.scale
+        middle = found[1].mean(0) - 1 - 2 * half * np.array(shot.offset)
         return whole.zoomed((float(middle[0]), float(middle[1])), half, self._size)
 
 

@@ -10,6 +10,7 @@ import json
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -76,8 +77,7 @@ def build_shard(
     writer = JpegWriter(plan.size)
     rows = _Rows()
     somebody: tuple[int, RenderedPerson] | None = None
-    for index in range(plan.shard_clips):
-        clip = make_clip(plan, shard * plan.shard_clips + index, speaker)
+    for clip in _clips(plan, shard, speaker):
         number = clip.person.number
         if somebody is None or somebody[0] != number:
             seed = digest("strands", number) & 0x7FFF_FFFF
@@ -105,6 +105,16 @@ def build_shard(
             "labels": {label.name.lower(): int(label) for label in Label},
         }
     )
+
+
+def _clips(plan: Plan, shard: int, speaker: Speaker) -> Iterator[Clip]:
+    """Yield a shard's clips; while one is drawn, the next ones are spoken."""
+    pool = ThreadPoolExecutor(1, "speech")
+    first = shard * plan.shard_clips
+    try:
+        yield from pool.map(lambda k: make_clip(plan, first + k, speaker), range(plan.shard_clips))
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 class Shard:

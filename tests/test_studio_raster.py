@@ -124,7 +124,7 @@ def test_a_ball_is_lit_where_it_faces_the_lamp(
     points, fine = ball
     normals = (points - MIDDLE).astype(np.float32)
     lit = ShadowMaps(context).cast(
-        [(points, triangles(fine.faces))], (points, normals), one_lamp((1.0, 0.0, 0.0)), np.zeros(3)
+        [(points, triangles(fine.faces))], (points, normals), one_lamp((1.0, 0.0, 0.0)), np.zeros(3), MIDDLE
     )
     assert lit.light[:, 0] == pytest.approx(normals[:, 0].clip(0), abs=0.03)
     assert lit.lamps[normals[:, 0] > 0.3, 0] == pytest.approx(1.0, abs=0.02)
@@ -138,11 +138,32 @@ def test_what_stands_before_a_lamp_casts_a_shadow(
     wall = (np.stack((np.full_like(y, -2.0), y, z), -1).reshape(-1, 3) + MIDDLE).astype(np.float32)
     normals = np.tile(np.array([1, 0, 0], np.float32), (len(wall), 1))
     lit = ShadowMaps(context).cast(
-        [(points, triangles(fine.faces))], (wall, normals), one_lamp((1.0, 0.0, 0.0)), np.zeros(3)
+        [(points, triangles(fine.faces))], (wall, normals), one_lamp((1.0, 0.0, 0.0)), np.zeros(3), MIDDLE
     )
     far = np.hypot(*(wall - MIDDLE)[:, 1:].T)
     assert not lit.light[far < 0.95].any()
     assert lit.light[far > 1.05] == pytest.approx(1.0)
+
+
+def test_shadows_fall_on_tall_and_on_small_people(
+    context: moderngl.Context, ball: tuple[npt.NDArray[np.float32], Refined]
+) -> None:
+    points, fine = ball
+    normals = (points - MIDDLE).astype(np.float32)
+    found = []
+    for rise in (0.0, -4.0, 6.0):
+        up = np.array([0.0, rise, 0.0], np.float32)
+        lit = ShadowMaps(context).cast(
+            [(points + up, triangles(fine.faces))],
+            (points + up, normals),
+            one_lamp((0.0, 1.0, 0.0)),
+            np.zeros(3),
+            MIDDLE + up,
+        )
+        found.append(lit.light[:, 0])
+    assert found[0].max() > 0.9
+    for light in found[1:]:
+        assert light == pytest.approx(found[0], abs=0.02)
 
 
 def test_light_spreads_within_skin_and_is_not_lost(

@@ -64,18 +64,19 @@ class ShadowMaps:
         receivers: tuple[Vectors, Vectors],
         light: Samples,
         bounce: npt.NDArray[np.float64],
+        middle: npt.NDArray[np.float64],
         known: Seen | None = None,
     ) -> Lit:
         """Return what reaches `receivers` (points and normals, float32[V, 3] each).
 
         `blockers`: points and triangles (int32[N, 3]); `bounce`: the mean albedo of what blocks, float64[3].
+        `middle`: of what may block or be seen, float64[3]; beyond 3.3 dm of it nothing is.
         `known`: what casts of the same blockers and receivers found; this one adds to it.
         """
         ways, bring, lamp = light.ways, light.bring, light.lamp
         new = known is None or any(way.tobytes() not in known for way in ways)
         arrays = self._loaded(blockers) if new else []
         at, normals = receivers
-        middle = np.array([0.0, 5.6, 0.3])
         count = len(at)
         total = np.zeros((count, 3), np.float32)
         seen = np.zeros((count, shaders.LAMPS), np.float32)

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from studio.character import linear
+from studio.landmarks import aperture
 from studio.pose import Pose
 from studio.presenter import Posed, Presenter
 from studio.raster import shaders
@@ -63,6 +64,8 @@ _ON_SHOULDERS_DM: Final = 1.0
 _LASH_ROOTS: Final = 0.45
 _INTO_MOUTH_DM: Final = 0.35
 _BESIDE_MOUTH_DM: Final = 0.14
+_LEAST_GAP_DM: Final = 0.10
+"""Lips that touch let some light through."""
 
 
 @dataclass(slots=True)
@@ -95,6 +98,8 @@ class _Opening:
     middle: npt.NDArray[np.float64]
     """float64[3]: between the lips, the head not turned."""
     gap_dm: float
+    lips_dm: float
+    """Between the lips."""
 
 
 class Figure:
@@ -159,6 +164,7 @@ class Figure:
         _set(self._surface, "pores", _PORES)
         _set(self._surface, "weave", _WEAVE)
         _set(self._surface, "freckles", self._presenter.character.skin.freckles)
+        _set(self._surface, "eyes_height", float(self._presenter.eyes[0, 1]))
         opening = self._opening(posed)
         for drawn in self._drawn:
             self._move(drawn, posed, pose, opening)
@@ -311,7 +317,9 @@ class Figure:
             depth = np.maximum(opening.middle[2] - local[:, 2], 0.0)
             aside = np.maximum(np.abs(local[:, 1] - opening.middle[1]) - opening.gap_dm * 0.5, 0.0)
             way = depth / (_INTO_MOUTH_DM + 1.2 * opening.gap_dm) + aside / _BESIDE_MOUTH_DM
-            dark = self._lighting.front * (1.15 * np.exp(-way))[:, None]
+            # A gap between the lips lets in what it covers of the sky, seen from that deep.
+            open_2 = (opening.lips_dm + _LEAST_GAP_DM) ** 2
+            dark = self._lighting.front * (1.15 * np.exp(-way) * open_2 / (open_2 + 4 * depth**2))[:, None]
             light = drawn.vertices[within, _LIGHT]
             drawn.vertices[within, _LIGHT] = light + surface.inside[within, None] * (dark - light)
         drawn.buffer.write(np.ascontiguousarray(drawn.vertices))
@@ -321,7 +329,7 @@ class Figure:
         upper, lower = (posed.local_body[group(f"helper-{row}-teeth")] for row in ("upper", "lower"))
         above, below = float(upper[:, 1].min()), float(lower[:, 1].max())
         middle = np.array([0.0, 0.5 * (above + below), float(upper[:, 2].max()) + 0.06])
-        return _Opening(middle, max(0.0, above - below))
+        return _Opening(middle, max(0.0, above - below), aperture(posed.local_body))
 
     def _set_eye(self, surface: Surface, posed: Posed) -> None:
         eyes = self._presenter.character.eyes

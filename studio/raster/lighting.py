@@ -26,6 +26,8 @@ SKIN_DM: Final = (0.036, 0.019, 0.012)
 """How far red, green and blue travel in skin."""
 _SOLID: Final = {"skin", "cloth", "frame", "metal"}
 """Materials that light falls on, and that cast shadows."""
+_BELOW_EYES_DM: Final = 1.0
+"""Where the middle of head and shoulders is."""
 _CLOTH_DM: Final = (0.01, 0.01, 0.01)
 _BETWEEN: Final = 0.25
 """Of a hair's light: what the hairs about it pass on."""
@@ -63,6 +65,7 @@ class Lighting:
         self._presenter = presenter
         self._strands = strands
         self._casting = [s for s in presenter.surfaces if s.material in _SOLID]
+        self._middle = np.array([0.0, presenter.eyes[0, 1] - _BELOW_EYES_DM, 0.3])
         self._bounce = np.concatenate([s.albedo for s in self._casting]).mean(0).astype(np.float64) * 1.3
         self._rest = presenter.posed(Pose(), camera)
         self._stirred_pose = presenter.posed(_STIRRED, camera)
@@ -89,7 +92,7 @@ class Lighting:
         lying = self._lying
         points = np.concatenate([rest.points[s.name] for s in self._casting] + [at for at, _ in lying])
         normals = np.concatenate([rest.normals[s.name] for s in self._casting] + [out for _, out in lying])
-        lit = self._maps.cast(blockers, (points, normals), light, self._bounce, self._seen)
+        lit = self._maps.cast(blockers, (points, normals), light, self._bounce, self._middle, self._seen)
         self.surfaces: dict[str, Lit] = {}
         first = 0
         for surface in self._casting:
@@ -128,7 +131,8 @@ class Lighting:
     def _stir(self, light: Samples) -> Vectors:
         posed = self._stirred_pose
         receivers = (posed.points["skin"], posed.normals["skin"])
-        lit = self._maps.cast([*self._blockers(posed), *self._hair], receivers, light, self._bounce)
+        blockers = [*self._blockers(posed), *self._hair]
+        lit = self._maps.cast(blockers, receivers, light, self._bounce, self._middle)
         now = self._spreads["skin"].within(lit.light, SKIN_DM)
         return np.asarray(self._stirs[:, None] * (now - self.surfaces["skin"].light))
 

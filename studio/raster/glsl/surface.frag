@@ -8,6 +8,7 @@ layout(location = 1) out vec4 mask;
 uniform int kind;           // 0 skin, 1 cloth, 2 wet (teeth, gums, tongue)
 uniform float pores;
 uniform float freckles;
+uniform float eyes_height;
 uniform float weave;
 uniform int label;          // what the masks call this surface; of skin: face
 void shade() {
@@ -37,7 +38,7 @@ void shade() {
         base *= 1.0 + vec3(0.05, 0.09, 0.10) * blotch * (1.0 - inside);
         if (freckles > 0.0) {
             float spots = smoothstep(0.72, 0.82, noise(own * 42.0)) * smoothstep(0.35, 0.6, noise(own * 7.0 + 3.0));
-            float where = exp(-pow((own.y - 6.25) / 0.22, 2.0)) * smoothstep(1.0, 1.25, own.z);
+            float where = exp(-pow((own.y - eyes_height + 0.35) / 0.22, 2.0)) * smoothstep(1.0, 1.25, own.z);
             base = mix(base, base * vec3(0.62, 0.42, 0.32), freckles * spots * where);
         }
 #ifndef AT_VERTICES

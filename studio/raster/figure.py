@@ -228,8 +228,8 @@ class Figure:
         matrix = camera.matrix()
         for bundle in self._bundles:
             seen = _within(bundle, posed, pose, matrix) if self._small else None
-            for name, matrix in zip(("head", "body"), self._follow(bundle, posed, pose), strict=True):
-                _write(self._strand, name, matrix.T)
+            for name, move in zip(("head", "body"), self._follow(bundle, posed, pose), strict=True):
+                _write(self._strand, name, move.T)
             _set(self._strand, "shine", bundle.strands.shine)
             _set(self._strand, "kind", _HAIR)
             _set(self._strand, "label", 0 if bundle.strands.placed is None else LABELS["skin"])

@@ -33,6 +33,7 @@ Labels = npt.NDArray[np.uint8]
 """uint8[size, size] of `render.Label`."""
 
 _FINENESS: Final = Fineness(skin=0, parts=0, below_jaw_dm=0.9)
+_WITH_SHOULDERS: Final = Fineness(skin=0, parts=0, below_jaw_dm=2.6)
 _HAIR_DENSITY: Final = 0.14
 _BEARD_DENSITY: Final = 0.07
 _BROW_DENSITY: Final = 0.4
@@ -55,8 +56,12 @@ _BELOW_CHIN_DM: Final = 0.22
 class RasterRenderer:
     """TruthRenderer on an OpenGL context of its own. One thread."""
 
-    def __init__(self, size: int) -> None:
-        """`size` of the crops in pixels. Raises StudioError without a head pack or OpenGL."""
+    def __init__(self, size: int, *, wide: bool = False) -> None:
+        """`size` of the crops in pixels. Raises StudioError without a head pack or OpenGL.
+
+        `wide`: crops may show whole heads and shoulders (`Shot.scale` below 0.8), which takes longer.
+        """
+        self._wide = wide
         self._pack = open_pack()
         self._context = open_context()
         self._context.gc_mode = "auto"
@@ -65,7 +70,9 @@ class RasterRenderer:
 
     def person(self, character: Character, seed: int) -> RasterPerson:
         """Build a person. Blocks for seconds."""
-        return RasterPerson(self._pack, self._context, self._stage, self._size, character, seed)
+        return RasterPerson(
+            self._pack, self._context, self._stage, self._size, character, seed, wide=self._wide
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +95,12 @@ class RasterPerson:
         size: int,
         character: Character,
         seed: int,
+        *,
+        wide: bool = False,
     ) -> None:
         self._stage = stage
         self._size = size
-        self._presenter = Presenter(pack, character, _FINENESS)
+        self._presenter = Presenter(pack, character, _WITH_SHOULDERS if wide else _FINENESS)
         eyes = self._presenter.eyes.mean(0)
         self._strands = _strands(self._presenter, seed)
         self._figure = Figure(
@@ -100,9 +109,9 @@ class RasterPerson:
         chin = self._presenter.places.jaw
         self._top = eyes + np.array([0.0, _ABOVE_EYES_DM, 0.0])
         self._bottom = np.array([0.0, chin[1] - _BELOW_CHIN_DM, eyes[2]])
-        self._figure.leave_out_unseen(
-            [self._view(yaw, pitch) for yaw in _SEEN_YAWS for pitch in _SEEN_PITCHES]
-        )
+        if not wide:
+            views = [self._view(yaw, pitch) for yaw in _SEEN_YAWS for pitch in _SEEN_PITCHES]
+            self._figure.leave_out_unseen(views)
         self._light: LightSection | None = None
         self._behind: tuple[Shot, npt.NDArray[np.float32]] | None = None
 

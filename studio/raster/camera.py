@@ -79,3 +79,14 @@ class Camera:
         found[2, 3] = 2 * _FAR_DM * _NEAR_DM / (_NEAR_DM - _FAR_DM)
         found[3, 2] = -1.0
         return found
+
+
+def within(
+    matrix: Matrix, middles: npt.NDArray[np.float64], radii: npt.NDArray[np.float64]
+) -> npt.NDArray[np.bool_]:
+    """Tell which balls (float64[N, 3], float64[N]) may show in the picture of `matrix`, bool[N]."""
+    clip = middles @ matrix[:, :3].T + matrix[:, 3]
+    rows = np.linalg.norm(matrix[:, :3], axis=1)
+    # However a ball's point lies, it moves a coordinate by no more than this.
+    reach = radii[:, None] * (rows[:2] + rows[3])
+    return np.asarray((np.abs(clip[:, :2]) <= clip[:, 3:] + reach).all(1))

@@ -17,7 +17,7 @@ from studio.pose import Pose
 from studio.presenter import Posed, Presenter
 from studio.raster import shaders
 from studio.raster.bake import ShadowMaps
-from studio.raster.camera import Camera
+from studio.raster.camera import Camera, within
 from studio.raster.light import Light, Samples
 from studio.raster.lighting import Baking, Lighting, is_wet
 from studio.raster.ribbons import along, quads
@@ -227,7 +227,7 @@ class Figure:
         _set(self._strand, "min_width", _thinnest(camera, height))
         matrix = camera.matrix()
         for bundle in self._bundles:
-            seen = _within(bundle, posed, pose, matrix) if self._small else None
+            seen = _nearby(bundle, posed, pose, matrix) if self._small else None
             for name, move in zip(("head", "body"), self._follow(bundle, posed, pose), strict=True):
                 _write(self._strand, name, move.T)
             _set(self._strand, "shine", bundle.strands.shine)
@@ -372,16 +372,12 @@ def _moves(posed: Posed, pose: Pose) -> tuple[npt.NDArray[np.float64], npt.NDArr
     return head, body
 
 
-def _within(
+def _nearby(
     bundle: _Bundle, posed: Posed, pose: Pose, matrix: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.bool_]:
-    """Tell which strands may lie within what `matrix` (float64[4, 4]) takes to clip space, bool[N]."""
-    moved = matrix @ _moves(posed, pose)[0]
-    middle, radius = bundle.balls[:, :3], bundle.balls[:, 3]
-    clip = middle @ moved[:, :3].T + moved[:, 3]
-    reach = [np.linalg.norm(matrix[k, :3]) + np.linalg.norm(matrix[3, :3]) for k in range(2)]
-    outside = [np.abs(clip[:, k]) > clip[:, 3] + radius * reach[k] for k in range(2)]
-    return np.asarray(~(outside[0] | outside[1]))
+    """Tell which strands may lie within the picture, bool[N]."""
+    head = _moves(posed, pose)[0]
+    return within(matrix, bundle.balls[:, :3] @ head[:3, :3].T + head[:3, 3], bundle.balls[:, 3])
 
 
 def _thinnest(camera: Camera, height: int) -> float:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -12,6 +14,7 @@ from studio.truth import container
 from studio.truth.clips import Plan
 from studio.truth.draw import SPLITS, Split
 from studio.truth.make import make_set
+from studio.truth.people import POPULATION
 from studio.truth.render import RENDERERS
 from studio.truth.report import write_report
 from studio.truth.shards import Shard, shard_paths
@@ -61,6 +64,29 @@ def report(folder: Path, to: Path | None) -> None:
     """Write the report."""
     for path in write_report(folder, to or folder):
         click.echo(path)
+
+
+@cli.command(help="Show random people to OpenCV's detector of frontal faces, and say how many it accepts.")
+@click.option("--people", default=300, show_default=True, type=click.IntRange(1, POPULATION))
+@click.option("--seed", default=1, show_default=True, type=click.IntRange(0), help="Who, and in which light.")
+@click.option("--sheet", type=click.Path(dir_okay=False, path_type=Path), help="Picture of the refused ones.")
+@click.option("--json", "as_json", is_flag=True, help="One line of JSON.")
+def faces(people: int, seed: int, sheet: Path | None, as_json: bool) -> None:
+    """Judge random people."""
+    from studio.truth.faces import judge
+
+    def say(line: str) -> None:
+        click.echo(line, err=as_json)
+
+    found = judge(people, seed, sheet, say)
+    if as_json:
+        click.echo(json.dumps({"seed": seed, "share": round(found.share, 5), **asdict(found)}))
+        return
+    click.echo(
+        f"{found.accepted} of {found.people} people are accepted in all of their pictures"
+        f" ({100 * found.share:.1f} %), {found.accepted_frontal} looking straight ahead;"
+        f" {found.pictures_accepted} of {found.pictures} pictures"
+    )
 
 
 @cli.command(help="Read every byte of every shard and name the damaged ones.")

@@ -2,7 +2,7 @@
 in vec3 at; in vec3 n;
 layout(location = 0) out vec4 colour;
 layout(location = 1) out vec4 mask;
-const float COATED = 0.012; // a coated lens reflects a third of what glass does
+const float COATED = 0.006; // of both its sides
 void main() {
     mask = vec4(0.0);
     vec3 v = normalize(eye_place - at), N = normalize(n);
@@ -15,7 +15,8 @@ void main() {
         vec3 side = normalize(cross(vec3(0.0, 1.0, 0.0), l)), rise = cross(l, side);
         vec2 off = vec2(dot(r, side), dot(r, rise)) / tan(lamp_radius[k]);
         float window = (1.0 - smoothstep(0.75, 1.15, max(abs(off.x), abs(off.y)))) * step(0.0, dot(r, l));
-        found += lamp_light[k] * window * 4.0 * fresnel;
+        // As bright as a disc that sheds that much light.
+        found += lamp_light[k] / (3.14159 * pow(sin(lamp_radius[k]), 2.0)) * window * fresnel;
     }
     colour = vec4(found, 0.0);
 }

@@ -11,6 +11,7 @@ import pytest
 from studio.identity import Identity
 from studio.truth import texts, voices
 from studio.truth.body import BODY_COLUMNS, EMOTIONS, LIMITS_DEG, body_track, pose_of
+from studio.truth.clips import Plan
 from studio.truth.colours import skin_albedo
 from studio.truth.draw import SPLITS, digest, generator, shared_out
 from studio.truth.people import BROWS, GARMENTS, HAIR_STYLES, POPULATION, people_of, person
@@ -174,3 +175,9 @@ def test_the_sensor_does_what_the_shot_says() -> None:
     assert warm[0, 0, 0] > 120 > warm[0, 0, 2]
     coarse = developed(edge, Shot(quality=40), rng)
     assert 0 < np.abs(coarse.astype(int) - edge).max() < 60
+
+
+def test_a_hundred_thousand_frames_show_two_hundred_people() -> None:
+    plan = Plan(1, "train")
+    assert plan.people(100_000 // plan.shard_frames) >= 200
+    assert Plan(1, "val").people(200) == len(people_of("val"))

@@ -45,7 +45,8 @@ def cli() -> None:
 )
 def make(out: Path, frames: int, seed: int, workers: int, size: int, split: Split, renderer: str) -> None:
     """Make shards."""
-    made = make_set(out, Plan(seed, split, size), frames, renderer, workers=workers, say=click.echo)
+    plan = Plan(seed, split, size)
+    made = make_set(out, plan, frames, renderer, workers=workers, say=click.echo)
     if not made.made:
         click.echo(f"All {made.shards} shards were there.")
         return
@@ -53,7 +54,8 @@ def make(out: Path, frames: int, seed: int, workers: int, size: int, split: Spli
     click.echo(
         f"{made.frames:,} frames in {made.seconds:.0f} s ({made.frames / hours:,.0f} an hour),"
         f" {made.bytes / 1e6:.0f} MB ({made.bytes / made.frames / 10:.0f} MB per 100,000);"
-        f" {made.shards} shards"
+        f" {workers} workers, {made.shards} shards, {made.shards * plan.shard_clips} clips,"
+        f" {plan.people(made.shards)} people"
     )
 
 

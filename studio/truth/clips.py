@@ -74,6 +74,11 @@ class Plan:
         slot = shard * self.shard_people + index * self.shard_people // self.shard_clips
         return people[(slot + self.seed) % len(people)]
 
+    def people(self, shards: int) -> int:
+        """Return how many different people so many shards show."""
+        places = ((shard, index) for shard in range(shards) for index in range(self.shard_clips))
+        return len({self.person_number(*place) for place in places})
+
 
 @dataclass(frozen=True, slots=True)
 class Spoken:

@@ -64,7 +64,7 @@ _ON_SHOULDERS_DM: Final = 1.0
 _LASH_ROOTS: Final = 0.45
 _INTO_MOUTH_DM: Final = 0.35
 _BESIDE_MOUTH_DM: Final = 0.14
-_LEAST_GAP_DM: Final = 0.10
+_LEAST_GAP_DM: Final = 0.12
 """Lips that touch let some light through."""
 
 
@@ -319,7 +319,7 @@ class Figure:
             way = depth / (_INTO_MOUTH_DM + 1.2 * opening.gap_dm) + aside / _BESIDE_MOUTH_DM
             # A gap between the lips lets in what it covers of the sky, seen from that deep.
             open_2 = (opening.lips_dm + _LEAST_GAP_DM) ** 2
-            dark = self._lighting.front * (1.15 * np.exp(-way) * open_2 / (open_2 + 4 * depth**2))[:, None]
+            dark = self._lighting.front * (1.15 * np.exp(-way) * open_2 / (open_2 + 2 * depth**2))[:, None]
             light = drawn.vertices[within, _LIGHT]
             drawn.vertices[within, _LIGHT] = light + surface.inside[within, None] * (dark - light)
         drawn.buffer.write(np.ascontiguousarray(drawn.vertices))

@@ -61,6 +61,11 @@ class Crop:
     height: int
 
 
+_YAWS_DEG: Final = (-36.0, -18.0, -9.0, -4.0, 0.0, 4.0, 9.0, 18.0, 36.0)
+_PITCHES_DEG: Final = (-10.0, -4.0, 0.0, 4.0, 10.0)
+"""What a piece of hair must be hidden in to be left out."""
+
+
 class Sitting:
     """Takes pictures of one character. Building takes half a minute. One thread."""
 
@@ -92,8 +97,17 @@ class Sitting:
         self._bounds = self._figure_bounds(strands)
         self._behind = np.asarray(np.rint(backdrop * 255), np.uint8)
         self._figure = Figure(self._context, self.presenter, strands, self.camera.place)
+        self._leave_out_unseen()
         self._figure.relit(self._light, self._light.samples(8, 48) if draft else None)
         self._stages: dict[tuple[int, int], Stage] = {}
+
+    def _leave_out_unseen(self) -> None:
+        """Most of the hair lies under other hair, whatever a head does within its idle life."""
+        width, height = self.size
+        side = min(width, height)
+        camera = cropped(self.camera, Crop((width - side) // 2, (height - side) // 2, side, side))
+        poses = [Pose(yaw_deg=yaw, pitch_deg=pitch) for yaw in _YAWS_DEG for pitch in _PITCHES_DEG]
+        self._figure.leave_out_unseen([(self.posed(pose), pose, camera) for pose in poses], 2 * side)
 
     def posed(self, pose: Pose) -> Posed:
         """Return where everything is."""

@@ -189,15 +189,22 @@ class Figure:
             self._context.blend_func = moderngl.ONE, moderngl.ONE
             lens.array.render()
 
-    def leave_out_unseen(self, views: Sequence[tuple[Posed, Pose, Camera]]) -> None:
-        """Draw from now on only those hairs that at least one of these square views shows."""
+    def leave_out_unseen(self, views: Sequence[tuple[Posed, Pose, Camera]], pixels: int = _VIEW_PX) -> None:
+        """Draw from now on only hairs that at least one of these square views shows, `pixels` wide.
+
+        Of a `small` figure that is whole hairs, else pieces of them.
+        """
         program = shaders.load(self._context, "strand_number", "number")
         skin = shaders.load(self._context, "depth", "depth")
-        size = (_VIEW_PX, _VIEW_PX)
+        size = (pixels, pixels)
         numbers = self._context.texture(size, 1, dtype="f4")
         target = self._context.framebuffer([numbers], self._context.depth_renderbuffer(size))
         for bundle in self._bundles:
-            seen = np.zeros(len(bundle.index) + 1, bool)
+            hairs, points = bundle.strands.widths.shape
+            counted = points if self._small else 1
+            if not self._small and bundle.strands.placed is not None:
+                continue  # What follows the skin comes out with it.
+            seen = np.zeros(hairs * points // counted + 1, bool)
             layout = [(bundle.buffer, "3f 3f 24x 4f 16x", "place", "along", "shape")]
             strands = self._context.vertex_array(program, layout, bundle.order)
             for posed, pose, camera in views:
@@ -215,13 +222,22 @@ class Figure:
                 target.use()
                 _write(program, "to_clip", matrix)
                 _set(program, "eye_place", tuple(camera.place))
-                _set(program, "min_width", _thinnest(camera, _VIEW_PX))
-                _set(program, "points", bundle.strands.widths.shape[1])
+                _set(program, "min_width", _thinnest(camera, pixels))
+                _set(program, "points", counted)
                 for name, move in zip(("head", "body"), self._follow(bundle, posed, pose), strict=True):
                     _write(program, name, move.T)
                 strands.render()
                 seen[np.frombuffer(target.read(components=1, dtype="f4"), np.float32).astype(np.intp)] = True
-            bundle.balls, bundle.index = bundle.balls[seen[1:]], bundle.index[seen[1:]]
+            if self._small:
+                bundle.balls, bundle.index = bundle.balls[seen[1:]], bundle.index[seen[1:]]
+                continue
+            # A piece has the number of its second point. Their neighbours may show between the views.
+            pieces = seen[1:].reshape(hairs, points)[:, 1:]
+            near = pieces.copy()
+            near[:, 1:] |= pieces[:, :-1]
+            near[:, :-1] |= pieces[:, 1:]
+            bundle.index = np.ascontiguousarray(bundle.index.reshape(hairs, points - 1, -1)[near])
+            bundle.order.write(bundle.index)
 
     def _draw_strands(self, posed: Posed, pose: Pose, camera: Camera, height: int) -> None:
         _set(self._strand, "min_width", _thinnest(camera, height))
@@ -234,7 +250,7 @@ class Figure:
             _set(self._strand, "kind", _HAIR)
             _set(self._strand, "label", 0 if bundle.strands.placed is None else LABELS["skin"])
             if seen is None:
-                bundle.array.render()
+                bundle.array.render(vertices=bundle.index.size)
             elif seen.any():
                 chosen = bundle.index[seen]
                 bundle.order.write(chosen)

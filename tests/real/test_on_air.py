@@ -48,7 +48,7 @@ _LISTEN = """(async () => {
 @pytest.fixture
 def on_air(pulse_server: SoundServer) -> Iterator[Daemon]:
     assert pulse_server.names("sinks") == ["speakers"]
-    with daemon(microphone=MICROPHONE) as running:
+    with daemon(persona="elena", microphone=MICROPHONE) as running:
         running.wait_microphone()
         running.wait_idle()
         yield running
@@ -70,7 +70,7 @@ def test_a_viewer_types_and_sees_and_hears_the_answer(on_air: Daemon) -> None:
         figures = page.evaluate("({...document.querySelector('#picture').dataset})")
         assert abs(float(figures["skewMs"])) < 60, figures
         answer = on_air.client.status()["on_air"]["answer"]
-        assert "Mira" in answer
+        assert "Elena" in answer
         page.wait(f"document.body.textContent.includes({answer!r})")
         page.press("Escape")
         page.wait("Number(document.querySelector('#picture').dataset.level) < 0.005")

@@ -114,7 +114,7 @@ def test_systemd_keeps_it_on_air(manager: UserManager) -> None:
     said = vcam_talker(manager, "setup", "service", "--yes", "--config", str(config))
     assert "It is on air" in said
     assert manager.systemctl("is-enabled", UNIT) == "enabled"
-    assert manager.show(UNIT, "StatusText").startswith("Mira is on air")
+    assert manager.show(UNIT, "StatusText").startswith("Elena is on air")
 
     # The secret came as a credential, and by no other way.
     pid = main_pid(manager)

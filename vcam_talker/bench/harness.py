@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -124,10 +125,14 @@ class Daemon:
         raise DeviceError("the daemon under test", "did not start", log[-800:])
 
 
+DRAWN: Final = "mira"
+"""Who is on air unless a bench is told otherwise."""
+
+
 @contextmanager
 def daemon(
     *arguments: str,
-    persona: str = "mira",
+    persona: str = DRAWN,
     camera: str = "null",
     mic: str = "auto",
     microphone: str = MICROPHONE,

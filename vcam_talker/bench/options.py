@@ -24,7 +24,7 @@ class Options:
     camera: str = "null"
     """Camera of the daemon under test."""
     persona: str | None = None
-    """Whose face is measured; None: every persona made of pictures."""
+    """Who is on air; None: Mira, and of `bench face` every persona made of pictures."""
     everything: bool = False
     """The daemon also listens to a call and reads a chat, in both of which nothing is said."""
 

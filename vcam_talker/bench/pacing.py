@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 
-from vcam_talker.bench.harness import Daemon, daemon, ms
+from vcam_talker.bench.harness import DRAWN, Daemon, daemon, ms
 from vcam_talker.bench.options import Options
 from vcam_talker.bench.report import Report, percentile
 from vcam_talker.core.errors import QueueFullError
@@ -25,7 +25,9 @@ def run(options: Options) -> Report:
     """Talk without a pause and look at every frame."""
     length_s = options.seconds or _DEFAULT_S
     report = Report("pacing")
-    with daemon("--fps", str(_FPS), camera=options.camera, config=options.config) as under_test:
+    with daemon(
+        "--fps", str(_FPS), persona=options.persona or DRAWN, camera=options.camera, config=options.config
+    ) as under_test:
         under_test.wait_idle()
         under_test.wait_microphone()
         _keep_talking(under_test, _SETTLE_S)

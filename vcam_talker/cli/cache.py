@@ -79,7 +79,7 @@ def list_phrases(config_path: Path | None, as_json: bool) -> None:
         )
 
 
-@cache.command(epilog="Example:  vcam-talker cache warm --persona mira")
+@cache.command(epilog="Example:  vcam-talker cache warm --persona kofi")
 @click.option("--persona", help="Whose phrases; default: the one of the configuration.")
 @_config_option
 @json_option

@@ -42,11 +42,11 @@ def doctor(config_path: Path | None, as_json: bool) -> None:
     epilog="""Examples:
 
 \b
-  vcam-talker render --persona mira --text "Hello, world." --out hello.mp4
+  vcam-talker render --persona elena --text "Hello, world." --out hello.mp4
   vcam-talker render --audio speech.wav --out speech.mp4
 """
 )
-@click.option("--persona", default="mira", show_default=True, help="Who speaks.")
+@click.option("--persona", default="elena", show_default=True, help="Who speaks.")
 @click.option("--text", help="What to say.")
 @click.option("--audio", type=click.Path(path_type=Path), help="WAV whose speech moves the lips.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="FILE.mp4 to write.")
@@ -102,7 +102,7 @@ Exit code 1 when a figure misses its bar."""
 @click.argument("name", type=click.Choice(NAMES))
 @click.option("--seconds", type=click.FloatRange(min=1), help="How long to measure, where it matters.")
 @click.option("--camera", default="null", show_default=True, help="Camera for the daemon under test.")
-@click.option("--persona", help="Whose face `bench face` measures; default: all that are made of pictures.")
+@click.option("--persona", help="Who is on air (default: mira); `bench face`: whose face (default: all).")
 @click.option(
     "--everything", is_flag=True, help=f"With ears in a call and a chat as well: {', '.join(ON_AIR)}."
 )

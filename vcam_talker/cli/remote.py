@@ -115,7 +115,7 @@ def emotion(name: str) -> None:
     click.echo("the mood is the persona's own" if name == "none" else f"the mood is {name}")
 
 
-@click.command(epilog="Example:  vcam-talker persona mira")
+@click.command(epilog="Example:  vcam-talker persona kofi")
 @click.argument("name", required=False)
 @json_option
 @speaks_errors

@@ -26,7 +26,7 @@ _FLAGS = {
 
 \b
   vcam-talker run
-  vcam-talker run --persona mira --camera /dev/video10
+  vcam-talker run --persona kofi --camera /dev/video10
   vcam-talker run --camera file:show.mp4 --mic null --for 60
 """
 )

@@ -73,7 +73,7 @@ CONFIG_NAME = "vcam-talker.toml"
 class Config(Section):
     """Everything; every key has a default."""
 
-    persona: str = Field("mira", min_length=1, max_length=4096)
+    persona: str = Field("elena", min_length=1, max_length=4096)
     """A built-in name, a folder in the user's personas directory, or a path."""
     greet: bool = True
     """Speak the persona's greeting when going on air."""

@@ -23,6 +23,7 @@ YAWS_DEG: Final = (-6.0, 0.0, 6.0)
 PITCHES_DEG: Final = (-4.0, 0.0, 4.0)
 _MARGIN: Final = 0.30
 """Of a patch around the lower face, against the mouth's width."""
+_JAW_SOFT_PX: Final = 5.0
 _FLOW_STEP: Final = 4
 """Patch pixels per value of an emotion's field."""
 
@@ -67,6 +68,22 @@ def fitted(places: npt.NDArray[np.float64], onto: npt.NDArray[np.float64]) -> Af
     """Return the affine map that takes `places` (float64[N, 2]) nearest to `onto` (least squares)."""
     ones = np.concatenate((places, np.ones((len(places), 1))), 1)
     return np.asarray(np.linalg.lstsq(ones, onto, rcond=None)[0].T, np.float32)
+
+
+def face_mask(crop: Crop, jaws: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+    """Return a mouth patch's alpha, uint8[H, W]: as `mask`, and nothing of what lies beyond the jaw.
+
+    `jaws`: float32[N, P, 2], the line of the jaw in each mouth, in patch pixels. Neck, collar and hair do not
+    go with the head as the face does: seen through the patch, they would stand there twice.
+    """
+    inside = np.zeros((crop.height, crop.width), np.uint8)
+    for line in jaws:
+        across = line.copy()
+        across[0, 0], across[-1, 0] = min(across[0, 0], -1.0), max(across[-1, 0], crop.width + 1.0)
+        corners = np.array([[across[-1, 0], -1.0], [across[0, 0], -1.0]])
+        cv2.fillPoly(inside, [np.rint(np.concatenate((line, corners))).astype(np.int32)], 255)
+    soft = cv2.GaussianBlur(cv2.dilate(inside, np.ones((5, 5), np.uint8)), (0, 0), _JAW_SOFT_PX)
+    return np.asarray(np.rint(mask(crop) * (soft / 255.0)), np.uint8)
 
 
 def mask(crop: Crop, soft: float = 0.16) -> npt.NDArray[np.uint8]:

@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 
 from studio.character import Character
-from studio.export import PITCHES_DEG, YAWS_DEG, Patches, emotion_fields, lower_face, mask, write_tables
+from studio.export import PITCHES_DEG, YAWS_DEG, Patches, emotion_fields, face_mask, lower_face, write_tables
 from studio.film import to_yuv, write_film
-from studio.landmarks import MOUTH
+from studio.landmarks import JAW, MOUTH
 from studio.life.gaze import FPS
 from studio.life.segments import plan
 from studio.mouth_shapes import choose, usual_mouths
@@ -23,7 +23,7 @@ from vcam_talker.core.types import Emotion
 
 _SHAPES: Final = 56
 _LIFE_CRFS: Final = (20.0, 22.0, 23.0, 24.0, 25.0, 26.0)
-_LIFE_BYTES: Final = 12_000_000
+_LIFE_BYTES: Final = 14_200_000
 """The first of these qualities that stays below this size is taken, else the last."""
 _MOUTHS_CRF: Final = 16.0
 
@@ -48,6 +48,7 @@ def make_faces(
         frozenset(range(0, len(views) * len(shapes), len(shapes))),
         _MOUTHS_CRF,
     )
+    landmarks = np.array([[marks for _, marks in row] for row in taken])
     segments = plan(seed)
     poses = [segment.pose(n) for segment in segments for n in range(segment.frames)]
     emotions = [emotion for emotion in Emotion if emotion is not Emotion.NEUTRAL]
@@ -58,8 +59,8 @@ def make_faces(
         np.stack([patches.to_patch(pose) for pose in poses]),
         np.array([(pose.yaw_deg, pose.pitch_deg) for pose in poses], np.float32),
         shapes,
-        np.array([[marks for _, marks in row] for row in taken]),
-        mask(face.crop),
+        landmarks,
+        face_mask(face.crop, landmarks[views.index((0.0, 0.0)), :, -len(JAW) :]),
         emotions,
         emotion_fields(sitting, face, emotions),
         FPS,

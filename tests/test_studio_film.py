@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 
-from studio.export import fitted, mask
+from studio.export import face_mask, fitted, mask
 from studio.film import to_yuv, write_film
 from studio.mouth_shapes import choose, usual_mouths
 from studio.sitting import Crop
@@ -91,3 +91,18 @@ def test_mouths_begin_with_rest_and_cover_speech() -> None:
     assert (few == many[:12]).all()
     reach = [np.linalg.norm(all_[:, None] - chosen[None], axis=2).min(1).max() for chosen in (few, many)]
     assert reach[1] < 0.6 * reach[0]
+
+
+def test_a_patch_shows_the_face_to_the_lowest_chin_and_no_neck() -> None:
+    crop = Crop(0, 0, 200, 160)
+    jaw = np.array(
+        [[-20, -10], [20, 60], [60, 100], [100, 110], [140, 100], [180, 60], [220, -10]], np.float32
+    )
+    found = face_mask(crop, np.stack((jaw, jaw + np.array([0, 12], np.float32))))
+    border = np.concatenate((found[0], found[-1], found[:, 0], found[:, -1]))
+    assert not border.any()
+    assert found[60, 100] == 255
+    assert found[114, 100] > 128, "the chin when the jaw is open"
+    assert found[145, 100] == 0
+    assert found[110, 20] == 0, "beside the chin"
+    assert np.abs(found.astype(int) - found[:, ::-1]).mean() < 2

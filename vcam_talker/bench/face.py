@@ -91,7 +91,7 @@ def _measure(
     talking = (_saying(talk, n, Emotion.NEUTRAL) for n in range(frames))
     moved = (_saying(talk, n, Emotion.HAPPY) for n in range(frames))
     report.add(f"{name}: drawing, idle", _load(scene, number, idle), "% core", 8)
-    report.add(f"{name}: drawing, talking", _load(scene, number + frames, talking), "% core", 15)
+    report.add(f"{name}: drawing, talking", _load(scene, number + frames, talking), "% core", 20)
     report.add(f"{name}: drawing, talking with a mood", _load(scene, number + 2 * frames, moved), "% core")
     report.add(f"{name}: memory that it takes", rss_mb() - before_mb, "MB")
 

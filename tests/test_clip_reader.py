@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -170,3 +172,34 @@ def test_the_decoder_delivers_any_frame(assets: FaceAssets, video: Video) -> Non
         decoder.read(len(video.pts), len(video.pts) - 1)
     decoder.close()
     decoder.close()
+
+
+def test_the_program_ends_after_the_frame_in_the_making(assets: FaceAssets) -> None:
+    # A thread that is stopped within the decoder's C++ takes the process down: "terminate called ...".
+    program = """
+import sys, time
+from pathlib import Path
+from vcam_talker.core.types import Activity
+from vcam_talker.face.clip.assets import load_assets
+from vcam_talker.face.clip.reader import ClipReader
+from vcam_talker.face.clip.video import index_video
+from vcam_talker.face.clip.walk import Walk
+
+def slowly(pixels):
+    print("begun", flush=True)
+    time.sleep(0.3)
+    print("ended", flush=True)
+    return pixels
+
+folder = Path(sys.argv[1])
+assets = load_assets(folder / "face.npz")
+video = index_video(folder / "life.mp4", assets.size, len(assets.frame_view), 30, 1 << 30)
+reader = ClipReader(video, slowly, 6)
+reader.get(0, Walk(assets.segments, 1, 6).at(0, Activity.IDLE))
+time.sleep(0.1)
+"""
+    command = [sys.executable, "-c", program, str(clip_persona.shared())]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.split()
+    assert lines.count("begun") == lines.count("ended") >= 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -23,6 +24,9 @@ _REST_S: Final = 1.0
 """After a failure."""
 _IDLE_S: Final = 5.0
 """The thread ends when nothing was asked for so long: a scene that left the air needs no goodbye."""
+_LAST_FRAME_S: Final = 2.0
+"""How long the end of the program waits for a frame in the making: a thread that Python stops within the
+decoder takes the process down with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,9 @@ class ClipReader:
         self._thread: threading.Thread | None = None
         self._rest_until_s = 0.0
         self._late = False
+        self._over = threading.Event()
+        self._running: list[threading.Thread] = []
+        weakref.finalize(self, _end, self._over, self._changed, self._running)
 
     @property
     def held(self) -> int:
@@ -106,6 +113,7 @@ class ClipReader:
         alive = self._thread is not None and self._thread.is_alive()
         if not alive and time.monotonic() >= self._rest_until_s:
             self._thread = threading.Thread(target=self._run, name="clip reader", daemon=True)
+            self._running[:] = [self._thread]
             self._thread.start()
 
     def _run(self) -> None:
@@ -128,7 +136,7 @@ class ClipReader:
     def _next_job(self) -> tuple[int, Step] | None:
         """Wait for a frame to decode; None when nobody asks any more."""
         with self._changed:
-            while True:
+            while not self._over.is_set():
                 if self._next <= self._wanted + self._ahead - 1:
                     for step in self._plan:
                         if step.begin <= self._next < step.end:
@@ -138,6 +146,7 @@ class ClipReader:
                     self._thread = None
                     return None
                 self._changed.wait(left_s)
+            return None
 
     def _deliver(self, number: int, step: Step, picture: Picture) -> None:
         with self._changed:
@@ -156,3 +165,13 @@ class ClipReader:
             self._rest_until_s = time.monotonic() + _REST_S
             self._thread = None
             self._changed.notify_all()
+
+
+def _end(over: threading.Event, changed: threading.Condition, running: list[threading.Thread]) -> None:
+    """Let the thread end before the program does. Knows nothing of the reader, which it would keep alive."""
+    over.set()
+    with changed:
+        changed.notify_all()
+    for thread in running:
+        if thread is not threading.current_thread():
+            thread.join(_LAST_FRAME_S)

@@ -174,7 +174,7 @@ def test_the_decoder_delivers_any_frame(assets: FaceAssets, video: Video) -> Non
     decoder.close()
 
 
-def test_the_program_ends_after_the_frame_in_the_making(assets: FaceAssets) -> None:
+def test_the_program_ends_after_the_frame_in_the_making() -> None:
     # A thread that is stopped within the decoder's C++ takes the process down: "terminate called ...".
     program = """
 import sys, time

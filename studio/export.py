@@ -21,8 +21,6 @@ from vcam_talker.core.types import Emotion, MouthPose
 VERSION: Final = 1
 YAWS_DEG: Final = (-6.0, 0.0, 6.0)
 PITCHES_DEG: Final = (-4.0, 0.0, 4.0)
-_MARGIN: Final = 0.30
-"""Of a patch around the lower face, against the mouth's width."""
 _JAW_SOFT_PX: Final = 5.0
 _FLOW_STEP: Final = 4
 """Patch pixels per value of an emotion's field."""

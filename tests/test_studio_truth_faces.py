@@ -8,8 +8,6 @@ import cv2
 import numpy as np
 import pytest
 
-pytest.importorskip("moderngl")
-
 from studio.truth.faces import SIZE, Acceptance, Box, Seen, cascade, overlap, sample_people, write_sheet
 
 pytestmark = pytest.mark.unit

@@ -130,6 +130,7 @@ def test_killed_at_any_time_it_goes_on_where_it_was(whole: Path, tmp_path: Path)
     assert made.made == 4 - len(names)
     assert contents(tmp_path) == original
     assert not list(tmp_path.glob(".*.part"))
+    assert not list(tmp_path.glob(".*.clips"))
 
 
 def test_a_process_that_is_killed_is_replaced(whole: Path, tmp_path: Path) -> None:

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import safetensors.numpy
 
+from studio.character import Character
 from studio.pack import StudioError
 from studio.pose import Pose
 from studio.truth import container
 from studio.truth.clips import FPS, Plan, make_clip
-from studio.truth.fake import FakeRenderer
+from studio.truth.drawn import sweep, workshop
+from studio.truth.fake import FakePerson, FakeRenderer
 from studio.truth.people import person
 from studio.truth.pictures import JpegWriter, pack_mask, unpack_jpeg, unpack_mask
-from studio.truth.render import INNER_LIP, OUTER_LIP, Label, TruthFrame, checked, open_renderer
+from studio.truth.render import (
+    INNER_LIP,
+    OUTER_LIP,
+    Label,
+    TruthFrame,
+    checked,
+    open_renderer,
+)
 from studio.truth.report import write_report
 from studio.truth.shards import Shard, TruthSet, build_shard, shard_path, shard_paths
 from studio.truth.shot import Shot
@@ -67,6 +77,56 @@ def test_the_same_shard_is_the_same_bytes(made: dict[str, container.Array]) -> N
     again = build_shard(PLAN, 1, "fake", FakeRenderer(128), reciting_speaker())
     assert made.keys() == again.keys()
     assert all(np.array_equal(made[name], again[name]) for name in made)
+
+
+class Failing(FakeRenderer):
+    """Builds `people` people and then fails, as a driver does that goes away."""
+
+    def __init__(self, people: int) -> None:
+        super().__init__(128)
+        self.left = people
+
+    def person(self, character: Character, seed: int) -> FakePerson:
+        if self.left == 0:
+            raise StudioError("the renderer", "lost its context")
+        self.left -= 1
+        return super().person(character, seed)
+
+
+def test_clips_that_are_drawn_are_not_drawn_again(made: dict[str, container.Array], tmp_path: Path) -> None:
+    kept = tmp_path / "clips"
+    with pytest.raises(StudioError, match="lost its context"):
+        build_shard(PLAN, 1, "fake", Failing(1), reciting_speaker(), kept)
+    assert [path.name for path in kept.iterdir()] == ["2.safetensors"]
+    one_left = Failing(1)
+    again = build_shard(PLAN, 1, "fake", one_left, reciting_speaker(), kept)
+    assert one_left.left == 0
+    assert all(np.array_equal(made[name], again[name]) for name in made)
+
+
+def test_a_kept_clip_that_is_damaged_is_drawn_again(made: dict[str, container.Array], tmp_path: Path) -> None:
+    build_shard(PLAN, 1, "fake", FakeRenderer(128), reciting_speaker(), tmp_path)
+    first, second = sorted(tmp_path.iterdir())
+    first.write_bytes(first.read_bytes()[:-9])
+    whole = bytearray(second.read_bytes())
+    whole[len(whole) // 2] ^= 1
+    second.write_bytes(whole)
+    renderer = Failing(2)
+    again = build_shard(PLAN, 1, "fake", renderer, reciting_speaker(), tmp_path)
+    assert renderer.left == 0
+    assert all(np.array_equal(made[name], again[name]) for name in made)
+
+
+def test_clips_of_another_plan_or_renderer_are_not_taken(tmp_path: Path) -> None:
+    other = replace(PLAN, seed=3)
+    places = {workshop(tmp_path, PLAN, "fake", 1), workshop(tmp_path, other, "fake", 1)}
+    places |= {workshop(tmp_path, PLAN, "opengl", 1), workshop(tmp_path, PLAN, "fake", 2)}
+    assert len(places) == 4
+    for place in places:
+        place.mkdir()
+    mine = workshop(tmp_path, PLAN, "fake", 1)
+    sweep(tmp_path, "train", [mine])
+    assert list(tmp_path.iterdir()) == [mine]
 
 
 def test_masks_and_landmarks_belong_to_the_picture(folder: Path) -> None:

@@ -1,7 +1,8 @@
 """Make a set: processes that each take a shard, make it, and put it in place whole.
 
 Nothing is remembered but the shards themselves: whoever runs the same command again makes what is missing or
-damaged and nothing else. A process that is killed loses the shard in its hands; another takes it up.
+damaged and nothing else. Drawn clips are kept until their shard is whole: a process that is killed, or a run,
+loses no more than the clips in its hands.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import shutil
 import signal
 import threading
 import time
@@ -24,6 +26,7 @@ from typing import Final, Literal
 from studio.pack import StudioError
 from studio.truth import container
 from studio.truth.clips import Plan
+from studio.truth.drawn import sweep, workshop
 from studio.truth.render import open_renderer
 from studio.truth.shards import FORMAT, Shard, build_shard, shard_path
 from studio.truth.voices import Speaker
@@ -76,12 +79,11 @@ def make_set(
     except OSError as e:
         raise StudioError(str(folder), f"can't be made ({e.strerror})") from None
     with _locked(folder):
-        for part in folder.glob(f".{plan.split}-*.part"):
-            part.unlink(missing_ok=True)
         count = -(-frames // plan.shard_frames)
         todo = [
             n for n in range(count) if not _is_whole(shard_path(folder, plan.split, n), plan, renderer, say)
         ]
+        sweep(folder, plan.split, [workshop(folder, plan, renderer, n) for n in todo])
         began = time.monotonic()
         crew = _Crew(folder, plan, renderer, deque(todo), min(workers, max(1, len(todo))), say)
         crew.run()
@@ -244,8 +246,10 @@ def _work(pipe: Connection, folder: Path, plan: Plan, renderer_name: str) -> Non
         renderer = open_renderer(renderer_name, plan.size)
         while True:
             shard = pipe.recv()
-            arrays = build_shard(plan, shard, renderer_name, renderer, speaker)
+            kept = workshop(folder, plan, renderer_name, shard)
+            arrays = build_shard(plan, shard, renderer_name, renderer, speaker, kept)
             size = container.write(shard_path(folder, plan.split, shard), arrays)
+            shutil.rmtree(kept, ignore_errors=True)
             pipe.send(_Outcome("done", shard, size))
     except (EOFError, OSError):
         pass

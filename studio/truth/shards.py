@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ from studio.truth import container
 from studio.truth.body import BODY_COLUMNS
 from studio.truth.clips import AUDIO_MARGIN_S, FPS, VISEMES, Audio, Clip, Plan, make_clip
 from studio.truth.draw import SPLITS, Split, digest, generator
+from studio.truth.drawn import DrawnClip, packed
 from studio.truth.pictures import JpegWriter, pack_mask, unpack_jpeg, unpack_mask
 from studio.truth.render import Label, RenderedPerson, TruthFrame, TruthRenderer, checked
 from studio.truth.shot import developed
@@ -71,25 +72,27 @@ def shard_paths(folder: Path, split: Split | None = None) -> list[Path]:
 
 
 def build_shard(
-    plan: Plan, shard: int, renderer_name: str, renderer: TruthRenderer, speaker: Speaker
+    plan: Plan,
+    shard: int,
+    renderer_name: str,
+    renderer: TruthRenderer,
+    speaker: Speaker,
+    kept: Path | None = None,
 ) -> dict[str, container.Array]:
-    """Make a shard: speak, draw, pack. Blocks for all of it. Raises StudioError, EngineError."""
-    writer = JpegWriter(plan.size)
+    """Make a shard: speak, draw, pack. Blocks for all of it. Raises StudioError, EngineError.
+
+    `kept`: folder for the clips that are drawn; those it has already are not drawn again.
+    """
     rows = _Rows()
-    somebody: tuple[int, RenderedPerson] | None = None
+    artist = _Artist(plan, renderer)
     for clip in _clips(plan, shard, speaker):
-        number = clip.person.number
-        if somebody is None or somebody[0] != number:
-            seed = digest("strands", number) & 0x7FFF_FFFF
-            somebody = (number, renderer.person(clip.person.character, seed))
-        rng = generator(plan.seed, plan.split, clip.number, "sensor")
-        frames: list[TruthFrame] = []
-        for pose in clip.poses():
-            frame = checked(somebody[1].frame(pose, clip.shot), plan.size)
-            rows.jpegs.append(writer.pack(developed(frame.rgb, clip.shot, rng)))
-            rows.masks.append(pack_mask(frame.masks))
-            frames.append(frame)
-        rows.add(clip, frames)
+        path = kept / f"{clip.number}{container.SUFFIX}" if kept else None
+        drawn = DrawnClip.read(path) if path else None
+        if drawn is None:
+            drawn = artist.draw(clip)
+            if path:
+                drawn.write(path)
+        rows.add(clip, drawn)
     return rows.arrays(
         {
             "format": FORMAT,
@@ -105,6 +108,35 @@ def build_shard(
             "labels": {label.name.lower(): int(label) for label in Label},
         }
     )
+
+
+class _Artist:
+    """Draws clips, one after another; who comes twice is built once."""
+
+    def __init__(self, plan: Plan, renderer: TruthRenderer) -> None:
+        self._plan = plan
+        self._renderer = renderer
+        self._writer = JpegWriter(plan.size)
+        self._somebody: tuple[int, RenderedPerson] | None = None
+
+    def draw(self, clip: Clip) -> DrawnClip:
+        number = clip.person.number
+        if self._somebody is None or self._somebody[0] != number:
+            seed = digest("strands", number) & 0x7FFF_FFFF
+            self._somebody = (number, self._renderer.person(clip.person.character, seed))
+        rng = generator(self._plan.seed, self._plan.split, clip.number, "sensor")
+        jpegs: list[bytes] = []
+        frames: list[TruthFrame] = []
+        for pose in clip.poses():
+            frame = checked(self._somebody[1].frame(pose, clip.shot), self._plan.size)
+            jpegs.append(self._writer.pack(developed(frame.rgb, clip.shot, rng)))
+            frames.append(frame)
+        return DrawnClip(
+            jpegs,
+            [pack_mask(frame.masks) for frame in frames],
+            np.stack([frame.landmarks for frame in frames]).astype(np.float32),
+            np.array([frame.aperture_px for frame in frames], np.float32),
+        )
 
 
 def _clips(plan: Plan, shard: int, speaker: Speaker) -> Iterator[Clip]:
@@ -221,17 +253,13 @@ class _Rows:
     """Collects a shard's frames and clips."""
 
     def __init__(self) -> None:
-        self.jpegs: list[bytes] = []
-        self.masks: list[bytes] = []
         self._clips: list[Clip] = []
-        self._landmarks: list[npt.NDArray[np.float32]] = []
-        self._apertures: list[float] = []
+        self._drawn: list[DrawnClip] = []
         self._phones: list[str] = []
 
-    def add(self, clip: Clip, frames: Sequence[TruthFrame]) -> None:
+    def add(self, clip: Clip, drawn: DrawnClip) -> None:
         self._clips.append(clip)
-        self._landmarks += [f.landmarks for f in frames]
-        self._apertures += [f.aperture_px for f in frames]
+        self._drawn.append(drawn)
         self._phones += clip.phone_at_frames()
 
     def arrays(self, facts: dict[str, Any]) -> dict[str, container.Array]:
@@ -241,26 +269,20 @@ class _Rows:
         lengths = [len(clip) for clip in self._clips]
         sounds = [clip.spoken.audio for clip in self._clips]
         return {
-            "jpeg": np.frombuffer(b"".join(self.jpegs), np.uint8),
-            "jpeg_at": _ends(map(len, self.jpegs)),
-            "mask": np.frombuffer(b"".join(self.masks), np.uint8),
-            "mask_at": _ends(map(len, self.masks)),
+            **packed("jpeg", [blob for drawn in self._drawn for blob in drawn.jpegs]),
+            **packed("mask", [blob for drawn in self._drawn for blob in drawn.masks]),
             "mouth": np.concatenate([clip.spoken.mouth for clip in self._clips]),
             "body": np.concatenate([clip.body for clip in self._clips]),
-            "landmarks": np.stack(self._landmarks).astype(np.float32),
-            "aperture_px": np.array(self._apertures, np.float32),
+            "landmarks": np.concatenate([drawn.landmarks for drawn in self._drawn]),
+            "aperture_px": np.concatenate([drawn.apertures_px for drawn in self._drawn]),
             "phone": np.array([numbers[phone] for phone in self._phones], np.int16),
             "viseme": np.concatenate([clip.spoken.visemes for clip in self._clips]),
             "clip": np.repeat(np.arange(len(lengths), dtype=np.int32), lengths),
             "frame": np.concatenate([np.arange(n, dtype=np.int32) for n in lengths]),
             "audio": np.concatenate(sounds),
-            "audio_at": _ends(map(len, sounds)),
+            "audio_at": np.cumsum([0, *map(len, sounds)], dtype=np.int64),
             "facts": np.frombuffer(json.dumps(facts, ensure_ascii=False).encode(), np.uint8),
         }
-
-
-def _ends(sizes: Iterator[int] | map[int]) -> npt.NDArray[np.int64]:
-    return np.cumsum([0, *sizes], dtype=np.int64)
 
 
 def _clip_facts(clip: Clip) -> dict[str, Any]:

@@ -36,7 +36,8 @@ POSES: Final[Mapping[str, Pose]] = {
 _POSES_EACH: Final = 2
 _SCRIPT: Final = Path(__file__).with_name("traced_blender.py")
 _PATIENCE_S: Final = 900.0
-_REMEDY: Final = "Install bpy 4.2 into a Python 3.11 of its own and name that with --python"
+_PYTHON: Final = "build/blender/bin/python"
+_REMEDY: Final = "`make studio` installs one; name another with --python"
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +183,7 @@ def explained(total: Mapping[str, Any]) -> Sequence[str]:
     "--samples", default=64, show_default=True, type=click.IntRange(8, 4096), help="Paths a pixel at most."
 )
 @click.option("--threads", default=1, show_default=True, type=click.IntRange(1, 64), help="Of Blender.")
-@click.option("--python", default="python3.11", show_default=True, help="Interpreter that has bpy.")
+@click.option("--python", default=_PYTHON, show_default=True, help="Interpreter that has bpy.")
 def traced(out: Path, people: int, seed: int, size: int, samples: int, threads: int, python: str) -> None:
     """Run the comparison and print its figures."""
     report = run(people, seed, out, size, samples, python, threads, click.echo)

@@ -148,10 +148,17 @@ class Page:
         self.call("Input.dispatchKeyEvent", type="keyUp", **common)
 
     def click(self, selector: str) -> None:
-        """Click the middle of the element, with a real pointer."""
-        box = self.evaluate(
-            f"(() => {{ const e = document.querySelector({json.dumps(selector)}); e.scrollIntoView();"
-            " const r = e.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2]; })()"
+        """Click the middle of the element, with a real pointer, as soon as it is there to be hit.
+
+        Raises AssertionError when it stays away, hidden, disabled or covered.
+        """
+        box = self.wait(
+            f"(() => {{ const e = document.querySelector({json.dumps(selector)});"
+            " if (!e || e.disabled) return null;"
+            " e.scrollIntoView(); const r = e.getBoundingClientRect();"
+            " if (!r.width || !r.height) return null;"
+            " const x = r.x + r.width / 2, y = r.y + r.height / 2;"
+            " return e.contains(document.elementFromPoint(x, y)) ? [x, y] : null; })()"
         )
         common = {"x": box[0], "y": box[1], "button": "left", "clickCount": 1}
         self.call("Input.dispatchMouseEvent", type="mousePressed", **common)

@@ -15,12 +15,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from vcam_talker.app.frame_log import HEADER
+from vcam_talker.bench.options import DRAWN
 from vcam_talker.control.address import FILE_NAME, Address
 from vcam_talker.control.client import ControlClient
 from vcam_talker.core.errors import DeviceError
@@ -123,10 +123,6 @@ class Daemon:
                 time.sleep(0.02)
         log = (self.folder / "log").read_text(encoding="utf-8", errors="replace")
         raise DeviceError("the daemon under test", "did not start", log[-800:])
-
-
-DRAWN: Final = "mira"
-"""Who is on air unless a bench is told otherwise."""
 
 
 @contextmanager

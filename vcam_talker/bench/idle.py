@@ -6,7 +6,7 @@ import os
 import time
 from pathlib import Path
 
-from vcam_talker.bench.harness import DRAWN, Daemon, daemon
+from vcam_talker.bench.harness import Daemon, daemon
 from vcam_talker.bench.options import Options
 from vcam_talker.bench.report import Report
 
@@ -18,7 +18,7 @@ def run(options: Options) -> Report:
     """Measure processor time and memory of each process, nobody watching the page."""
     length_s = options.seconds or _DEFAULT_S
     report = Report("idle")
-    with daemon(persona=options.persona or DRAWN, camera=options.camera, config=options.config) as under_test:
+    with daemon(persona=options.presenter, camera=options.camera, config=options.config) as under_test:
         under_test.wait_idle()
         time.sleep(_SETTLE_S)
         pids = {"air": under_test.process.pid, **under_test.child_pids()}

@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 
-from vcam_talker.bench.harness import DRAWN, Daemon, MicRecorder, daemon, loud_spans, ms
+from vcam_talker.bench.harness import Daemon, MicRecorder, daemon, loud_spans, ms
 from vcam_talker.bench.options import Options
 from vcam_talker.bench.report import Report, percentile
 
@@ -44,7 +44,7 @@ def _speech(options: Options, length_s: float) -> tuple[list[float], list[float]
     typed: list[float] = []
     stopped: list[float] = []
     rng = random.Random(1)
-    with daemon(persona=options.persona or DRAWN, camera=options.camera, config=options.config) as under_test:
+    with daemon(persona=options.presenter, camera=options.camera, config=options.config) as under_test:
         under_test.wait_idle()
         under_test.wait_microphone()
         recorder = MicRecorder()

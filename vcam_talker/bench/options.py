@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+DRAWN: Final = "mira"
+"""Who is on air unless a bench is told otherwise."""
 _EVERYTHING: Final = """
 [ears]
 mode = "call"
@@ -24,9 +26,14 @@ class Options:
     camera: str = "null"
     """Camera of the daemon under test."""
     persona: str | None = None
-    """Who is on air; None: Mira, and of `bench face` every persona made of pictures."""
+    """Who is on air; None: `DRAWN`, and of `bench face` every persona made of pictures."""
     everything: bool = False
     """The daemon also listens to a call and reads a chat, in both of which nothing is said."""
+
+    @property
+    def presenter(self) -> str:
+        """Who is on air, a persona's name or path."""
+        return self.persona or DRAWN
 
     @property
     def config(self) -> str:

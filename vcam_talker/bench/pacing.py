@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 
-from vcam_talker.bench.harness import DRAWN, Daemon, daemon, ms
+from vcam_talker.bench.harness import Daemon, daemon, ms
 from vcam_talker.bench.options import Options
 from vcam_talker.bench.report import Report, percentile
 from vcam_talker.core.errors import QueueFullError
@@ -26,7 +26,7 @@ def run(options: Options) -> Report:
     length_s = options.seconds or _DEFAULT_S
     report = Report("pacing")
     with daemon(
-        "--fps", str(_FPS), persona=options.persona or DRAWN, camera=options.camera, config=options.config
+        "--fps", str(_FPS), persona=options.presenter, camera=options.camera, config=options.config
     ) as under_test:
         under_test.wait_idle()
         under_test.wait_microphone()

@@ -6,7 +6,7 @@ import os
 import signal
 import time
 
-from vcam_talker.bench.harness import DRAWN, daemon, ms
+from vcam_talker.bench.harness import daemon, ms
 from vcam_talker.bench.options import Options
 from vcam_talker.bench.report import Report, percentile
 
@@ -19,9 +19,7 @@ def run(options: Options) -> Report:
     report = Report("start")
     first_ms = []
     for _ in range(_RUNS):
-        with daemon(
-            persona=options.persona or DRAWN, camera=options.camera, config=options.config
-        ) as under_test:
+        with daemon(persona=options.presenter, camera=options.camera, config=options.config) as under_test:
             under_test.wait_until("frames", lambda d=under_test: len(d.frames().sent_ns) > 0)  # type: ignore[misc]
             first_ms.append(ms(int(under_test.frames().sent_ns[0]) - under_test.started_ns))
     report.add("start -> first frame on the camera, p50", percentile(first_ms, 50), "ms", 2000)
@@ -35,7 +33,7 @@ def run(options: Options) -> Report:
 
 def _lose_engine(options: Options, fault: signal.Signals) -> tuple[float, float]:
     """Return (time until the next turn is heard in ms, longest gap between frames in periods)."""
-    with daemon(persona=options.persona or DRAWN, camera=options.camera, config=options.config) as under_test:
+    with daemon(persona=options.presenter, camera=options.camera, config=options.config) as under_test:
         under_test.wait_idle()
         under_test.client.say("This sentence is long enough to be cut off in the middle of it all, or so.")
         time.sleep(1.0)

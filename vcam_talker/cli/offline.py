@@ -11,6 +11,7 @@ from vcam_talker.bench import NAMES, ON_AIR
 from vcam_talker.cli.obs import setup_obs
 from vcam_talker.cli.output import SizeType, json_option, print_json, speaks_errors
 from vcam_talker.core.errors import ExitCode
+from vcam_talker.core.paths import DEFAULT_PERSONA
 from vcam_talker.core.types import Emotion
 
 
@@ -46,7 +47,7 @@ def doctor(config_path: Path | None, as_json: bool) -> None:
   vcam-talker render --audio speech.wav --out speech.mp4
 """
 )
-@click.option("--persona", default="elena", show_default=True, help="Who speaks.")
+@click.option("--persona", default=DEFAULT_PERSONA, show_default=True, help="Who speaks.")
 @click.option("--text", help="What to say.")
 @click.option("--audio", type=click.Path(path_type=Path), help="WAV whose speech moves the lips.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="FILE.mp4 to write.")

@@ -30,7 +30,7 @@ from vcam_talker.config.sections import (
 from vcam_talker.config.senses import ChatConfig, EarsConfig, TwitchConfig, WebhookConfig
 from vcam_talker.config.show import CacheConfig, ObsConfig, ObsScene, ObsTrigger, ShowConfig
 from vcam_talker.core.errors import ConfigError
-from vcam_talker.core.paths import config_dir
+from vcam_talker.core.paths import DEFAULT_PERSONA, config_dir
 from vcam_talker.tomlfile import load_model
 
 __all__ = [
@@ -73,7 +73,7 @@ CONFIG_NAME = "vcam-talker.toml"
 class Config(Section):
     """Everything; every key has a default."""
 
-    persona: str = Field("elena", min_length=1, max_length=4096)
+    persona: str = Field(DEFAULT_PERSONA, min_length=1, max_length=4096)
     """A built-in name, a folder in the user's personas directory, or a path."""
     greet: bool = True
     """Speak the persona's greeting when going on air."""

@@ -6,8 +6,11 @@ import os
 import sys
 import tempfile
 from pathlib import Path
+from typing import Final
 
 APP = "vcam-talker"
+DEFAULT_PERSONA: Final = "elena"
+"""A built-in one. Here, and not in config: the command line names it without loading pydantic."""
 _PACKAGE = Path(__file__).resolve().parent.parent
 
 

@@ -114,9 +114,10 @@ let mood = "";
 $("mood").addEventListener("focus", () => (mood = $("mood").value));
 $("mood").addEventListener("change", async () => {
   const chooser = $("mood");
-  const done = await command("/api/emotion", { emotion: chooser.value || null });
-  if (done === null) chooser.value = mood;
-  else mood = chooser.value;
+  const wanted = chooser.value; // by the time of the answer another may have been chosen
+  const done = await command("/api/emotion", { emotion: wanted || null });
+  if (done !== null) mood = wanted;
+  else if (chooser.value === wanted) chooser.value = mood;
 });
 
 // -- persona ------------------------------------------------------------------------------------

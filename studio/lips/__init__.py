@@ -1,0 +1,1 @@
+"""Training of the lip-sync networks on the truth that `studio.truth` makes."""

@@ -1,0 +1,1 @@
+"""The sound net: from mel frames to mouth poses."""

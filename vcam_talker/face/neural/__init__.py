@@ -1,0 +1,1 @@
+"""Faces driven by networks: poses from sound, mouths from poses or sound."""

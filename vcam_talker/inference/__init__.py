@@ -1,0 +1,1 @@
+"""Sessions over ONNX Runtime, OpenVINO and torch: one way to run a network, whatever runs it."""

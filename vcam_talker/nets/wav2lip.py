@@ -32,7 +32,7 @@ from vcam_talker.nets.wav2lip_layers import (
 
 
 class ConvBlock(nn.Module):
-    """Convolution or transposed convolution, batch norm, ReLU; residual: the input is added before the ReLU."""
+    """Convolution or transposed one, batch norm, ReLU; a residual one adds its input before the ReLU."""
 
     def __init__(self, block: Block, entering: int, leaving: int) -> None:
         """`entering`, `leaving`: channels."""
@@ -48,14 +48,14 @@ class ConvBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, entering, H, W] -> [N, leaving, H', W']."""
-        made = self.conv_block(x)
+        made: Tensor = self.conv_block(x)
         return F.relu(made + x if self.block.residual else made)
 
     def lower(self, x: Tensor, needed: Rows) -> Tensor:
         """Compute the rows that `needed` writes from those it reads, equal to those of the whole picture."""
         if needed.reads == 0:
             return self(x)[:, :, needed.writes :]
-        conv, norm = self.conv_block
+        conv, norm = cast("tuple[nn.Conv2d, nn.Module]", tuple(self.conv_block))
         if self.block.transposed:
             # Row i is stamped at i * stride - padding: the cut picture's first row is this one of the whole.
             begins = needed.reads * self.block.stride[0]
@@ -81,8 +81,8 @@ class AbsentBlock(nn.Module):
 class Wav2Lip(nn.Module):
     """The generator: 16 mel frames and a face with its mouth hidden -> the face with the mouth of the sound.
 
-    Inputs: mel float[N, 1, 80, 16] in [-4, 4] as `dsp.mel` makes it; face float[N, 6, S, S] in [0, 1]: B, G, R
-    with the lower half 0, then B, G, R of the reference. Output: float[N, 3, S, S] in (0, 1), B, G, R.
+    Inputs: mel float[N, 1, 80, 16] in [-4, 4] as `dsp.mel` makes it; face float[N, 6, S, S] in [0, 1]: B,
+    G, R with the lower half 0, then B, G, R of the reference. Output: float[N, 3, S, S] in (0, 1), B, G, R.
     A mouth can be had in three steps, of which a loop of pictures needs the second once for each picture:
     `encode_sound`, `encode_face`, then `decode`, or `decode_lower` for the half that replaces something.
     """

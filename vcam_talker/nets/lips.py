@@ -1,0 +1,197 @@
+"""The picture net of lip-sync: how a face at rest looks with another mouth.
+
+It answers with three small pictures rather than one: a *flow* that says where each place of the new picture
+is fetched from in the picture at rest, a *paint* for what no flow can bring (teeth, tongue, the dark between
+the lips), and an *alpha* that says where the paint shows. Flow and alpha are smooth, so both may be applied
+to a picture far larger than the net's: skin keeps its pores.
+
+Pictures are float32[N, 3, 96, 128], RGB in [0, 1]; poses float32[N, 7], columns as in
+`core.types.MOUTH_PARAMS`. The layout is an encoder-decoder with skips (U-Net, arXiv 1505.04597); the mouth is
+added to every layer of the decoder as a bias per channel; warping what is there already instead of painting
+it follows First Order Motion Model (arXiv 2003.00196).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+NAME: Final = "lips"
+SIZE: Final = (96, 128)
+"""Height and width of the net's pictures."""
+POSE: Final = 7
+LEVELS: Final = 4
+"""How often the encoder halves the picture."""
+
+_REACH: Final = 0.25
+"""Greatest flow, in shares of the picture's width and height."""
+_HEAD: Final = 18
+"""Flow 2, and alpha and paint as 2 x 2 pixels of 4 channels."""
+
+TEACHER: Final[dict[str, int]] = {
+    "pose": 128,
+    **dict.fromkeys(("e1.0", "d1.0", "d1.1"), 32),
+    **dict.fromkeys(("e2.0", "d2.0", "d2.1"), 64),
+    **dict.fromkeys(("e3.0", "d3.0", "d3.1"), 160),
+    **dict.fromkeys(("e4.0", "d4.0", "d4.1", "d4.2"), 384),
+}
+"""Channels of the layers of the teacher."""
+
+
+@dataclass(frozen=True, slots=True)
+class LipsPlan:
+    """What a net of this kind is built from: output channels per layer, `e1.0` .. `d1.n` and `pose`."""
+
+    channels: Mapping[str, int] = field(default_factory=lambda: dict(TEACHER))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON object that `from_json` reads."""
+        return {"format": 1, "net": NAME, "size": list(SIZE), "channels": dict(self.channels)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> LipsPlan:
+        """Return the plan. Raises ValueError that says what is wrong."""
+        if data.get("format") != 1 or data.get("net") != NAME or list(data.get("size", [])) != list(SIZE):
+            raise ValueError(f"is no plan of format 1 for a net '{NAME}' of size {SIZE}")
+        channels = data.get("channels")
+        if not isinstance(channels, dict) or not all(
+            isinstance(n, int) and 1 <= n <= 4096 for n in channels.values()
+        ):
+            raise ValueError("its channels are no whole numbers from 1 to 4096")
+        wanted = {"pose", *(f"{side}{level}.0" for side in "ed" for level in range(1, LEVELS + 1))}
+        if missing := wanted - set(channels):
+            raise ValueError(f"its channels lack {', '.join(sorted(missing))}")
+        return cls(channels)
+
+    def depth(self, stage: str) -> int:
+        """Return how many layers a stage (`d3`) has."""
+        return sum(name.startswith(f"{stage}.") for name in self.channels)
+
+
+class Layer(nn.Module):
+    """Convolution, batch norm, the mouth's bias if there is one, ReLU."""
+
+    def __init__(self, inputs: int, outputs: int, pose: int = 0, stride: int = 1, kernel: int = 3) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)
+        self.norm = nn.BatchNorm2d(outputs)
+        self.mouth = nn.Linear(pose, outputs, bias=False) if pose else None
+
+    def forward(self, x: Tensor, pose: Tensor | None = None) -> Tensor:
+        """float[N, inputs, H, W], float[N, pose] -> float[N, outputs, H / stride, W / stride]."""
+        x = self.norm(self.conv(x))
+        if self.mouth is not None and pose is not None:
+            x = x + self.mouth(pose)[:, :, None, None]
+        return functional.relu(x)
+
+
+class LipsNet(nn.Module):
+    """See the module's text. Call it whole, or `encode` once per face and `decode` once per mouth."""
+
+    def __init__(self, plan: LipsPlan | None = None) -> None:
+        super().__init__()
+        self._plan = plan = plan or LipsPlan()
+        size = plan.channels
+        self.pose = nn.Sequential(nn.Linear(POSE, size["pose"]), nn.ReLU())
+        widths = [6]
+        for level in range(1, LEVELS + 1):
+            stage = f"e{level}"
+            self.add_module(stage, _stage(plan, stage, widths[-1], stride=2, kernel=5 if level == 1 else 3))
+            widths.append(size[f"{stage}.{plan.depth(stage) - 1}"])
+        below = 0
+        for level in range(LEVELS, 0, -1):
+            stage = f"d{level}"
+            self.add_module(stage, _stage(plan, stage, widths[level] + below, pose=size["pose"]))
+            below = size[f"{stage}.{plan.depth(stage) - 1}"]
+        self.head = nn.Conv2d(below, _HEAD, 3, 1, 1)
+        self.shuffle = nn.PixelShuffle(2)
+        # At first nothing moves and next to nothing is painted.
+        nn.init.normal_(self.head.weight, 0, 1e-3)
+        with torch.no_grad():
+            bias = cast("Tensor", self.head.bias)
+            bias.zero_()
+            bias[2:6] = -3.0
+
+    @classmethod
+    def from_plan(cls, plan: Mapping[str, Any]) -> LipsNet:
+        """Build a net from a plan's JSON object, weights random. Raises ValueError."""
+        return cls(LipsPlan.from_json(plan))
+
+    def plan(self) -> dict[str, Any]:
+        """Return what `from_plan` builds the same layout from."""
+        return self._plan.to_json()
+
+    def forward(self, rest: Tensor, other: Tensor, pose: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return flow float[N, 2, 48, 64], alpha float[N, 1, 96, 128] and paint float[N, 3, 96, 128].
+
+        `other`: the same person with the mouth open, or `rest` again where there is no such picture. Flow is
+        right and down, in shares of width and height: the new picture at p shows rest at p + flow(p).
+        """
+        return self.decode(pose, *self.encode(rest, other))
+
+    def encode(self, rest: Tensor, other: Tensor) -> tuple[Tensor, ...]:
+        """Return the face's features, finest first: they hold as long as the face at rest does."""
+        x = torch.cat((rest, other), 1) - 0.5
+        features = []
+        for level in range(1, LEVELS + 1):
+            x = _through(self.get_submodule(f"e{level}"), x)
+            features.append(x)
+        return tuple(features)
+
+    def decode(self, pose: Tensor, *features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return flow, alpha and paint of a mouth on the face of these features."""
+        mouth = self.pose(pose)
+        x = _through(self.get_submodule(f"d{LEVELS}"), features[-1], mouth)
+        for level in range(LEVELS - 1, 0, -1):
+            x = functional.interpolate(x, scale_factor=2.0, mode="nearest")
+            x = torch.cat((x, features[level - 1]), 1)
+            x = _through(self.get_submodule(f"d{level}"), x, mouth)
+        x = self.head(x)
+        flow = torch.tanh(x[:, :2]) * _REACH
+        fine = torch.sigmoid(self.shuffle(x[:, 2:]))
+        return flow, fine[:, :1], fine[:, 1:]
+
+
+def composed(rest: Tensor, flow: Tensor, alpha: Tensor, paint: Tensor) -> Tensor:
+    """Return the picture: `rest` (float[N, 3, H, W] of any size) warped, the paint over it.
+
+    Differentiable. Flow, alpha and paint are brought to the picture's size bilinearly.
+    """
+    height, width = rest.shape[2:]
+
+    def sized(x: Tensor) -> Tensor:
+        if x.shape[2:] == rest.shape[2:]:
+            return x
+        return functional.interpolate(x, (height, width), mode="bilinear", align_corners=False)
+
+    y, x = torch.meshgrid(
+        (torch.arange(height, device=rest.device, dtype=rest.dtype) + 0.5) * (2 / height) - 1,
+        (torch.arange(width, device=rest.device, dtype=rest.dtype) + 0.5) * (2 / width) - 1,
+        indexing="ij",
+    )
+    grid = torch.stack((x, y), -1) + 2 * sized(flow).permute(0, 2, 3, 1).to(rest.dtype)
+    warped = functional.grid_sample(rest, grid, "bilinear", "border", align_corners=False)
+    alpha = sized(alpha)
+    return warped * (1 - alpha) + sized(paint) * alpha
+
+
+def _stage(
+    plan: LipsPlan, stage: str, inputs: int, pose: int = 0, stride: int = 1, kernel: int = 3
+) -> nn.ModuleList:
+    layers = nn.ModuleList()
+    for n in range(plan.depth(stage)):
+        outputs = plan.channels[f"{stage}.{n}"]
+        layers.append(Layer(inputs, outputs, pose, stride if n == 0 else 1, kernel if n == 0 else 3))
+        inputs = outputs
+    return layers
+
+
+def _through(stage: nn.Module, x: Tensor, mouth: Tensor | None = None) -> Tensor:
+    for layer in cast("Sequence[Layer]", stage):
+        x = layer(x, mouth)
+    return x

@@ -49,21 +49,21 @@ class ConvBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """[N, entering, H, W] -> [N, leaving, H', W']."""
         made: Tensor = self.conv_block(x)
-        return F.relu(made + x if self.block.residual else made)
+        return torch.relu(made + x if self.block.residual else made)
 
     def lower(self, x: Tensor, needed: Rows) -> Tensor:
         """Compute the rows that `needed` writes from those it reads, equal to those of the whole picture."""
         if needed.reads == 0:
-            return self(x)[:, :, needed.writes :]
+            return self.forward(x)[:, :, needed.writes :]
         conv, norm = cast("tuple[nn.Conv2d, nn.Module]", tuple(self.conv_block))
         if self.block.transposed:
             # Row i is stamped at i * stride - padding: the cut picture's first row is this one of the whole.
             begins = needed.reads * self.block.stride[0]
-            return F.relu(norm(conv(x))[:, :, needed.writes - begins :])
+            return torch.relu(norm(conv(x))[:, :, needed.writes - begins :])
         # Above the cut lie real rows, which `x` has; only below the picture's edge there is padding.
         pad = self.block.padding
         made = norm(F.conv2d(F.pad(x, (0, 0, 0, pad)), conv.weight, conv.bias, padding=(0, pad)))
-        return F.relu(made + x[:, :, needed.writes - needed.reads :] if self.block.residual else made)
+        return torch.relu(made + x[:, :, needed.writes - needed.reads :] if self.block.residual else made)
 
 
 class AbsentBlock(nn.Module):

@@ -10,9 +10,10 @@ import pytest
 
 from tests.support import clip_persona
 from vcam_talker.core.errors import PersonaError
-from vcam_talker.core.types import MOUTH_PARAMS, MouthPose, rest_mouth
+from vcam_talker.core.types import MOUTH_PARAMS, MouthPose, Pts, rest_mouth
 from vcam_talker.face.clip.assets import INNER, FaceAssets, load_assets
 from vcam_talker.face.clip.mouth_space import MouthSpace, openness
+from vcam_talker.face.clip.patch import Moment, View
 from vcam_talker.face.clip.shapes import PatchStore, ShapePatches, load_patches
 from vcam_talker.face.clip.warp import Warper
 from vcam_talker.face.evaluate import closed
@@ -90,12 +91,17 @@ class TestMouthSpace:
         assert all(openness(pose) == 0.0 for pose in poses[shut])
 
 
+def seen(pose: MouthPose, view: View) -> Moment:
+    nothing = np.zeros((2, 2), np.uint8)
+    return Moment(Pts(0), 0, nothing, np.eye(2, 3, dtype=np.float32), view, pose)
+
+
 class TestShapePatches:
     def test_at_rest_there_is_no_patch(self, patches: ShapePatches) -> None:
-        assert patches.patch(rest_mouth(), (0.0, 0.0)) is None
+        assert patches.patch(seen(rest_mouth(), (0.0, 0.0))) is None
 
     def test_the_patch_comes_from_nothing_without_a_jump(self, patches: ShapePatches) -> None:
-        found = [patches.patch(pose, (0.0, 0.0)) for pose in way(rest_mouth(), mouth(jaw=0.1), 40)]
+        found = [patches.patch(seen(pose, (0.0, 0.0))) for pose in way(rest_mouth(), mouth(jaw=0.1), 40)]
         strengths = [0.0 if each is None else each.strength for each in found]
         assert strengths[0] == 0.0
         assert strengths[-1] == 1.0
@@ -109,19 +115,20 @@ class TestShapePatches:
             return
         store, assets = loaded
         view = (float(assets.yaws[2]), float(assets.pitches[0]))
-        found = patches.patch(POSES[name], view)
+        found = patches.patch(seen(POSES[name], view))
         assert found is not None
         expected = store.luma[2 * len(assets.pitches), list(POSES).index(name)]
         assert np.abs(found.luma.astype(int) - expected).mean() < 1.0
 
     @pytest.mark.parametrize("yaw", [-30.0, -4.0, 3.3, 90.0])
     def test_any_view_has_a_patch(self, patches: ShapePatches, yaw: float) -> None:
-        found = patches.patch(POSES["aa"], (yaw, 2.5))
+        found = patches.patch(seen(POSES["aa"], (yaw, 2.5)))
         assert found is not None
         assert found.luma.std() > 10
 
     def test_equal_arguments_give_the_same_patch(self, patches: ShapePatches) -> None:
-        assert patches.patch(POSES["aa"], (1.0, 1.0)) is patches.patch(POSES["aa"].copy(), (1.0, 1.0))
+        first = patches.patch(seen(POSES["aa"], (1.0, 1.0)))
+        assert patches.patch(seen(POSES["aa"].copy(), (1.0, 1.0))) is first
 
     @pytest.mark.parametrize("name", ["aa", "wide", "uw", "iy"])
     def test_a_mouth_opens_evenly(self, patches: ShapePatches, name: str) -> None:
@@ -149,7 +156,7 @@ class TestShapePatches:
             "m": POSES["m b p"],
             "mu": 0.6 * POSES["uw"] + POSES["m b p"],
         }.items():
-            found = patches.patch(pose, (0.0, 0.0))
+            found = patches.patch(seen(pose, (0.0, 0.0)))
             assert found is not None
             dark[name] = int((found.luma[middle] < 62).sum())
         assert dark["aa"] > 300
@@ -158,7 +165,7 @@ class TestShapePatches:
 
     def test_a_mouth_between_two_is_as_sharp_as_they_are(self, patches: ShapePatches) -> None:
         def sharpness(pose: MouthPose) -> float:
-            found = patches.patch(pose, (0.0, 0.0))
+            found = patches.patch(seen(pose, (0.0, 0.0)))
             assert found is not None
             return float(np.hypot(*np.gradient(found.luma.astype(float))).max())
 
@@ -170,7 +177,7 @@ class TestShapePatches:
     def test_the_nose_does_not_follow_the_lips(
         self, patches: ShapePatches, loaded: tuple[PatchStore, FaceAssets], jaw: float
     ) -> None:
-        found = patches.patch(mouth(jaw=jaw), (0.0, 0.0))
+        found = patches.patch(seen(mouth(jaw=jaw), (0.0, 0.0)))
         assert found is not None
         rest = loaded[0].luma[4, 0]
         upper = slice(0, 30)

@@ -15,7 +15,7 @@ from vcam_talker.air.reopen import Keeper
 from vcam_talker.air.sinks.null import NullVideoSink
 from vcam_talker.air.timeline import QUANTUM, Timeline
 from vcam_talker.core.clock import ManualClock, frame_pts
-from vcam_talker.core.stages import VideoSink
+from vcam_talker.core.stages import NO_NEEDS, VideoSink
 from vcam_talker.core.types import NS_PER_S, Activity, Emotion, FaceInput, Pts, TurnId, VideoFrame
 
 pytestmark = pytest.mark.unit
@@ -29,6 +29,7 @@ class FakeScene:
 
     def __init__(self, size: tuple[int, int] = _SIZE) -> None:
         self.size = size
+        self.needs = NO_NEEDS
         self.fails = False
         self.drawn: list[tuple[Pts, FaceInput]] = []
 

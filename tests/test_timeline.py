@@ -7,7 +7,7 @@ import pytest
 
 from vcam_talker.air.mouth_easing import MouthEasing
 from vcam_talker.air.timeline import QUANTUM, QUANTUM_NS, FaceSample, Timeline, TimelineEvent
-from vcam_talker.core.types import NO_TURN, Pts, TurnId, rest_mouth
+from vcam_talker.core.types import NO_TURN, NS_PER_S, SAMPLE_RATE, Pts, TurnId, rest_mouth
 
 pytestmark = pytest.mark.unit
 
@@ -149,3 +149,25 @@ def test_mouth_shuts_completely_after_a_break_and_never_jumps() -> None:
     assert poses[19] == 0
     closing = np.abs(np.diff(poses[14:20]))
     assert closing.max() < 0.8 * 0.5
+
+
+def test_the_sound_around_a_moment_is_what_is_heard_then() -> None:
+    timeline = Timeline()
+    ramp = np.linspace(0.0, 0.5, 30 * QUANTUM, dtype=np.float32)
+    for _ in range(20):
+        timeline.pull()
+    timeline.push(TurnId(1), ramp, np.zeros((30, 7), np.float32))
+    heard = np.concatenate([np.zeros(20 * QUANTUM, np.float32), ramp, np.zeros(20 * QUANTUM, np.float32)])
+    for pulled in (0, 7, 30):
+        for _ in range(pulled):
+            timeline.pull()
+        for at in (205_000_000, 250_000_007, 333_333_333, 500_000_000):
+            sound = timeline.sound_at(Pts(at), 0.1, 0.15)
+            start = at * SAMPLE_RATE // NS_PER_S - SAMPLE_RATE // 10
+            np.testing.assert_array_equal(sound, heard[start : start + SAMPLE_RATE // 4])
+
+
+def test_the_sound_before_and_after_all_that_is_known_is_silence() -> None:
+    timeline = Timeline()
+    assert not timeline.sound_at(Pts(0), 0.5, 0.5).any()
+    assert timeline.sound_at(Pts(0), 0.1, 0.3).shape == (round(0.4 * SAMPLE_RATE),)

@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 # Drawing starts this long before the deadline: a few times what it takes, and less than the microphone's
 # latency, so that the sound of the frame is already committed.
 _PAINT_AHEAD_NS = 16_000_000
+# Of the period: the most that a scene which waits for another process gets.
+_MOST_AHEAD = 0.95
 # When the clock was laid anew and the next frame would be this many periods late or early, the count of
 # frames starts from the clock again: neither a burst nor a frozen picture.
 _LATE_PERIODS = 3
@@ -109,7 +111,7 @@ class Pacer:
         frame = self._painter.draw(frame_pts(index, self._fps))
         while not self._stop.is_set():
             pts = frame_pts(index, self._fps)
-            self._clock.sleep_until_ns(self._playout_clock.time_of(pts) - _PAINT_AHEAD_NS)
+            self._clock.sleep_until_ns(self._playout_clock.time_of(pts) - self._ahead_ns)
             self._order(pts)
             # Asked again: the clock may have been re-anchored (device opened or lost) meanwhile.
             deadline_ns = self._playout_clock.time_of(pts)
@@ -122,6 +124,12 @@ class Pacer:
             now_ns = self._clock.now_ns()
             self._meter.sent(now_ns, deadline_ns, repeated=repeated, rung=self._painter.rung)
             index = self._next_index(index, now_ns)
+
+    @property
+    def _ahead_ns(self) -> int:
+        """How long before the deadline drawing starts, within the period."""
+        wanted_ns = _PAINT_AHEAD_NS + self._painter.patience_ns
+        return max(_PAINT_AHEAD_NS, min(wanted_ns, round(_MOST_AHEAD * self._period_ns)))
 
     def _first_index(self) -> int:
         return int(self._playout_clock.now() * self._fps // NS_PER_S) + 1

@@ -10,8 +10,17 @@ from dataclasses import replace
 from vcam_talker.air.mouth_easing import MouthEasing
 from vcam_talker.air.pacing import Rung
 from vcam_talker.air.timeline import Timeline
-from vcam_talker.core.stages import Scene
-from vcam_talker.core.types import NO_TURN, NS_PER_S, Activity, Emotion, FaceInput, Pts, VideoFrame
+from vcam_talker.core.stages import Scene, SceneNeeds
+from vcam_talker.core.types import (
+    NO_TURN,
+    NS_PER_S,
+    Activity,
+    Emotion,
+    FaceInput,
+    Pts,
+    Samples,
+    VideoFrame,
+)
 
 log = logging.getLogger(__name__)
 
@@ -62,15 +71,27 @@ class Painter:
         mouth = self._easing.shape(pts, sample)
         speaking = sample.turn != NO_TURN
         activity = Activity.SPEAKING if speaking else self._mood.activity
-        face = FaceInput(mouth, self._mood.emotion, activity, sample.energy)
         with self._swap_lock:
             scene, still = self._scene, self._still
+        sound = self._sound(pts, scene.needs) if mouth.any() else None
+        face = FaceInput(mouth, self._mood.emotion, activity, sample.energy, sound)
         frame = self._attempt(lambda: scene.draw(pts, face))
         if frame is None:
             self.rung = "still"
             return replace(still, pts=pts, turn=sample.turn)
         self.rung = "live" if speaking else "idle"
         return replace(frame, turn=sample.turn) if frame.turn != sample.turn else frame
+
+    @property
+    def patience_ns(self) -> int:
+        """How much earlier than usual drawing is to begin."""
+        return round(self._scene.needs.patience_s * NS_PER_S)
+
+    def _sound(self, pts: Pts, needs: SceneNeeds) -> Samples | None:
+        before_s, after_s = needs.sound_s
+        if before_s + after_s <= 0.0:
+            return None
+        return self._timeline.sound_at(Pts(pts + self._half_period_ns), before_s, after_s)
 
     def _attempt(self, draw: Callable[[], VideoFrame]) -> VideoFrame | None:
         if self._resting > 0:

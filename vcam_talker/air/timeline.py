@@ -193,6 +193,21 @@ class Timeline:
         energy = first.energy * (1 - float(share)) + second.energy * float(share)
         return FaceSample(mouth, energy, here.turn)
 
+    def sound_at(self, pts: Pts, before_s: float, after_s: float) -> Samples:
+        """Return the speech around `pts` at SAMPLE_RATE, float32[round((before_s + after_s) * 48000)].
+
+        As far as it is known: up to 2 s back, and what waits; silence for the rest. Each moment of it is a
+        sample, `pts` lies at index `before_s * 48000`.
+        """
+        begin = pts * SAMPLE_RATE // NS_PER_S - round(before_s * SAMPLE_RATE)
+        count = round((before_s + after_s) * SAMPLE_RATE)
+        first = begin // QUANTUM
+        last = (begin + count - 1) // QUANTUM
+        with self._lock:
+            blocks = [self._quantum(index).samples for index in range(first, last + 1)]
+        start = begin - first * QUANTUM
+        return np.concatenate(blocks)[start : start + count]
+
     @property
     def position(self) -> Pts:
         """PTS of the next quantum to be pulled."""

@@ -7,7 +7,8 @@ daemon runs without weights, GPU or devices, and one contract suite that every e
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Final, Protocol
 
 from vcam_talker.core.status import DaemonStatus, DeviceReport, PersonaSummary, TurnReceipt
 from vcam_talker.core.types import (
@@ -162,8 +163,24 @@ class FaceDriver(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class SceneNeeds:
+    """What a scene asks of whoever has it draw."""
+
+    sound_s: tuple[float, float] = (0.0, 0.0)
+    """How much of the speech before and after the PTS comes with `FaceInput`; equal: none."""
+    patience_s: float = 0.0
+    """How much longer than others it may take: it is asked to draw that much earlier."""
+
+
+NO_NEEDS: Final = SceneNeeds()
+
+
 class Scene(Protocol):
-    """Draws the presenter. Lives in air, on the painter's thread; never blocks on a device or a socket."""
+    """Draws the presenter. Lives in air, on the painter's thread; never blocks on a device or a socket.
+
+    It may wait for a helper process, for `needs.patience_s` at most.
+    """
 
     @property
     def size(self) -> tuple[int, int]:
@@ -180,6 +197,11 @@ class Scene(Protocol):
 
     def still(self) -> VideoFrame:
         """Return the resting portrait, the last rung of the source ladder. Never raises."""
+        ...
+
+    @property
+    def needs(self) -> SceneNeeds:
+        """What it asks for. May change while it is on air."""
         ...
 
 

@@ -163,6 +163,9 @@ class FaceInput:
     activity: Activity = Activity.IDLE
     energy: float = 0.0
     """Loudness of the speech around this frame, 0 .. 1; moves head and brows."""
+    sound: Samples | None = None
+    """The speech around this frame at SAMPLE_RATE, the span that `Scene.needs` tells; None while the mouth
+    is at rest, and for scenes that do not ask."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import skia
 
 from vcam_talker.core.errors import PersonaError
-from vcam_talker.core.stages import Scene
+from vcam_talker.core.stages import Scene, SceneNeeds
 from vcam_talker.core.types import FaceInput, Pixels, Pts, VideoFrame
 
 Plane = npt.NDArray[np.float32]
@@ -39,6 +39,11 @@ class DisclosedScene:
     def size(self) -> tuple[int, int]:
         """Width and height in pixels, both even."""
         return self._scene.size
+
+    @property
+    def needs(self) -> SceneNeeds:
+        """What the scene asks for."""
+        return self._scene.needs
 
     def draw(self, pts: Pts, face: FaceInput) -> VideoFrame:
         """Return the scene's picture with the mark; the same pixels object while the scene's is the same."""

@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from vcam_talker.core.stages import NO_NEEDS
 from vcam_talker.core.types import MOUTH_PARAMS, FaceInput, MouthTrack, Pixels, Pts, Speech, VideoFrame
 from vcam_talker.face.motion import pose_count
 from vcam_talker.persona import Persona
@@ -36,6 +37,8 @@ class StillDriver:
 
 class StillScene:
     """Scene without a presenter: one soft gradient, drawn once; a frame then costs nothing. Thread-safe."""
+
+    needs = NO_NEEDS
 
     def __init__(self, persona: Persona, width: int, height: int, seed: int | None = None) -> None:
         """`width` and `height` in pixels, even, else ValueError; `seed` moves the grain alone."""

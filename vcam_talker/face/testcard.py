@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from vcam_talker.core.stages import NO_NEEDS
 from vcam_talker.core.types import NS_PER_S, FaceInput, Pixels, Pts, VideoFrame
 from vcam_talker.persona import Persona
 
@@ -28,6 +29,8 @@ class TestcardScene:
     """Implements core.stages.Scene; numpy only."""
 
     __test__ = False  # not a test, whatever its name
+
+    needs = NO_NEEDS
 
     def __init__(self, persona: Persona, width: int, height: int, seed: int | None = None) -> None:
         del persona, seed

@@ -8,10 +8,29 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from vcam_talker.core.types import MouthPose, Pixels
+from vcam_talker.core.stages import NO_NEEDS, SceneNeeds
+from vcam_talker.core.types import MouthPose, Pixels, Pts, Samples
+from vcam_talker.face.clip.archive import Floats
 
 View = tuple[float, float]
 """Yaw and pitch of the head in degrees."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What is about to be shown, the mouth still at rest. Arrays are read-only."""
+
+    pts: Pts
+    frame: int
+    """Of the clip."""
+    picture: Pixels
+    """That frame, yuv420p in the size that is drawn."""
+    affine: Floats
+    """float32[2, 3]: from pixels of the picture to pixels of the patch."""
+    view: View
+    mouth: MouthPose
+    sound: Samples | None = None
+    """As in `FaceInput`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +48,47 @@ class Patch:
 
 
 class PatchSource(Protocol):
-    """Gives the mouth of a moment. Used from one thread; does not block."""
+    """Gives the mouth of a moment. Used from one thread; waits for `needs.patience_s` at most."""
 
     @property
     def size(self) -> tuple[int, int]:
         """Width and height of a patch; all have the same."""
         ...
 
-    def patch(self, mouth: MouthPose, view: View) -> Patch | None:
-        """Return the patch for a mouth pose; None when the clip's own mouth, at rest, is to show.
+    @property
+    def needs(self) -> SceneNeeds:
+        """What it asks of the scene's owner."""
+        ...
 
-        Equal arguments may return the same object.
+    def patch(self, moment: Moment) -> Patch | None:
+        """Return the patch for a moment; None when the clip's own mouth, at rest, is to show.
+
+        Equal moments may return the same object.
         """
         ...
+
+    def aperture_px(self, mouth: MouthPose) -> float:
+        """Return the gap between the lips as drawn, in pixels of the patch; exactly 0.0 when they touch."""
+        ...
+
+
+class RestPatches:
+    """PatchSource of a presenter of whom no mouth but the one at rest is known."""
+
+    needs = NO_NEEDS
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        self._size = size
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of a patch."""
+        return self._size
+
+    def patch(self, moment: Moment) -> Patch | None:  # noqa: ARG002 - there is nothing to choose from
+        """Return None."""
+        return None
+
+    def aperture_px(self, mouth: MouthPose) -> float:  # noqa: ARG002 - as above
+        """Return 0.0."""
+        return 0.0

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 
 from vcam_talker.core.errors import PersonaError
+from vcam_talker.core.stages import SceneNeeds
 from vcam_talker.core.types import NS_PER_S, FaceInput, MouthPose, Pixels, Pts, VideoFrame
 from vcam_talker.face.clip.archive import Floats
 from vcam_talker.face.clip.assets import FaceAssets, load_assets
 from vcam_talker.face.clip.compositor import compose
 from vcam_talker.face.clip.framing import Framing
 from vcam_talker.face.clip.mood import Mood, MoodField
+from vcam_talker.face.clip.patch import Moment, PatchSource, RestPatches
 from vcam_talker.face.clip.reader import ClipReader, Picture
 from vcam_talker.face.clip.resample import use_one_thread
-from vcam_talker.face.clip.shapes import ShapePatches, load_patches
+from vcam_talker.face.clip.shapes import ShapePatches, fit_assets, load_patches
 from vcam_talker.face.clip.video import Decoder, Video, check_keyframes, index_video
 from vcam_talker.face.clip.walk import Walk
 from vcam_talker.face.size import check_size
 from vcam_talker.face.spring import Vector
 from vcam_talker.persona import CLIP_FILE, MOUTHS_FILE, Persona
+
+MouthMaker = Callable[[PatchSource, FaceAssets], PatchSource]
+"""Returns who draws the mouths, given who interpolates them and what the face consists of."""
 
 _MAX_CLIP_BYTES: Final = 256_000_000
 _AHEAD: Final = (4, 12)
@@ -39,7 +46,15 @@ class ClipScene:
     can't be used and ConfigError for a size that can't be drawn.
     """
 
-    def __init__(self, persona: Persona, width: int, height: int, seed: int | None = None) -> None:
+    def __init__(
+        self,
+        persona: Persona,
+        width: int,
+        height: int,
+        seed: int | None = None,
+        mouths: MouthMaker | None = None,
+    ) -> None:
+        """`seed`: of the order of segments, instead of the persona's; `mouths`: who draws them instead."""
         check_size(width, height)
         use_one_thread()
         folder = persona.root
@@ -49,10 +64,10 @@ class ClipScene:
         framing = Framing(assets.size, self._size, _face_at(assets))
         # Everything below works in pixels of the picture instead of the clip's.
         fineness = float(np.sqrt(np.linalg.det(framing.from_clip(assets.frame_to_patch)[:, :, :2])).mean())
-        store, assets = load_patches(folder / MOUTHS_FILE, assets, min(_FINE / fineness, 1.0))
+        shapes, assets = _shapes(folder / MOUTHS_FILE, assets, min(_FINE / fineness, 1.0))
         self._assets = assets
         self._to_patch = framing.from_clip(assets.frame_to_patch)
-        self._patches = ShapePatches(store, assets)
+        self._patches = mouths(shapes, assets) if mouths is not None else shapes
         self._mood = Mood(persona.emotions.default)
         self._field = MoodField(assets, persona.emotions.strength)
         ahead = min(max(_AHEAD_BYTES // (width * height * 3 // 2), _AHEAD[0]), _AHEAD[1])
@@ -62,7 +77,7 @@ class ClipScene:
         self._reader = ClipReader(video, framing.fit, ahead)
         self._picture = Picture(0, _first_picture(video, framing))
         self._still = VideoFrame(Pts(0), self._picture.pixels)
-        self._shown: tuple[int, bytes, bytes] | None = None
+        self._shown: tuple[int, bytes, bytes, int] | None = None
         self._pixels = self._still.pixels
 
     @property
@@ -80,6 +95,11 @@ class ClipScene:
         """Which frame of the clip was drawn last."""
         return self._picture.frame
 
+    @property
+    def needs(self) -> SceneNeeds:
+        """What whoever draws the mouths asks for."""
+        return self._patches.needs
+
     def to_patch(self, frame: int) -> Floats:
         """Return the affine float32[2, 3] from pixels of the picture to the patch's for a clip's frame."""
         return np.asarray(self._to_patch[frame], np.float32)
@@ -94,10 +114,12 @@ class ClipScene:
         steps = self._walk.at(number, face.activity)
         self._picture = self._reader.get(number, steps) or self._picture
         mood = self._mood.at(pts / NS_PER_S, face.emotion)
-        state = (self._picture.frame, face.mouth.tobytes(), mood.tobytes())
+        # A mouth drawn from the sound is another one at every moment.
+        moment = 0 if face.sound is None else pts
+        state = (self._picture.frame, face.mouth.tobytes(), mood.tobytes(), moment)
         if state != self._shown:
             self._shown = state
-            self._pixels = self._paint(self._picture, face.mouth, mood)
+            self._pixels = self._paint(pts, self._picture, face, mood)
         return VideoFrame(pts, self._pixels)
 
     def still(self) -> VideoFrame:
@@ -109,20 +131,34 @@ class ClipScene:
         across = float(np.sqrt(np.linalg.det(self._to_patch[0][:, :2])))
         return self._patches.aperture_px(mouth) / across
 
-    def _paint(self, picture: Picture, mouth: MouthPose, mood: Vector) -> Pixels:
+    def moment(self, pts: Pts, picture: Picture, face: FaceInput) -> Moment:
+        """Return what is about to be shown."""
         yaw, pitch = self._assets.frame_view[picture.frame].tolist()
-        patch = self._patches.patch(mouth, (yaw, pitch))
+        affine = self._to_patch[picture.frame]
+        return Moment(pts, picture.frame, picture.pixels, affine, (yaw, pitch), face.mouth, face.sound)
+
+    def _paint(self, pts: Pts, picture: Picture, face: FaceInput, mood: Vector) -> Pixels:
+        moment = self.moment(pts, picture, face)
+        patch, affine = self._patches.patch(moment), moment.affine
         moved = self._field.shows(mood)
         if patch is None and not moved:
             return picture.pixels
         pixels = picture.pixels.copy()
-        affine = self._to_patch[picture.frame]
         if patch is not None:
             compose(pixels, patch, affine)
         if moved:
             self._field.apply(pixels, mood, affine)
         pixels.flags.writeable = False
         return pixels
+
+
+def _shapes(path: Path, assets: FaceAssets, shrink: float) -> tuple[PatchSource, FaceAssets]:
+    """Return who draws mouths from pre-rendered ones; nobody does where there is only the one at rest."""
+    if len(assets.shapes) == 1:
+        _, assets = fit_assets(assets, shrink)
+        return RestPatches(assets.patch_size), assets
+    store, assets = load_patches(path, assets, shrink)
+    return ShapePatches(store, assets), assets
 
 
 def _checked_clip(assets: FaceAssets, persona: Persona) -> Video:

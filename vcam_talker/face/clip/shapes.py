@@ -6,6 +6,7 @@ is never stretched over an open mouth, and none of an open mouth has a part in a
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -13,11 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from vcam_talker.core.errors import PersonaError
+from vcam_talker.core.stages import NO_NEEDS
 from vcam_talker.core.types import MouthPose, Pixels
 from vcam_talker.face.clip.archive import Floats
 from vcam_talker.face.clip.assets import INNER, OUTER, SEALED, FaceAssets
 from vcam_talker.face.clip.mouth_space import MouthSpace, Weights, openness, smooth
-from vcam_talker.face.clip.patch import Patch, View
+from vcam_talker.face.clip.patch import Moment, Patch, View
 from vcam_talker.face.clip.resample import averaged
 from vcam_talker.face.clip.video import Decoder, index_video
 from vcam_talker.face.clip.warp import Warper
@@ -51,6 +53,27 @@ class PatchStore:
         """uint8[views, shapes, h / 2, w / 2, 2]"""
 
 
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """How patches are made as large as they are drawn: scaled, then cut to what the mask shows."""
+
+    size: tuple[int, int]
+    """Columns and rows after scaling."""
+    x: slice
+    y: slice
+
+
+def fit_assets(assets: FaceAssets, shrink: float) -> tuple[Cut, FaceAssets]:
+    """Return how to cut patches made smaller by `shrink` (0 .. 1), and the assets for patches like that."""
+    size = assets.patch_size
+    columns, rows = (max(round(n * shrink / 2) * 2, 2) for n in size) if shrink < 1.0 else size
+    mask = _resized(assets.mask, columns, rows)
+    x, y = _shown(mask.max(0)), _shown(mask.max(1))
+    factor = (columns / size[0], rows / size[1])
+    fitted = assets.refitted(np.ascontiguousarray(mask[y, x]), factor, (x.start, y.start))
+    return Cut((columns, rows), x, y), fitted
+
+
 def load_patches(path: Path, assets: FaceAssets, shrink: float) -> tuple[PatchStore, FaceAssets]:
     """Decode `mouths.mp4`, made smaller by `shrink` (0 .. 1) and cut to what the mask shows.
 
@@ -58,9 +81,8 @@ def load_patches(path: Path, assets: FaceAssets, shrink: float) -> tuple[PatchSt
     """
     size, count = assets.patch_size, assets.patches
     video = index_video(path, size, count, None, _MAX_FILE_BYTES)
-    columns, rows = (max(round(n * shrink / 2) * 2, 2) for n in size) if shrink < 1.0 else size
-    mask = _resized(assets.mask, columns, rows)
-    x, y = _shown(mask.max(0)), _shown(mask.max(1))
+    cut, fitted = fit_assets(assets, shrink)
+    (columns, rows), x, y = cut.size, cut.x, cut.y
     views = len(assets.yaws) * len(assets.pitches)
     luma = np.empty((count, y.stop - y.start, x.stop - x.start), np.uint8)
     chroma = np.empty((count, luma.shape[1] // 2, luma.shape[2] // 2, 2), np.uint8)
@@ -82,12 +104,18 @@ def load_patches(path: Path, assets: FaceAssets, shrink: float) -> tuple[PatchSt
     finally:
         decoder.close()
     store = PatchStore(luma.reshape(views, -1, *luma.shape[1:]), chroma.reshape(views, -1, *chroma.shape[1:]))
-    factor = (columns / size[0], rows / size[1])
-    return store, assets.refitted(np.ascontiguousarray(mask[y, x]), factor, (x.start, y.start))
+    return store, fitted
+
+
+def strength_of(mouth: MouthPose) -> float:
+    """Return how strongly a drawn mouth shows over the clip's own: 0 at rest, 1 soon after it."""
+    return smooth(float(np.abs(mouth).max()), *_FADE)
 
 
 class ShapePatches:
-    """PatchSource that interpolates pre-rendered mouths. One thread."""
+    """PatchSource that interpolates pre-rendered mouths. One thread; does not wait for anything."""
+
+    needs = NO_NEEDS
 
     def __init__(self, store: PatchStore, assets: FaceAssets) -> None:
         """Take what `load_patches` returns. Raises PersonaError when the mouth at rest is not shut."""
@@ -109,14 +137,14 @@ class ShapePatches:
         """Width and height of a patch."""
         return self._size
 
-    def patch(self, mouth: MouthPose, view: View) -> Patch | None:
-        """Return the patch for a mouth pose seen from `view`; None at rest."""
-        strength = smooth(float(np.abs(mouth).max()), *_FADE)
+    def patch(self, moment: Moment) -> Patch | None:
+        """Return the patch for the moment's mouth seen from its view; None at rest."""
+        strength = strength_of(moment.mouth)
         if strength == 0.0:
             return None
-        key = (mouth.tobytes(), view)
+        key = (moment.mouth.tobytes(), moment.view)
         if key != self._last:
-            self._last, self._patch = key, self._make(mouth, view, strength)
+            self._last, self._patch = key, self._make(moment.mouth, moment.view, strength)
         return self._patch
 
     def lips(self, mouth: MouthPose, view: View = (0.0, 0.0)) -> Floats:

@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 
+from vcam_talker.core.stages import NO_NEEDS
 from vcam_talker.core.types import NS_PER_S, Activity, FaceInput, MouthPose, Pixels, Pts, VideoFrame
 from vcam_talker.face.rig import mouth as mouth_shapes
 from vcam_talker.face.rig.backdrop import render_backdrop
@@ -33,6 +34,8 @@ class RigScene:
     All motion is a function of time, so the frame rate may be anything. Raises PersonaError for a malformed
     rig file and ConfigError for a size that can't be drawn.
     """
+
+    needs = NO_NEEDS
 
     def __init__(self, persona: Persona, width: int, height: int, seed: int | None = None) -> None:
         check_size(width, height)

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Render the pictures of built-in presenters anew, from their descriptions in studio/characters. Takes an hour
-# each on two cores; what is finished is kept in build/ when it is stopped.
+# Render the pictures of built-in presenters anew, from their descriptions in studio/characters. A quarter
+# of an hour of two cores for short hair, half an hour for long hair; what is finished is kept in build/ when it is
+# stopped.
 #
 #   usage: render-presenters.sh [NAME ...]      (default: elena kofi lumi)
 #

@@ -23,7 +23,7 @@ from vcam_talker.core.types import Emotion
 
 _SHAPES: Final = 56
 _LIFE_CRFS: Final = (20.0, 22.0, 23.0, 24.0, 25.0, 26.0)
-_LIFE_BYTES: Final = 14_200_000
+_LIFE_BYTES: Final = 13_900_000
 """The first of these qualities that stays below this size is taken, else the last."""
 _MOUTHS_CRF: Final = 16.0
 

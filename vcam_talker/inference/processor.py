@@ -1,0 +1,70 @@
+"""What the processor is, and how many threads a network may have of it."""
+
+from __future__ import annotations
+
+import os
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+_BFLOAT16_FLAGS: Final = frozenset({"amx_bf16", "avx512_bf16", "bf16"})
+"""Of x86 and, the last one, of ARM, as the kernel names them."""
+_FAMILIES: Final = (("amx_tile", "AMX"), ("avx512f", "AVX-512"), ("avx2", "AVX2"), ("asimd", "NEON"))
+
+
+@dataclass(frozen=True, slots=True)
+class Processor:
+    """A processor as the kernel describes it; fields are empty where it doesn't."""
+
+    name: str
+    flags: frozenset[str]
+    cores: int
+    """Physical ones that this process may use."""
+
+    @property
+    def computes_bfloat16(self) -> bool:
+        """Whether it multiplies bfloat16 itself."""
+        return not _BFLOAT16_FLAGS.isdisjoint(self.flags)
+
+    @property
+    def family(self) -> str:
+        """The widest instruction set that networks profit from."""
+        return next((shown for flag, shown in _FAMILIES if flag in self.flags), platform.machine())
+
+    @property
+    def spare_threads(self) -> int:
+        """How many threads to compute on: one core is left to picture and sound."""
+        return max(1, self.cores - 1)
+
+
+def this_processor(root: Path = Path("/")) -> Processor:
+    """Look at this machine; reads a few small files under `root`, never raises."""
+    name, flags = "", frozenset[str]()
+    for line in _text(root / "proc/cpuinfo").splitlines():
+        key, _, value = line.partition(":")
+        match key.strip():
+            case "model name" if not name:
+                name = " ".join(value.split())
+            case "flags" | "Features" if not flags:
+                flags = frozenset(value.split())
+    return Processor(name or platform.processor() or platform.machine(), flags, _cores(root))
+
+
+def _cores(root: Path) -> int:
+    """Count cores: two threads of one core help each other little, and pacing gets neither."""
+    if not hasattr(os, "sched_getaffinity"):
+        return os.cpu_count() or 1
+    usable = os.sched_getaffinity(0)
+    siblings = (
+        _text(root / f"sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list").strip() or str(cpu)
+        for cpu in usable
+    )
+    return len(set(siblings))
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""

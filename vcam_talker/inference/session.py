@@ -40,14 +40,10 @@ class Port:
 
     def sized(self, shape: Shape | None = None) -> Port:
         """Return this port with sizes where it leaves them open: those of `shape`, else 1."""
-        sizes = shape or (1,) * len(self.shape)
-        if not self.takes(tuple(s if w is None else w for w, s in zip(self.shape, sizes, strict=False))):
+        sizes = tuple(1 if n is None else n for n in self.shape) if shape is None else shape
+        if not self.takes(sizes):
             raise EngineError(f"input {self}", f"can't have the shape {_shown(sizes)}")
-        return Port(
-            self.name,
-            tuple(s if w is None else w for w, s in zip(self.shape, sizes, strict=True)),
-            self.dtype,
-        )
+        return replace(self, shape=sizes)
 
 
 class Session(Protocol):

@@ -1,0 +1,470 @@
+"""Which engine is taken, what is remembered of it, and what is said when one is missing."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.support.small_net import write_folder, write_onnx
+from vcam_talker.core.errors import EngineError
+from vcam_talker.inference import Array, Port, Session, candidates, engines, open_session, opening, ort
+from vcam_talker.inference.candidates import Candidate, Measured, deviation, ranked
+from vcam_talker.inference.choice import Question, recall, recall_all, remember
+from vcam_talker.inference.measure import measure
+from vcam_talker.inference.model import Request, find_model
+from vcam_talker.inference.processor import Processor, this_processor
+from vcam_talker.inference.session import CheckedSession, Runner
+
+pytestmark = pytest.mark.unit
+
+PROCESSOR = Processor("Test", frozenset({"avx2"}), 4)
+BF16 = Processor("Test", frozenset({"avx512f", "avx512_bf16"}), 4)
+ORT, OV, OV_BF16 = Candidate("ort", "fp32"), Candidate("openvino", "fp32"), Candidate("openvino", "bf16")
+
+
+class FakeRunner:
+    def __init__(self, factor: float = 2.0) -> None:
+        self.inputs = (Port("x", (None, 3), np.dtype(np.float32)),)
+        self.outputs = (Port("y", (None, 3), np.dtype(np.float32)),)
+        self.factor = factor
+
+    def run(self, feeds: dict[str, Array]) -> dict[str, Array]:
+        return {"y": feeds["x"] * np.float32(self.factor)}
+
+
+class World:
+    """Engines that are installed only by name."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.installed = {"onnxruntime": "1.0", "openvino": "2.0", "torch": "3.0"}
+        self.gpu = ""
+        self.broken: set[str] = set()
+        self.opened: list[str] = []
+        self.measured: list[list[Candidate]] = []
+        self.results: dict[str, tuple[float, str]] = {}
+        monkeypatch.setattr(engines, "installed_version", lambda name: self.installed.get(name, ""))
+        monkeypatch.setattr(engines, "gpu_name", lambda: self.gpu)
+        monkeypatch.setattr(opening, "measure", self.measure)
+
+    def open(self, row: engines.Engine, request: Request) -> Runner:
+        if str(Candidate(row.name, request.precision)) in self.broken:
+            raise EngineError(f"engine '{row.name}'", "can't start here", "Mend it")
+        self.opened.append(f"{row.name} {request.precision}")
+        return FakeRunner()
+
+    def measure(
+        self, _model: object, contenders: list[Candidate], *_: object, **__: object
+    ) -> list[Measured]:
+        self.measured.append(contenders)
+        told = [(c, *self.results.get(str(c), (9.0, ""))) for c in contenders]
+        return [Measured(c, run_ms=ms, fault=fault) for c, ms, fault in told]
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    made = World(monkeypatch)
+
+    def open_it(row: engines.Engine, request: Request) -> Runner:
+        return made.open(row, request)
+
+    monkeypatch.setattr(engines.Engine, "open", open_it)
+    return made
+
+
+@pytest.fixture
+def net(tmp_path: Path) -> Path:
+    return write_onnx(tmp_path / "net.onnx")
+
+
+@pytest.fixture
+def start(net: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Callable[..., Session]:
+    """Open with only what is given; lines of an earlier time are gone."""
+
+    def open_it(engine: Any = "auto", precision: Any = "auto", **options: Any) -> Session:
+        caplog.clear()
+        options = {"threads": 1, "cache": tmp_path / "cache", "processor": BF16, **options}
+        return open_session(options.pop("model", net), engine, precision, **options)
+
+    return open_it
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    told = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
+    assert all("\n" not in line for line in told)
+    return told
+
+
+def test_the_fastest_is_taken_and_remembered(
+    world: World, start: Callable[..., Session], caplog: pytest.LogCaptureFixture
+) -> None:
+    world.results = {"openvino fp32": (5.0, ""), "openvino bf16": (2.0, "")}
+    session = start()
+    assert (session.engine, session.precision) == ("openvino", "bf16")
+    assert not warnings(caplog)
+    assert start().precision == "bf16"
+    assert len(world.measured) == 1
+
+
+def test_what_a_choice_depends_on_makes_it_measured_again(
+    world: World, start: Callable[..., Session], tmp_path: Path
+) -> None:
+    start()
+    start(threads=2)
+    start(processor=Processor("Other", BF16.flags, 4))
+    start(model=write_onnx(tmp_path / "other.onnx", seed=2))
+    world.installed["openvino"] = "2.1"
+    start()
+    assert len(world.measured) == 5
+    start()
+    assert len(world.measured) == 5
+
+
+def test_nearly_as_fast_and_more_exact_wins() -> None:
+    measured = [Measured(ORT, 1.08), Measured(OV_BF16, 1.0), Measured(OV, 3.0)]
+    assert ranked(measured) == [ORT, OV_BF16, OV]
+    assert ranked([Measured(ORT, 1.2), Measured(OV_BF16, 1.0)]) == [OV_BF16, ORT]
+    assert ranked([Measured(ORT, 1.0, fault="wrong"), Measured(OV, 9.0)]) == [OV]
+    assert ranked([]) == []
+
+
+def test_an_engine_that_is_not_installed_is_replaced_with_one_line(
+    world: World, start: Callable[..., Session], caplog: pytest.LogCaptureFixture
+) -> None:
+    del world.installed["openvino"]
+    assert start("openvino").engine == "ort"
+    (line,) = warnings(caplog)
+    assert "engine 'openvino': needs openvino, which is not installed" in line
+    assert "vcam-talker[openvino]" in line
+    assert "with ort fp32" in line
+
+
+@pytest.mark.parametrize(("engine", "word"), [("cuda", "vcam-talker[gpu]"), ("tensorrt", "vcam-talker[gpu]")])
+def test_a_gpu_that_is_not_there_is_replaced_with_one_line(
+    world: World, start: Callable[..., Session], caplog: pytest.LogCaptureFixture, engine: str, word: str
+) -> None:
+    assert start(engine).engine == "ort"
+    assert word in warnings(caplog)[0]
+    world.installed["onnxruntime-gpu"] = "1.0"
+    assert start(engine).engine == "ort"
+    assert warnings(caplog) == [
+        line
+        for line in warnings(caplog)
+        if line.startswith(f"engine '{engine}': there is no NVIDIA GPU here")
+    ]
+
+
+def test_a_gpu_that_is_there_is_a_candidate(world: World, start: Callable[..., Session]) -> None:
+    world.installed["onnxruntime-gpu"], world.gpu = "1.0", "Test GPU"
+    world.results = {"tensorrt fp16": (0.5, ""), "cuda fp32": (1.0, "")}
+    assert start().engine == "tensorrt"
+    assert {c.engine for c in world.measured[0]} == {"ort", "openvino", "cuda", "tensorrt"}
+
+
+def test_an_engine_that_fails_is_replaced_with_one_line(
+    world: World, start: Callable[..., Session], caplog: pytest.LogCaptureFixture
+) -> None:
+    world.broken = {"openvino bf16"}
+    world.results = {"openvino fp32": (5.0, ""), "openvino bf16": (2.0, "")}
+    session = start()
+    assert (session.engine, session.precision) == ("openvino", "fp32")
+    (line,) = warnings(caplog)
+    assert "can't start here. Mend it" in line
+    start()
+    assert len(world.measured) == 2, "what did not work is not relied upon again"
+
+
+@pytest.mark.usefixtures("world")
+def test_one_that_fails_only_on_its_first_run_is_replaced(
+    start: Callable[..., Session],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    bad = FakeRunner(float("nan"))
+    monkeypatch.setattr(bad, "run", lambda _feeds: {"y": np.full((1, 3), np.nan, np.float32)})
+
+    def open_it(row: engines.Engine, _request: Request) -> Runner:
+        return bad if row.name == "openvino" else FakeRunner()
+
+    monkeypatch.setattr(engines.Engine, "open", open_it)
+    assert start("openvino", "fp32").engine == "ort"
+    (line,) = warnings(caplog)
+    assert "output 'y' holds NaN" in line
+
+
+def test_wrong_results_are_told_once_and_never_taken(
+    world: World, start: Callable[..., Session], caplog: pytest.LogCaptureFixture
+) -> None:
+    world.results = {"openvino bf16": (0.1, "its results are wrong"), "openvino fp32": (5.0, "")}
+    assert start().precision == "fp32"
+    assert len(warnings(caplog)) == 1
+    assert start().precision == "fp32"
+    assert not warnings(caplog)
+
+
+def test_a_number_format_that_nobody_has_is_replaced_with_one_line(
+    world: World, start: Callable[..., Session], caplog: pytest.LogCaptureFixture
+) -> None:
+    assert start(precision="int8").precision == "fp32"
+    assert "precision 'int8': no engine computes in it here" in warnings(caplog)[0]
+    assert start("openvino", "bf16", processor=PROCESSOR).precision == "fp32"
+    assert "engine 'openvino' in bf16: can't run" in warnings(caplog)[0] or "bf16" in warnings(caplog)[0]
+    assert world.opened
+
+
+def test_what_is_named_is_opened_without_measuring(world: World, start: Callable[..., Session]) -> None:
+    assert start("openvino", "bf16").precision == "bf16"
+    assert start("ort").engine == "ort"
+    assert not world.measured
+
+
+def test_torch_is_a_candidate_only_alone(world: World, start: Callable[..., Session], tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "torch")
+    start(variants=[folder])
+    assert "torch" not in {c.engine for c in world.measured[0]}
+    assert start("torch", variants=[folder]).engine == "torch"
+    assert start(model=folder).engine == "torch"
+
+
+def test_nothing_installed_is_one_error_with_a_remedy(
+    world: World, start: Callable[..., Session], tmp_path: Path
+) -> None:
+    world.installed.clear()
+    with pytest.raises(EngineError, match="needs ONNX Runtime or OpenVINO") as caught:
+        start()
+    assert "vcam-talker[lips]" in caught.value.remedy
+    with pytest.raises(EngineError) as caught:
+        start(model=write_folder(tmp_path / "torch"))
+    assert "vcam-talker[prune]" in caught.value.remedy
+
+
+def test_nothing_that_works_is_one_error(world: World, start: Callable[..., Session]) -> None:
+    world.broken = {"ort fp32", "openvino fp32", "openvino bf16"}
+    with pytest.raises(EngineError, match="no engine here can run it") as caught:
+        start()
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).count("Mend it") == 2, "each fault is told once"
+
+
+# What is remembered
+
+
+@pytest.fixture
+def question(net: Path) -> Question:
+    return Question.about(find_model(net), [ORT, OV], 1, {"x": (1, 3)}, PROCESSOR)
+
+
+def test_a_memory_is_read_back(question: Question, tmp_path: Path) -> None:
+    measured = [Measured(ORT, 1.5, 0.0), Measured(OV, 0.5, 0.001, "wrong")]
+    remember(tmp_path / "new", question, measured)
+    assert recall(tmp_path / "new", question) == measured
+    assert [file.suffix for file in (tmp_path / "new").iterdir()] == [".json"]
+    assert recall_all(tmp_path / "new", PROCESSOR) == [(question.facts["model"], measured)]
+    assert recall_all(tmp_path / "new", BF16) == []
+
+
+def damage(text: str) -> Iterator[str]:
+    told = json.loads(text)
+    yield ""
+    yield text[: len(text) // 2]
+    yield "[]"
+    yield "null"
+    yield "[" * 50_000
+    yield json.dumps({**told, "format": 99})
+    yield json.dumps({**told, "facts": {**told["facts"], "cores": 99}})
+    yield json.dumps({**told, "measured": [{"engine": "os", "precision": "fp32"}]})
+    yield json.dumps({**told, "measured": [{**told["measured"][0], "engine": ["ort"]}]})
+    yield json.dumps({**told, "measured": [{**told["measured"][0], "run_ms": "fast"}]})
+    yield json.dumps({**told, "measured": 3})
+    yield text + " " * 200_000
+
+
+def test_a_damaged_memory_is_none(question: Question, tmp_path: Path) -> None:
+    remember(tmp_path, question, [Measured(ORT, 1.5)])
+    file = tmp_path / question.file
+    for text in damage(file.read_text(encoding="utf-8")):
+        file.write_text(text, encoding="utf-8")
+        assert recall(tmp_path, question) == []
+        recall_all(tmp_path, PROCESSOR)
+    file.write_bytes(b"\xff\xfe\x00")
+    assert recall(tmp_path, question) == []
+    file.unlink()
+    file.mkdir()
+    assert recall(tmp_path, question) == []
+
+
+def test_a_memory_is_written_whole_or_not_at_all(
+    question: Question, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = [Measured(ORT, 1.5)]
+    remember(tmp_path, question, before)
+
+    def full(_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    remember(tmp_path, question, [Measured(OV, 0.5)])
+    assert recall(tmp_path, question) == before
+    assert "No space left" in caplog.text
+
+
+def test_only_so_many_are_kept(net: Path, tmp_path: Path) -> None:
+    model = find_model(net)
+    for threads in range(1, 80):
+        question = Question.about(model, [ORT], threads, None, PROCESSOR)
+        remember(tmp_path / "kept", question, [Measured(ORT, 1.0)])
+    assert len(list((tmp_path / "kept").glob("*.json"))) == 64
+    assert recall(tmp_path / "kept", question)
+
+
+# Measuring
+
+
+def told(folder: Path, *lines: object) -> None:
+    (folder / "result.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+@pytest.mark.parametrize(
+    ("status", "why"), [(-signal.SIGSEGV, "SIGSEGV"), (None, "takes too long"), (1, "exit status 1")]
+)
+def test_one_that_takes_its_process_down_is_left_out(
+    net: Path, tmp_path: Path, status: int | None, why: str
+) -> None:
+    jobs: list[list[list[str]]] = []
+
+    def run(folder: Path, _timeout_s: float) -> int | None:
+        jobs.append(json.loads((folder / "job.json").read_text())["candidates"])
+        if ["openvino", "fp32"] in jobs[-1]:
+            told(folder, 0, 1)
+            return status
+        told(folder, 0, 1, [Measured(Candidate(*pair), 1.0).as_dict() for pair in jobs[-1]])  # type: ignore[arg-type]
+        return 0
+
+    measured = measure(find_model(net), [ORT, OV, OV_BF16], 1, None, tmp_path, run=run)
+    assert len(jobs) == 2
+    assert [m.candidate for m in measured if not m.fault] == [ORT, OV_BF16]
+    assert [(m.candidate, why in m.fault) for m in measured if m.fault] == [(OV, True)]
+
+
+def test_all_of_them_failing_ends(net: Path, tmp_path: Path) -> None:
+    measured = measure(find_model(net), [ORT, OV], 1, None, tmp_path, run=lambda *_: -signal.SIGKILL)
+    assert len(measured) == 2
+    assert all(m.fault for m in measured)
+
+
+def test_deviation_finds_what_differs() -> None:
+    reference = {"y": np.linspace(0, 1, 12, dtype=np.float32).reshape(3, 4)}
+    assert deviation(reference, reference) == 0
+    assert deviation({"y": reference["y"] * 1.01}, reference) == pytest.approx(0.01, rel=1e-3)
+    assert deviation({"y": reference["y"][::-1]}, reference) > 0.5
+    assert deviation({"y": reference["y"].T}, reference) == float("inf")
+    assert deviation({"z": reference["y"]}, reference) == float("inf")
+    quiet = {"y": np.zeros((3, 4), np.float32)}
+    assert deviation({"y": quiet["y"] + 1e-7}, quiet) < candidates.TOLERANCE["fp32"] * 2
+
+
+# ONNX Runtime's providers
+
+
+def fake_onnxruntime(available: list[str], started: list[str]) -> ModuleType:
+    session = SimpleNamespace(get_providers=lambda: started, get_inputs=list, get_outputs=list)
+    made = ModuleType("onnxruntime")
+    options = SimpleNamespace(add_session_config_entry=lambda *_: None)
+    vars(made).update(
+        __version__="9.9",
+        get_available_providers=lambda: available,
+        SessionOptions=lambda: options,
+        InferenceSession=lambda *_, **__: session,
+    )
+    return made
+
+
+@pytest.mark.parametrize(
+    ("available", "started", "why"),
+    [
+        (["CPUExecutionProvider"], [], "has no CUDAExecutionProvider"),
+        (["CUDAExecutionProvider", "CPUExecutionProvider"], ["CPUExecutionProvider"], "can't start"),
+    ],
+    ids=["not built in", "falls back in silence"],
+)
+def test_a_provider_that_is_not_there_is_an_error(
+    net: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    available: list[str],
+    started: list[str],
+    why: str,
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", fake_onnxruntime(available, started))
+    with pytest.raises(EngineError, match=why):
+        ort.open_runner(Request(find_model(net), "fp32", 1, None, tmp_path), "cuda")
+
+
+def test_tensorrt_has_a_folder_for_whatever_makes_another_engine(net: Path, tmp_path: Path) -> None:
+    model, other = find_model(net), find_model(write_onnx(tmp_path / "other.onnx", seed=2))
+    request = Request(model, "fp16", 1, {"x": (1, 3)}, tmp_path)
+    changed = [
+        (request, "1.0", "10.0", "H"),
+        (Request(other, "fp16", 1, {"x": (1, 3)}, tmp_path), "1.0", "10.0", "H"),
+        (Request(model, "fp32", 1, {"x": (1, 3)}, tmp_path), "1.0", "10.0", "H"),
+        (Request(model, "fp16", 1, {"x": (2, 3)}, tmp_path), "1.0", "10.0", "H"),
+        (Request(model, "fp16", 1, None, tmp_path), "1.0", "10.0", "H"),
+        (request, "1.1", "10.0", "H"),
+        (request, "1.0", "10.1", "H"),
+        (request, "1.0", "10.0", "L"),
+    ]
+    folders = {ort.tensorrt_folder(*each) for each in changed}
+    assert len(folders) == len(changed)
+    assert ort.tensorrt_folder(*changed[0]) in folders
+    assert all(folder.is_relative_to(tmp_path) for folder in folders)
+
+
+# Sessions and the processor
+
+
+def test_outputs_that_are_no_numbers_are_named() -> None:
+    session = CheckedSession(FakeRunner(np.inf), "ort", "fp32", "model x")
+    with pytest.raises(EngineError, match="output 'y' holds NaN or infinity"):
+        session.run({"x": np.ones((1, 3), np.float32)})
+
+
+CPUINFO = """processor\t: 0
+model name\t: Test  CPU
+flags\t\t: fpu avx2 avx512f avx512_bf16
+
+processor\t: 1
+model name\t: Test  CPU
+flags\t\t: fpu
+"""
+
+
+def test_the_processor_is_read_from_the_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3})
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc/cpuinfo").write_text(CPUINFO)
+    for cpu, siblings in enumerate(["0,2", "1,3", "0,2", "1,3"]):
+        folder = tmp_path / f"sys/devices/system/cpu/cpu{cpu}/topology"
+        folder.mkdir(parents=True)
+        (folder / "thread_siblings_list").write_text(siblings + "\n")
+    found = this_processor(tmp_path)
+    assert found == Processor("Test CPU", frozenset({"fpu", "avx2", "avx512f", "avx512_bf16"}), 2)
+    assert found.computes_bfloat16
+    assert found.family == "AVX-512"
+    assert found.spare_threads == 1
+
+
+def test_a_processor_that_the_kernel_says_nothing_of_still_has_threads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
+    found = this_processor(tmp_path)
+    assert (found.cores, found.spare_threads, found.computes_bfloat16) == (1, 1, False)

@@ -6,6 +6,7 @@ import os
 import pickle
 import re
 import struct
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -173,7 +174,9 @@ def _read_torch(path: Path) -> Any:  # noqa: ANN401 (whatever was put in the fil
                 raise CheckpointError(_name(path), "is a TorchScript program, not a table of weights", _BRING)
             if unpacked > _MAX_BYTES:
                 raise CheckpointError(_name(path), f"unpacks to {unpacked / 2**30:.1f} GB", _BRING)
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():  # it finds some files odd; the error or the tensors say all there is
+            warnings.simplefilter("ignore")
+            return torch.load(path, map_location="cpu", weights_only=True)
     except _DAMAGE as e:
         if unsafe := re.search(r"GLOBAL ([\w.]+)", str(e)):
             why = f"holds {unsafe[1][:80]}, not only weights; it was not run"

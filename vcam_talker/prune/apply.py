@@ -1,0 +1,189 @@
+"""Take the channels out: from a dense network and a plan to a smaller network, weight by weight.
+
+Nothing is masked and nothing is zero: the tensors are smaller. That this changes nothing but what the removed
+channels did is checked by `difference`, which compares with the dense network whose channels are masked.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, Protocol, Self, TypeVar
+
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from vcam_talker.core.errors import BadInputError
+from vcam_talker.nets.checkpoint import load_tensors
+from vcam_talker.prune.files import write_atomically
+from vcam_talker.prune.layers import Layers, named_layers, sliced
+from vcam_talker.prune.plan import ChannelPlan, LayerCut
+
+PLAN_FILE: Final = "plan.json"
+WEIGHTS_FILE: Final = "weights.safetensors"
+
+State = Mapping[str, torch.Tensor]
+
+
+class Prunable(Protocol):
+    """What a network's class offers so that it can be pruned; any torch module that does."""
+
+    @classmethod
+    def from_plan(cls, plan: Mapping[str, Any]) -> Self:
+        """Build the network with the plan's channels, whatever its weights."""
+        ...
+
+    def plan(self) -> dict[str, Any]:
+        """Return JSON data that `from_plan` takes.
+
+        `channels` maps parts of the network to their output channels. A key is the name of a layer, or of a
+        module all of whose layers have that many.
+        """
+        ...
+
+
+N = TypeVar("N", bound=nn.Module)
+Build = Callable[[Mapping[str, Any]], N]
+"""A class's `from_plan`."""
+
+
+def slice_state(state: State, plan: ChannelPlan, layers: Layers) -> dict[str, torch.Tensor]:
+    """Return a dense state without the channels that `plan` removes. `layers`: of the dense network.
+
+    Raises BadInputError for a state of another network.
+    """
+    result = {name: tensor.detach().clone() for name, tensor in state.items()}
+    for name, cut in plan.layers.items():
+        if name not in layers:
+            raise BadInputError("channel plan", f"names a layer {name!r} that the network doesn't have")
+        keep_in, keep_out = _kept(cut)
+        for key, axes in layers[name][1].tensors.items():
+            full = f"{name}.{key}"
+            if full in result:
+                _check_shape(full, result[full], axes, cut)
+                result[full] = sliced(result[full], axes, keep_in, keep_out)
+    return result
+
+
+def apply_plan(dense: State, plan: ChannelPlan, build: Build[N]) -> N:
+    """Return the pruned network with the weights of the dense one, in evaluation mode.
+
+    `dense`: state_dict of the dense network, or of one of its shape. `build`: the class's `from_plan`.
+    Raises BadInputError when plan, state and class aren't of one network.
+    """
+    layers = named_layers(build(plan.dense))
+    state = slice_state(dense, plan, layers)
+    return loaded(build(plan.net), state, "the checkpoint")
+
+
+def cut_further(student: N, last: ChannelPlan, plan: ChannelPlan, build: Build[N]) -> N:
+    """Return a student that was cut by `last` cut on, to `plan`, with the weights it has learnt.
+
+    Raises BadInputError when `plan` keeps what `last` has removed.
+    """
+    layers = {}
+    for name, cut in plan.layers.items():
+        before = last.layers[name]
+        layers[name] = LayerCut(
+            len(before.keep_in),
+            len(before.keep_out),
+            _places(cut.keep_in, before.keep_in),
+            _places(cut.keep_out, before.keep_out),
+        )
+    return apply_plan(student.state_dict(), ChannelPlan(last.net, layers), build)
+
+
+def mask_state(state: State, plan: ChannelPlan, layers: Layers) -> dict[str, torch.Tensor]:
+    """Return a dense state of full size in which the removed channels do nothing: their weights are zero.
+
+    This is what masking prunes: no tensor gets smaller, no multiplication is saved.
+    """
+    result = {name: tensor.detach().clone() for name, tensor in state.items()}
+    for name, cut in plan.layers.items():
+        for key, axes in layers[name][1].tensors.items():
+            full = f"{name}.{key}"
+            if full not in result or key.startswith("running_"):
+                continue
+            for axis, keep, dense in zip(
+                axes, (cut.keep_out, cut.keep_in), (cut.dense_out, cut.dense_in), strict=True
+            ):
+                if axis is not None:
+                    gone = torch.tensor(sorted(set(range(dense)) - set(keep)), dtype=torch.int64)
+                    result[full].index_fill_(axis, gone, 0.0)
+    return result
+
+
+def difference(dense: N, pruned: nn.Module, plan: ChannelPlan, inputs: Sequence[torch.Tensor]) -> float:
+    """Return the greatest difference between the pruned and the masked dense network's outputs, in float64.
+
+    `pruned` has the weights of `dense` still. Rounding leaves some 1e-15 times the values; more means that
+    the plan fits neither. Blocks for a forward pass of each.
+    """
+    masked = copy.deepcopy(dense)
+    masked.load_state_dict(mask_state(dense.state_dict(), plan, named_layers(dense)))
+    examples = [x.double() if x.is_floating_point() else x for x in inputs]
+    with torch.no_grad():
+        ours = _outputs(copy.deepcopy(pruned).double().eval()(*examples))
+        theirs = _outputs(masked.double().eval()(*examples))
+    return max(float((a - b).abs().max()) for a, b in zip(ours, theirs, strict=True))
+
+
+def save_pruned(folder: Path, plan: ChannelPlan, module: nn.Module) -> None:
+    """Write plan.json and weights.safetensors; a reader never sees half of one. Raises OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
+    write_atomically(
+        folder / WEIGHTS_FILE, lambda path: save_file(state, path, metadata={"digest": plan.digest()})
+    )
+    write_atomically(folder / PLAN_FILE, lambda path: path.write_text(plan.to_json(), encoding="utf-8"))
+
+
+def load_pruned(folder: Path, build: Build[N]) -> tuple[N, ChannelPlan]:
+    """Read what `save_pruned` wrote: the network, in evaluation mode, and its plan. Raises BadInputError."""
+    plan = ChannelPlan.read(folder / PLAN_FILE)
+    return loaded(build(plan.net), load_tensors(folder / WEIGHTS_FILE), str(folder)), plan
+
+
+def loaded(module: N, state: State, what: str) -> N:
+    """Return `module` with the weights of `state`, in evaluation mode. Raises BadInputError naming `what`."""
+    own = {name: tensor.shape for name, tensor in module.state_dict().items()}
+    for name in [*own, *state]:
+        if name not in own or name not in state or own[name] != state[name].shape:
+            have = tuple(state[name].shape) if name in state else "none"
+            raise BadInputError(
+                what,
+                f"is of another network: {name} is {have} there, {tuple(own.get(name, ())) or 'none'} here",
+                "Bring the checkpoint that the plan was made for",
+            )
+    module.load_state_dict(dict(state))
+    return module.eval()
+
+
+def _places(keep: Sequence[int], before: Sequence[int]) -> tuple[int, ...]:
+    place = {channel: i for i, channel in enumerate(before)}
+    try:
+        return tuple(place[channel] for channel in keep)
+    except KeyError as e:
+        raise BadInputError("channel plan", f"keeps channel {e}, which an earlier round removed") from None
+
+
+def _kept(cut: LayerCut) -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.tensor(cut.keep_in, dtype=torch.int64), torch.tensor(cut.keep_out, dtype=torch.int64)
+
+
+def _check_shape(name: str, tensor: torch.Tensor, axes: tuple[int | None, int | None], cut: LayerCut) -> None:
+    for axis, dense in zip(axes, (cut.dense_out, cut.dense_in), strict=True):
+        if axis is not None and (axis >= tensor.ndim or tensor.shape[axis] != dense):
+            raise BadInputError(
+                "the checkpoint",
+                f"is of another network: {name} is {tuple(tensor.shape)}, the plan has {dense} channels",
+                "Bring the checkpoint that the plan was made for",
+            )
+
+
+def _outputs(value: Any) -> list[torch.Tensor]:  # noqa: ANN401 - whatever a network returns
+    if isinstance(value, torch.Tensor):
+        return [value]
+    return [tensor for item in value for tensor in _outputs(item)]

@@ -1,0 +1,289 @@
+"""Prune, train, judge, and again, until the quality bar breaks. Goes on where a killed run stopped.
+
+All that is known lies in the run's folder: `run.json` (what was asked, and how the dense network does) and
+one folder per finished round under `rounds/`, which appears whole or not at all. No optimiser is kept: a
+round that was cut off is trained anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final, Generic, Protocol, TypeVar
+
+import torch
+from torch import nn
+
+from vcam_talker.core.errors import BadInputError
+from vcam_talker.prune.apply import Build, N, State, cut_further, load_pruned, save_pruned
+from vcam_talker.prune.cut import CutSettings, check_rounds, choose, whole
+from vcam_talker.prune.files import read_json, write_json
+from vcam_talker.prune.graph import trace
+from vcam_talker.prune.importance import Importance
+from vcam_talker.prune.limits import Limit, Metrics, broken
+from vcam_talker.prune.plan import ChannelPlan
+
+VERSION: Final = 1
+_RUN: Final = "run.json"
+_ROUND: Final = "round.json"
+_WORK: Final = "work"
+
+
+M_contra = TypeVar("M_contra", bound=nn.Module, contravariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What a round is told."""
+
+    number: int
+    """From 1."""
+    of: int
+    plan: ChannelPlan
+    folder: Path
+    """The training's own, to keep what it needs to go on after a kill; gone once the round is done."""
+
+
+class Task(Protocol[M_contra]):
+    """What the caller knows of the network: how it learns, and how well it does."""
+
+    def train(self, student: M_contra, teacher: nn.Module, step: Round) -> None:
+        """Train the student in place. `teacher` is the dense network; leave it as it is."""
+        ...
+
+    def evaluate(self, student: M_contra) -> dict[str, float]:
+        """Return metrics by name, the same names each time."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RoundResult:
+    """How one round ended."""
+
+    number: int
+    """0 is the dense network."""
+    ratio: float
+    channels: int
+    parameters: int
+    untrained: Mapping[str, float]
+    """Metrics right after the cut."""
+    metrics: Mapping[str, float]
+    broken: Sequence[str] = ()
+    """Limits that don't hold; the run ended here, and this round isn't used."""
+    took_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome(Generic[N]):
+    """How a run ended."""
+
+    rounds: Sequence[RoundResult]
+    """The dense network first."""
+    best: N
+    """Of the last round that holds the bar; the dense network when none does."""
+    plan: ChannelPlan
+    stopped: str = ""
+    """Why it ended early; empty: it did all rounds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """What is asked of a run."""
+
+    cut: CutSettings
+    rounds: int = 1
+    limits: Sequence[Limit] = ()
+    made: Mapping[str, Any] = field(default_factory=dict)
+    """Told in the plan: the importance's name, the data. A run with other values is another run."""
+
+
+def run_schedule(
+    dense: N,
+    inputs: Sequence[torch.Tensor],
+    importance: Importance,
+    task: Task[N],
+    schedule: Schedule,
+    folder: Path,
+    *,
+    build: Build[N],
+    announce: Callable[[str], None] = lambda _line: None,
+) -> Outcome[N]:
+    """Prune `dense` in rounds. Blocks for all training; `announce` gets a line now and then.
+
+    `folder` is made, or holds the same run unfinished, which then goes on. At the end plan.json and
+    weights.safetensors of the last good round lie in it (none when no round was good). Raises BadInputError
+    for settings that can't be and for a folder of another run.
+    """
+    return _Run(dense, inputs, importance, task, schedule, folder, build, announce).go()
+
+
+class _Run(Generic[N]):
+    def __init__(
+        self,
+        dense: N,
+        inputs: Sequence[torch.Tensor],
+        importance: Importance,
+        task: Task[N],
+        schedule: Schedule,
+        folder: Path,
+        build: Build[N],
+        announce: Callable[[str], None],
+    ) -> None:
+        check_rounds(schedule.cut, schedule.rounds)
+        self._dense = dense.eval()
+        self._inputs = inputs
+        self._importance = importance
+        self._task = task
+        self._schedule = schedule
+        self._folder = folder
+        self._build = build
+        self._announce = announce
+        self._whole = whole(dense, plan_of(dense))
+
+    def go(self) -> Outcome[N]:
+        """Do, or finish, all rounds."""
+        first = self._prepare()
+        done = [first]
+        best, best_plan, stopped = self._dense, self._whole, ""
+        for number in range(1, self._schedule.rounds + 1):
+            place = self._place(number)
+            if not (place / _ROUND).is_file():
+                self._do(number, best, best_plan, first.metrics)
+            result = _result(place / _ROUND)
+            done.append(result)
+            self._announce(_told(result, self._schedule.rounds))
+            if result.broken:
+                stopped = f"round {number} breaks {', '.join(result.broken)}"
+                break
+            best, best_plan = load_pruned(place, self._build)
+        if len(done) > 1 + bool(stopped):
+            save_pruned(self._folder, best_plan, best)
+        return Outcome(done, best, best_plan, stopped)
+
+    def _prepare(self) -> RoundResult:
+        """Make or check the folder; return how the dense network does."""
+        asked = {
+            "version": VERSION,
+            "cut": self._schedule.cut.as_dict(),
+            "rounds": self._schedule.rounds,
+            "limits": [str(limit) for limit in self._schedule.limits],
+            "made": dict(self._schedule.made),
+            "dense": state_digest(self._dense.state_dict()),
+        }
+        run = self._folder / _RUN
+        if run.exists():
+            found = read_json(run)
+            if found.get("asked") != asked:
+                raise BadInputError(
+                    str(self._folder),
+                    "holds a run with other settings or another network",
+                    "Name another folder, or delete this one",
+                )
+            for partial in self._place(1).parent.glob(".*"):
+                shutil.rmtree(partial)
+            return _result(run)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        metrics = self._judge(self._dense)
+        for limit in self._schedule.limits:
+            limit.bar(metrics)
+        dense = RoundResult(0, 0.0, self._whole.channels[0], _parameters(self._dense), metrics, metrics)
+        write_json(run, {"asked": asked, **_jsonable(dense)})
+        return dense
+
+    def _do(self, number: int, student: N, plan: ChannelPlan, dense: Metrics) -> None:
+        """Cut, train, judge, and put the round's folder in its place."""
+        begun_s = time.monotonic()
+        settings = self._schedule.cut.after(number, self._schedule.rounds)
+        graph = trace(student, self._inputs, settings.ignored)
+        made = {**self._schedule.made, "ratio": settings.ratio, "round": number}
+        last, plan = plan, choose(graph, self._importance(student, graph), settings, plan, made)
+        # Cut out of the last student, not of the dense network: what is kept keeps what it has learnt.
+        student = cut_further(student, last, plan, self._build)
+        untrained = self._judge(student)
+        place = self._place(number)
+        partial = place.with_name(f".{place.name}.part")
+        (partial / _WORK).mkdir(parents=True, exist_ok=True)
+        self._task.train(student, self._dense, Round(number, self._schedule.rounds, plan, partial / _WORK))
+        metrics = self._judge(student.eval())
+        result = RoundResult(
+            number,
+            settings.ratio,
+            plan.channels[0],
+            _parameters(student),
+            untrained,
+            metrics,
+            broken(self._schedule.limits, metrics, dense),
+            round(time.monotonic() - begun_s, 1),
+        )
+        save_pruned(partial, plan, student)
+        shutil.rmtree(partial / _WORK)
+        write_json(partial / _ROUND, _jsonable(result))
+        partial.replace(place)
+
+    def _judge(self, student: N) -> dict[str, float]:
+        """Return the metrics of a network, which is left in the mode it was in."""
+        was_training = student.training
+        with torch.no_grad():
+            metrics = self._task.evaluate(student.eval())
+        student.train(was_training)
+        return {name: float(value) for name, value in metrics.items()}
+
+    def _place(self, number: int) -> Path:
+        return self._folder / "rounds" / f"{number:02}"
+
+
+def plan_of(module: nn.Module) -> dict[str, Any]:
+    """Return a network's own plan. Raises BadInputError when its class has none."""
+    plan = getattr(module, "plan", None)
+    if not callable(plan):
+        raise BadInputError(type(module).__name__, "has no channel plan, so it can't be rebuilt once pruned")
+    found: dict[str, Any] = plan()
+    return found
+
+
+def state_digest(state: State) -> str:
+    """Return the SHA-256 of a checkpoint's names, shapes and numbers."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(state.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _parameters(module: nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters())
+
+
+def _jsonable(result: RoundResult) -> dict[str, Any]:
+    """Return JSON data; what is no number becomes null."""
+    row = asdict(result)
+    for key in ("untrained", "metrics"):
+        row[key] = {name: value if math.isfinite(value) else None for name, value in row[key].items()}
+    return row
+
+
+def _result(path: Path) -> RoundResult:
+    row = read_json(path)
+    row.pop("asked", None)
+    try:
+        for key in ("untrained", "metrics"):
+            row[key] = {name: math.nan if v is None else float(v) for name, v in row[key].items()}
+        return RoundResult(**row)
+    except (TypeError, ValueError, KeyError, AttributeError) as e:
+        raise BadInputError(
+            str(path), f"is damaged ({e})", "Delete its folder: the round is done anew"
+        ) from None
+
+
+def _told(result: RoundResult, rounds: int) -> str:
+    figures = ", ".join(f"{name} {value:.4g}" for name, value in result.metrics.items())
+    verdict = f"; breaks {', '.join(result.broken)}" if result.broken else ""
+    return (
+        f"round {result.number} of {rounds}: {result.ratio:.0%} of the channels gone, "
+        f"{result.parameters / 1e6:.2f} M parameters, {figures}{verdict}"
+    )

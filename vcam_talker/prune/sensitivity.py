@@ -1,0 +1,167 @@
+"""How much each layer bears: cut one group of channels alone, measure, put it back, go on with the next.
+
+A scan is bounded by evaluations and time, and goes on where it was stopped or killed: every row is on disk
+before the next one is measured.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+
+from vcam_talker.core.errors import BadInputError
+from vcam_talker.prune.apply import Build, N, apply_plan
+from vcam_talker.prune.cut import MAX_STEP, cut_roots, lowest, whole
+from vcam_talker.prune.files import read_json, write_json
+from vcam_talker.prune.graph import ChannelGraph
+from vcam_talker.prune.importance import Scores
+from vcam_talker.prune.schedule import plan_of, state_digest
+
+VERSION: Final = 1
+RATIOS: Final = (0.1, 0.2, 0.3, 0.4)
+_FORMAT: Final = "vcam-talker sensitivity scan"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The loss when one group alone has lost `removed` of its `channels`."""
+
+    layer: str
+    """Root of the group."""
+    ratio: float
+    channels: int
+    removed: int
+    loss: float
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What a scan has found so far."""
+
+    metric: str
+    dense_loss: float
+    rows: Sequence[Row]
+    complete: bool
+
+    def bearable(self, rise: float) -> dict[str, float]:
+        """Return, by layer, the highest ratio whose loss is at most `rise` above the dense one (0.05: 5 %).
+
+        Layers that bear nothing of what was tried have 0: as `CutSettings.layer_ratios` they stay whole.
+        """
+        bar = self.dense_loss + rise * abs(self.dense_loss)
+        ratios: dict[str, float] = {}
+        for row in sorted(self.rows, key=lambda r: (r.layer, r.ratio)):
+            ratios.setdefault(row.layer, 0.0)
+            if row.loss <= bar:
+                ratios[row.layer] = row.ratio
+        return ratios
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the scan as JSON data; a loss that is no number is null."""
+        rows = [{**asdict(r), "loss": r.loss if math.isfinite(r.loss) else None} for r in self.rows]
+        return {
+            "format": _FORMAT,
+            "version": VERSION,
+            "metric": self.metric,
+            "dense_loss": self.dense_loss,
+            "complete": self.complete,
+            "rows": rows,
+        }
+
+
+def scan(
+    dense: N,
+    graph: ChannelGraph,
+    scores: Scores,
+    loss: Callable[[N], float],
+    path: Path,
+    *,
+    build: Build[N],
+    metric: str = "loss",
+    ratios: Sequence[float] = RATIOS,
+    made: Mapping[str, Any] | None = None,
+    max_evaluations: int = 500,
+    limit_s: float = math.inf,
+    announce: Callable[[str], None] = lambda _line: None,
+) -> Scan:
+    """Measure `loss` (less is better) for every group and ratio; blocks for as many evaluations at most.
+
+    `path`: the JSON file of the result, kept up to date; a scan that lies there with the same question is
+    gone on with. `limit_s` ends it between two evaluations. Raises BadInputError for ratios that can't be and
+    for a file of another scan.
+    """
+    for ratio in ratios:
+        if not 0 < ratio <= MAX_STEP:
+            raise BadInputError(f"ratio {ratio:g}", f"must be more than 0 and at most {MAX_STEP:g}")
+    deadline_s = time.monotonic() + limit_s
+    plan = whole(dense, plan_of(dense))
+    state = dense.state_dict()
+    asked = {"dense": state_digest(state), "metric": metric, "made": dict(made or {})}
+    known = _known(path, asked)
+    wanted = _wanted(graph, ratios)
+    dense_loss = known.dense_loss if known else _measured(dense, loss)
+    if not math.isfinite(dense_loss):
+        raise BadInputError(
+            "the dense network", f"has a {metric} of {dense_loss}, so nothing can be compared"
+        )
+    rows = {(row.layer, row.removed): row for row in known.rows} if known else {}
+    todo = [want for want in wanted if (want[0], want[3]) not in rows]
+    for left, (layer, ratio, channels, removed) in zip(range(max_evaluations, 0, -1), todo, strict=False):
+        if time.monotonic() > deadline_s:
+            announce(f"stopped by the clock; {left} evaluations were left")
+            break
+        cut = cut_roots(graph, {layer: lowest(scores[layer], removed)}, plan, {})
+        row = Row(layer, ratio, channels, removed, _measured(apply_plan(state, cut, build), loss))
+        rows[layer, removed] = row
+        found = Scan(metric, dense_loss, list(rows.values()), complete=len(rows) >= len(wanted))
+        write_json(path, {**found.as_dict(), "asked": asked})
+        announce(f"{layer}: {removed} of {channels} gone, {metric} {row.loss:.4g} (dense {dense_loss:.4g})")
+    return Scan(metric, dense_loss, list(rows.values()), complete=len(rows) >= len(wanted))
+
+
+def read_scan(path: Path) -> Scan:
+    """Read a scan's file. Raises BadInputError."""
+    raw = read_json(path)
+    if raw.get("format") != _FORMAT or raw.get("version") != VERSION:
+        raise BadInputError(str(path), f"is no sensitivity scan of version {VERSION}")
+    try:
+        rows = [
+            Row(**{**row, "loss": math.nan if row["loss"] is None else float(row["loss"])})
+            for row in raw["rows"]
+        ]
+        return Scan(str(raw["metric"]), float(raw["dense_loss"]), rows, complete=bool(raw["complete"]))
+    except (TypeError, ValueError, KeyError) as e:
+        raise BadInputError(str(path), f"is damaged ({e})", "Delete it and scan again") from None
+
+
+def _known(path: Path, asked: Mapping[str, Any]) -> Scan | None:
+    if not path.exists():
+        return None
+    if read_json(path).get("asked") != asked:
+        raise BadInputError(
+            str(path),
+            "holds a scan of another network or with other settings",
+            "Name another file, or delete it",
+        )
+    return read_scan(path)
+
+
+def _wanted(graph: ChannelGraph, ratios: Sequence[float]) -> list[tuple[str, float, int, int]]:
+    wanted: dict[tuple[str, int], tuple[str, float, int, int]] = {}
+    for ratio in sorted(ratios):
+        for group in graph.groups:
+            removed = int(group.channels * ratio + 1e-9)
+            if removed:
+                wanted.setdefault((group.root, removed), (group.root, ratio, group.channels, removed))
+    return list(wanted.values())
+
+
+def _measured(module: N, loss: Callable[[N], float]) -> float:
+    with torch.no_grad():
+        return float(loss(module.eval()))

@@ -34,8 +34,8 @@ ORT, OV, OV_BF16 = Candidate("ort", "fp32"), Candidate("openvino", "fp32"), Cand
 
 class FakeRunner:
     def __init__(self, factor: float = 2.0) -> None:
-        self.inputs = (Port("x", (None, 3), np.dtype(np.float32)),)
-        self.outputs = (Port("y", (None, 3), np.dtype(np.float32)),)
+        self.inputs: tuple[Port, ...] = (Port("x", (None, 3), np.dtype(np.float32)),)
+        self.outputs: tuple[Port, ...] = (Port("y", (None, 3), np.dtype(np.float32)),)
         self.factor = factor
 
     def run(self, feeds: dict[str, Array]) -> dict[str, Array]:
@@ -268,7 +268,7 @@ def test_a_memory_is_read_back(question: Question, tmp_path: Path) -> None:
     remember(tmp_path / "new", question, measured)
     assert recall(tmp_path / "new", question) == measured
     assert [file.suffix for file in (tmp_path / "new").iterdir()] == [".json"]
-    assert recall_all(tmp_path / "new", PROCESSOR) == [(question.facts["model"], measured)]
+    assert recall_all(tmp_path / "new", PROCESSOR) == [(question.name, measured)]
     assert recall_all(tmp_path / "new", BF16) == []
 
 

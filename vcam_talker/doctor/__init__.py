@@ -13,7 +13,18 @@ from functools import partial
 
 from vcam_talker.config import Config
 from vcam_talker.core.errors import VcamTalkerError
-from vcam_talker.doctor import brain, camera, ears, links, machine, service, software, sound, storage
+from vcam_talker.doctor import (
+    brain,
+    camera,
+    ears,
+    inference,
+    links,
+    machine,
+    service,
+    software,
+    sound,
+    storage,
+)
 from vcam_talker.doctor.finding import Finding, Machine, State
 
 __all__ = ["Finding", "Machine", "State", "diagnose", "render_findings"]
@@ -36,6 +47,7 @@ CHECKS: tuple[Check, ...] = (
     ears.check_ears,
     ears.check_listening,
     brain.check_brain,
+    inference.check_inference,
     storage.check_cache,
     storage.check_secrets,
     links.check_obs,

@@ -9,7 +9,7 @@ import logging
 import os
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,6 +38,8 @@ def inference_cache() -> Path:
 class Question:
     """What a choice depends on; another answer holds as soon as any of it changes."""
 
+    name: str = field(compare=False)
+    """Of the model, for people."""
     facts: dict[str, Any]
 
     @classmethod
@@ -51,13 +53,14 @@ class Question:
     ) -> Question:
         """Return the question which of `contenders` to take."""
         return cls(
+            f"{model.path.parent.name}/{model.path.name}",
             {
                 "model": model.sha256,
                 "contenders": [str(c) for c in contenders],
                 "threads": threads,
                 "shapes": {name: list(shape) for name, shape in sorted((shapes or {}).items())},
                 **machine_facts(processor),
-            }
+            },
         )
 
     @property
@@ -81,31 +84,33 @@ def machine_facts(processor: Processor) -> dict[str, Any]:
 def recall(folder: Path, question: Question) -> list[Measured]:
     """Return what was measured; nothing when it wasn't, or the file is damaged. Never raises."""
     answer = _read(folder / question.file)
-    return answer[1] if answer and answer[0] == question.facts else []
+    return answer[1] if answer and answer[0] == question else []
 
 
 def recall_all(folder: Path, processor: Processor) -> list[tuple[str, list[Measured]]]:
-    """Return the model hashes that were measured on this machine as it is, and how it went. Never raises."""
-    facts = machine_facts(processor)
-    read = (_read(file) for file in _files(folder))
+    """Return the models that were measured on this machine as it is, by name, newest first. Never raises."""
+    now = machine_facts(processor)
     return [
-        (str(told.get("model")), measured)
-        for told, measured in filter(None, read)
-        if all(told.get(name) == fact for name, fact in facts.items())
+        (question.name, measured)
+        for question, measured in filter(None, map(_read, _files(folder)))
+        if now.items() <= question.facts.items()
     ]
 
 
 def remember(folder: Path, question: Question, measured: list[Measured]) -> None:
     """Write down what was measured, whole or not at all; a folder that refuses is logged. Never raises."""
-    text = json.dumps(
-        {"format": _FORMAT, "facts": question.facts, "measured": [m.as_dict() for m in measured]}, indent=1
-    )
+    told = {
+        "format": _FORMAT,
+        "name": question.name,
+        "facts": question.facts,
+        "measured": [m.as_dict() for m in measured],
+    }
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(
             "w", dir=folder, suffix=".new", encoding="utf-8", delete=False
         ) as file:
-            file.write(text)
+            file.write(json.dumps(told, indent=1))
             file.flush()
             os.fsync(file.fileno())
         Path(file.name).replace(folder / question.file)
@@ -130,13 +135,15 @@ def _files(folder: Path) -> list[Path]:
     return [file for _, file in sorted(dated, reverse=True)]
 
 
-def _read(file: Path) -> tuple[dict[str, Any], list[Measured]] | None:
+def _read(file: Path) -> tuple[Question, list[Measured]] | None:
     try:
         if file.stat().st_size > _MAX_BYTES:
             return None
         told = json.loads(file.read_text(encoding="utf-8"))
         if told["format"] != _FORMAT or not isinstance(told["facts"], dict):
             return None
-        return told["facts"], [Measured.from_dict(row) for row in told["measured"]]
+        return Question(str(told["name"]), told["facts"]), [
+            Measured.from_dict(row) for row in told["measured"]
+        ]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None

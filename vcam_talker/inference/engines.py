@@ -23,7 +23,7 @@ PrecisionChoice = Precision | Literal["auto"]
 
 EXACTNESS: Final[tuple[Precision, ...]] = ("fp32", "fp16", "bf16", "int8")
 """The most exact first."""
-_BUILDS: Final = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino")
+ORT_BUILDS: Final = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino")
 """All are the module `onnxruntime`; only one of them can be installed."""
 
 
@@ -68,7 +68,7 @@ class Engine:
 
 _PACKAGE: Final = "vcam_talker.inference"
 ENGINES: Final[tuple[Engine, ...]] = (
-    Engine("ort", f"{_PACKAGE}.ort", _BUILDS, how_to_install("lips")),
+    Engine("ort", f"{_PACKAGE}.ort", ORT_BUILDS, how_to_install("lips")),
     Engine("openvino", f"{_PACKAGE}.openvino", ("openvino",), how_to_install("openvino")),
     Engine(
         "ort-openvino",

@@ -1,0 +1,90 @@
+"""What the doctor says of the engines that run networks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.doctor import own_folders, states
+from tests.support.small_net import write_onnx
+from vcam_talker.config import Config
+from vcam_talker.core.paths import cache_dir
+from vcam_talker.doctor import CHECKS, Finding, Machine
+from vcam_talker.doctor import inference as doctor
+from vcam_talker.inference import engines
+from vcam_talker.inference.candidates import Candidate, Measured
+from vcam_talker.inference.choice import Question, remember
+from vcam_talker.inference.model import find_model
+from vcam_talker.inference.processor import this_processor
+
+__all__ = ["own_folders"]
+
+pytestmark = pytest.mark.unit
+
+
+class Installed:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.packages: dict[str, str] = {}
+        self.gpu = ""
+        for module in (engines, doctor):
+            monkeypatch.setattr(module, "installed_version", lambda name: self.packages.get(name, ""))
+            monkeypatch.setattr(module, "gpu_name", lambda: self.gpu)
+
+    def look(self) -> list[Finding]:
+        return doctor.check_inference(Config(), Machine())
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> Installed:
+    return Installed(monkeypatch)
+
+
+def test_it_is_one_of_the_checks() -> None:
+    assert doctor.check_inference in CHECKS
+
+
+def test_nothing_installed_is_a_warning(installed: Installed) -> None:
+    found = installed.look()
+    assert states(found) == ["warn"]
+    assert "interpolated shapes" in found[0].message
+    assert "vcam-talker[lips]" in found[0].remedy
+
+
+def test_engines_are_told_with_their_versions(installed: Installed) -> None:
+    installed.packages = {"onnxruntime": "1.31", "openvino": "2026.4"}
+    found = installed.look()
+    assert states(found) == ["ok", "ok"]
+    assert "ort (onnxruntime 1.31), openvino (openvino 2026.4)" in found[0].message
+    assert "measured when a network is first opened" in found[1].message
+
+
+def test_what_would_be_faster_is_told(installed: Installed) -> None:
+    installed.packages = {"onnxruntime": "1.31"}
+    assert any("vcam-talker[openvino]" in finding.message for finding in installed.look())
+    installed.gpu = "Test GPU"
+    found = installed.look()
+    assert states(found) == ["ok", "warn", "ok"]
+    assert "Test GPU is there" in found[1].message
+    installed.packages = {"onnxruntime-gpu": "1.31"}
+    assert states(installed.look()) == ["ok", "ok"]
+
+
+def test_two_builds_of_one_module_are_a_warning(installed: Installed) -> None:
+    installed.packages = {"onnxruntime": "1.31", "onnxruntime-gpu": "1.31", "openvino": "1"}
+    found = installed.look()
+    assert states(found) == ["ok", "warn", "ok"]
+    assert "onnxruntime and onnxruntime-gpu overwrite" in found[1].message
+
+
+def test_what_was_measured_is_told(installed: Installed, tmp_path: Path) -> None:
+    installed.packages = {"onnxruntime": "1.31", "openvino": "2026.4"}
+    model = find_model(write_onnx(tmp_path / "net.onnx"))
+    ort, openvino = Candidate("ort", "fp32"), Candidate("openvino", "bf16")
+    question = Question.about(model, [ort, openvino], 1, None, this_processor())
+    folder = cache_dir() / "inference"
+    remember(folder, question, [Measured(ort, 3.0), Measured(openvino, 1.25)])
+    (folder / "damaged.json").write_text("{")
+    assert f"{tmp_path.name}/net.onnx with openvino bf16, 1.2 ms" in installed.look()[-1].message
+    installed.packages["openvino"] = "2026.5"
+    assert "is measured when" in installed.look()[-1].message

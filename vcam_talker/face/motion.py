@@ -107,6 +107,11 @@ class Flow:
         # What comes next is unknown inside a sentence (so hold) and rest at its end.
         after = np.zeros_like(self._tail) if last else np.repeat(targets[-1:], REACH, axis=0)
         motion = smooth(targets, self._tail, after)
+        self._tail = np.concatenate((self._tail, targets))[-REACH:]
+        return self.carry(motion, last=last)
+
+    def carry(self, motion: Poses, *, last: bool) -> npt.NDArray[np.float32]:
+        """Return `motion` (float64[T, 7], T >= 1; changed), smooth already, joined to the part before."""
         self._join(motion)
         if last:
             _settle(motion)
@@ -117,7 +122,6 @@ class Flow:
         else:
             self._velocity = motion[-1] - (motion[-2] if len(motion) > 1 else self._pose)
             self._pose = values[-1].copy()
-            self._tail = np.concatenate((self._tail, targets))[-REACH:]
         return values
 
     def _join(self, motion: Poses) -> None:

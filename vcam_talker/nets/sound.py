@@ -116,7 +116,7 @@ class SoundNet(nn.Module):
         return torch.cat((poses, logits), dim=1)
 
     def folded(self) -> dict[str, Tensor]:
-        """Return what the run time needs, by name: `first`, `look.K`, `mix.K`, `neck`, `last`, each with bias."""
+        """Return weights and biases as the run time has them: `first`, `look.K`, `mix.K`, `neck`, `last`."""
         found: dict[str, Tensor] = {}
 
         def keep(name: str, weight: Tensor, bias: Tensor) -> None:

@@ -23,7 +23,6 @@ from vcam_talker.face.neural.spectrum import (
     BANDS,
     SILENCE,
     Bands,
-    fft_size,
     filters,
     heard,
     power,

@@ -1,9 +1,9 @@
 """Speech to learn the mouth from: what is heard, and how the daemon's phoneme driver would move to it.
 
-No pictures are made, so an hour of it costs some twenty seconds. A set is takes of half a minute, in shards of
-a third of an hour; take 17 of seed 1 is the same on every machine with the same flite, espeak-ng and libsoxr.
-Voices, sentences and the languages held out are those of `studio.truth`; the targets are not a person's but the
-driver's own, on its own grid of 100 Hz and without any lag.
+No pictures are made, so an hour of it costs some twenty seconds. A set is takes of half a minute, in shards
+of a third of an hour; take 17 of seed 1 is the same on every machine with the same flite, espeak-ng and
+libsoxr. Voices, sentences and the languages held out are those of `studio.truth`; the targets are not a
+person's but the driver's own, on its own grid of 100 Hz and without any lag.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _LEAD_S: Final = (0.0, 0.6)
 _PAUSE_S: Final = (0.0, 1.0)
 _LONG_PAUSE: Final = 0.06
 _SEMITONES: Final = 7.0
-"""Wider than for pictures: the farther the pitch from the throat's own, the less a network leans on either."""
+"""Wider than for pictures: where pitch and throat go their own ways, a network leans on neither."""
 _RATES: Final = (0.75, 1.4)
 
 Values = npt.NDArray[np.float32]

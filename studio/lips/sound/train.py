@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from studio.lips.sound.augment import Noises, Shape, crop, plain
-from studio.lips.sound.data import Take, read_takes
+from studio.lips.sound.data import TAKE_S, Take, read_takes
 from studio.pack import StudioError
 from studio.truth.draw import generator, one_of
 from vcam_talker.face.motion import JAW, PRESS
@@ -41,13 +41,15 @@ class Recipe:
     """All that a training run depends on, beside its data."""
 
     seed: int = 1
-    steps: int = 7000
+    steps: int = 6500
     batch: int = 8
     length: int = 400
     rate: float = 4e-3
     decay: float = 1e-2
     warm_up: int = 200
     channels: int = 128
+    natural: float = 0.25
+    """Share of crops from flite: its voices are made of recordings of people, espeak-ng's of formulas."""
 
 
 def train(data: Path, out: Path, recipe: Recipe, say: Callable[[str], None], device: str = "cpu") -> SoundNet:
@@ -60,6 +62,11 @@ def train(data: Path, out: Path, recipe: Recipe, say: Callable[[str], None], dev
     net = SoundNet(SoundPlan(channels=recipe.channels)).to(device)
     optimiser = torch.optim.AdamW(net.parameters(), lr=recipe.rate, weight_decay=recipe.decay)
     step, worked_s = _resume(out / CHECKPOINT, recipe, net, optimiser)
+    facts = {
+        "hours": round(len(takes) * TAKE_S / 3600, 2),
+        "voices": len({t.voice for t in takes}),
+        "languages": sorted({t.language for t in takes}),
+    }
     shape = Shape(recipe.length, net.plan.past, net.plan.ahead)
     noises = Noises(takes, generator(recipe.seed, "noises"))
     began_s, losses = time.process_time(), []
@@ -89,7 +96,7 @@ def train(data: Path, out: Path, recipe: Recipe, say: Callable[[str], None], dev
                 row |= judge(net, held_out[:20], device)
             _note(out / LOG, row)
             say(" ".join(f"{k} {v}" for k, v in row.items()))
-            _save(out / CHECKPOINT, recipe, net, optimiser, step, spent_s)
+            _save(out / CHECKPOINT, recipe, net, optimiser, step, spent_s, facts)
     return net
 
 
@@ -142,8 +149,8 @@ def judge(net: SoundNet, takes: list[Take], device: str = "cpu") -> dict[str, fl
     }
 
 
-def load(out: Path) -> tuple[SoundNet, Recipe, int]:
-    """Return the network of a training folder, its recipe, and its steps. Raises StudioError."""
+def load(out: Path) -> tuple[SoundNet, Recipe, dict[str, Any]]:
+    """Return the network of a training folder, its recipe, and what it was trained on. Raises StudioError."""
     path = out / CHECKPOINT
     if not path.is_file():
         raise StudioError(str(path), "isn't there", "Run `train` first")
@@ -152,14 +159,22 @@ def load(out: Path) -> tuple[SoundNet, Recipe, int]:
     net = SoundNet(SoundPlan(channels=recipe.channels))
     net.load_state_dict(kept["net"])
     net.eval()
-    return net, recipe, int(kept["step"])
+    return (
+        net,
+        recipe,
+        {"trained_on": kept["facts"], "steps_done": kept["step"], "cpu_s": round(kept["cpu_s"])},
+    )
 
 
 def _batch(
     takes: list[Take], recipe: Recipe, shape: Shape, noises: Noises, step: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     rng = generator(recipe.seed, "batch", step)
-    crops = [crop(one_of(rng, takes), shape, noises, rng) for _ in range(recipe.batch)]
+    natural = [t for t in takes if t.voice.startswith("flite/")] or takes
+    crops = [
+        crop(one_of(rng, natural if rng.random() < recipe.natural else takes), shape, noises, rng)
+        for _ in range(recipe.batch)
+    ]
     return (
         torch.from_numpy(np.stack([c.heard.T for c in crops])),
         torch.from_numpy(np.stack([c.mouth.T for c in crops])),
@@ -186,7 +201,13 @@ def _resume(path: Path, recipe: Recipe, net: SoundNet, optimiser: torch.optim.Op
 
 
 def _save(
-    path: Path, recipe: Recipe, net: SoundNet, optimiser: torch.optim.Optimizer, step: int, spent_s: float
+    path: Path,
+    recipe: Recipe,
+    net: SoundNet,
+    optimiser: torch.optim.Optimizer,
+    step: int,
+    spent_s: float,
+    facts: dict[str, Any],
 ) -> None:
     part = path.with_suffix(".part")
     torch.save(
@@ -196,6 +217,7 @@ def _save(
             "optimiser": optimiser.state_dict(),
             "step": step,
             "cpu_s": spent_s,
+            "facts": facts,
         },
         part,
     )

@@ -1,0 +1,134 @@
+"""Mouth motion from the sound, made certain by phoneme timings where there are any."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from vcam_talker.core.types import MOUTH_RATE_HZ, MouthTrack, Speech
+from vcam_talker.dsp.levels import frame_levels_db
+from vcam_talker.face.motion import (
+    JAW,
+    PRESS,
+    REACH,
+    TEETH,
+    Flow,
+    Mask,
+    Poses,
+    dilate,
+    pose_count,
+    runs,
+    shut_through,
+    smooth,
+)
+from vcam_talker.face.neural.sound import Answer, Listener, SoundNet, shipped
+from vcam_talker.face.phonemes import PhonemeDriver, segments_of
+from vcam_talker.face.visemes import Kind, Segment
+
+Levels = npt.NDArray[np.float64]
+"""float64[T], one per pose."""
+
+AUDIBLE_DB: Final = -62.0
+"""Nothing below this is speech."""
+SILENCE_POSES: Final = 8
+"""A silence of this many poses shuts the mouth; a shorter one is the closure of a consonant."""
+SHUT: Final = 0.5
+REST: Final = 0.5
+CLOSURE_POSES: Final = 2
+"""A closure that the network is sure of for a shorter time is a flicker."""
+SOUND_SHARE: Final = 0.5
+"""Of a vowel whose timing is known: half what was meant, half what is heard."""
+
+_CERTAIN: Final = frozenset((Kind.BILABIAL, Kind.LABIODENTAL, Kind.SIBILANT, Kind.REST))
+"""Sounds whose lips or teeth meet: there the timings have the say alone."""
+
+_PRESSING: Final = 0.05
+
+
+class NeuralDriver:
+    """FaceDriver that listens with a network, and reads along where the voice gives phoneme timings.
+
+    Without timings the network says when lips press and when nobody speaks. With them, every m, b, p, f, v, s
+    and every pause is the phoneme driver's; vowels and the rest are half its, half the sound's. Not
+    thread-safe; does not block; costs about 2 % of real time.
+    """
+
+    def __init__(self, net: SoundNet | None = None) -> None:
+        """Read the network that is shipped, if none is given. Raises EngineError."""
+        self._listener = Listener(net or shipped())
+        self._reader = PhonemeDriver()
+        self._flow = Flow()
+        self._known = True
+        """Whether the end of the part before was made knowing what came next."""
+
+    def reset(self) -> None:
+        """Forget the previous speech."""
+        self._listener.reset()
+        self._reader.reset()
+        self._flow.reset()
+        self._known = True
+
+    def drive(self, speech: Speech) -> MouthTrack:
+        """Return float32[T, 7], T = ceil(duration * MOUTH_RATE_HZ), at least 1; odd phones raise nothing."""
+        count = pose_count(speech)
+        answer = self._listener.hear(speech.samples, speech.rate, count, last=speech.last)
+        if speech.phones:
+            read = self._reader.drive(speech).values.astype(np.float64)
+            share = self._share(speech, read)
+            motion = read + share[:, None] * (answer.poses - read)
+            # Lips that press are the text's to know.
+            motion[:, PRESS] = read[:, PRESS]
+        else:
+            self._reader.reset()
+            motion = _alone(answer, frame_levels_db(speech.samples, speech.rate, MOUTH_RATE_HZ, count))
+        self._known = speech.last
+        return MouthTrack(self._flow.carry(motion, last=speech.last))
+
+    def _share(self, speech: Speech, read: Poses) -> Levels:
+        """Return how much of each pose is the sound's; `read` float64[T, 7] is what the timings give."""
+        share = np.full(len(read), SOUND_SHARE)
+        for segment in segments_of(speech):
+            if segment.shape.kind in _CERTAIN:
+                share[_poses(segment)] = 0.0
+        certain = dilate((share == 0) | ~read.any(axis=1) | (read[:, PRESS] > _PRESSING), REACH + 1)
+        # What the sound would say at the seams of a part, nobody knows yet.
+        if not speech.last:
+            certain[-self._listener.ahead - REACH :] = True
+        if not self._known:
+            certain[: 2 * REACH] = True
+        share[certain] = 0.0
+        return _soft(share)
+
+
+def _alone(answer: Answer, levels_db: Levels) -> Poses:
+    """Return the motion that the sound alone gives, float64[T, 7]."""
+    motion = answer.poses.astype(np.float64)
+    silent = (answer.rest > REST) | (levels_db < AUDIBLE_DB)
+    shut = shut_through(silent, SILENCE_POSES)
+    _press(motion, answer.shut > SHUT)
+    return motion * (1 - _soft(shut))[:, None]
+
+
+def _press(motion: Poses, shut: Mask) -> None:
+    """Make closures certain: changes `motion`."""
+    held = shut.copy()
+    for start, stop in runs(shut):
+        if stop - start < CLOSURE_POSES:
+            held[start:stop] = False
+    near = _soft(dilate(held, 1))
+    motion[:, JAW] *= 1 - near
+    motion[:, TEETH] *= 1 - near
+    motion[:, PRESS] = np.maximum(motion[:, PRESS], 0.98 * near)
+
+
+def _poses(segment: Segment) -> slice:
+    return slice(int(segment.start_s * MOUTH_RATE_HZ), int(segment.end_s * MOUTH_RATE_HZ) + 1)
+
+
+def _soft(values: Levels) -> Levels:
+    """Return `values` smoothed over 2 * REACH + 1 poses; what held for REACH poses on both sides stays."""
+    column = values.astype(np.float64)[:, None]
+    found: Levels = smooth(column, np.repeat(column[:1], REACH, 0), np.repeat(column[-1:], REACH, 0))[:, 0]
+    return found

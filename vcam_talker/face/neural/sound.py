@@ -1,0 +1,159 @@
+"""The sound network at run time: NumPy and a file of weights, nothing else.
+
+It is small enough (half a million weights) that matrix products of a few hundred frames at a time cost less
+than fetching a runtime for it would. `vcam_talker.nets.sound` says what it is; `studio.lips.sound` makes it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from vcam_talker.core.errors import EngineError
+from vcam_talker.core.types import MOUTH_PARAMS, MOUTH_RATE_HZ, Samples
+from vcam_talker.face.neural import spectrum
+
+FORMAT: Final = 1
+FACTS: Final = "sound.json"
+WEIGHTS: Final = "sound.npz"
+
+_POSES: Final = len(MOUTH_PARAMS)
+_WIDTH: Final = MOUTH_PARAMS.index("width")
+_BLOCK: Final = 512
+"""Poses worked on at once; bounds memory for a speech of any length."""
+
+Array = npt.NDArray[np.float32]
+Taps = tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the network makes of some frames of sound."""
+
+    poses: Array
+    """float32[T, 7]; `width` in -1 .. 1, the others in 0 .. 1."""
+    shut: Array
+    """float32[T]: how likely the lips are pressed together, 0 .. 1."""
+    rest: Array
+    """float32[T]: how likely nobody speaks, 0 .. 1."""
+
+
+class SoundNet:
+    """Frames of sound to mouth poses. Stateless; may be shared by threads; costs about 1 % of real time."""
+
+    def __init__(self, taps: Taps, weights: dict[str, Array]) -> None:
+        """`taps` as in `nets.sound.SoundPlan`, `weights` float32, as its `folded` names them."""
+        self._taps = taps
+        self._weights = weights
+        self.past = -sum(min(t) for t in taps)
+        """Frames that an answer needs before its own."""
+        self.ahead = sum(max(t) for t in taps)
+        """Frames that an answer needs behind its own."""
+
+    @classmethod
+    def load(cls, folder: Path) -> SoundNet:
+        """Read FACTS and WEIGHTS of a folder. Raises EngineError that names what is wrong."""
+        try:
+            facts = json.loads((folder / FACTS).read_text("utf-8"))
+            if facts["format"] != FORMAT or facts["bands"] != spectrum.BANDS:
+                raise ValueError("is made for another version")
+            taps = tuple(tuple(int(t) for t in row) for row in facts["taps"])
+            with np.load(folder / WEIGHTS, allow_pickle=False) as file:
+                weights = {name: file[name].astype(np.float32) for name in file.files}
+            return cls(taps, weights)
+        except (OSError, ValueError, KeyError, TypeError) as e:
+            raise EngineError(
+                "the sound network",
+                f"{folder}: {e}",
+                "Install vcam-talker again, or choose the driver 'phonemes'",
+            ) from e
+
+    def __call__(self, heard: spectrum.Bands) -> Answer:
+        """Return poses for all frames but the first `past` and the last `ahead` of `heard`.
+
+        float32[past + T + ahead, BANDS] -> T poses. A pose depends on its own stretch alone.
+        """
+        count = len(heard) - self.past - self.ahead
+        rows = [
+            self._some(heard[at : min(at + _BLOCK, count) + self.past + self.ahead])
+            for at in range(0, count, _BLOCK)
+        ]
+        out = np.concatenate(rows) if rows else np.zeros((0, _POSES + 2), np.float32)
+        sure = _sigmoid(out)
+        poses = sure[:, :_POSES]
+        poses[:, _WIDTH] = np.tanh(out[:, _WIDTH])
+        return Answer(poses, sure[:, _POSES], sure[:, _POSES + 1])
+
+    def _some(self, x: Array) -> Array:
+        first, *others = self._taps
+        x = np.maximum(self._look("first", x, first), 0)
+        for index, taps in enumerate(others):
+            mixed = self._look(f"mix.{index}", np.maximum(self._look(f"look.{index}", x, taps), 0), (0,))
+            kept = x[-min(taps) : len(x) - max(taps)]
+            x = np.maximum(kept + mixed, 0)
+        x = np.maximum(self._look("neck", x, (0,)), 0)
+        return self._look("last", x, (0,))
+
+    def _look(self, name: str, x: Array, taps: tuple[int, ...]) -> Array:
+        """Return the convolution of `x` float32[T, C] over `taps`, float32[T - span, D]."""
+        weight, bias = self._weights[f"{name}.weight"], self._weights[f"{name}.bias"]
+        low, count = min(taps), len(x) - (max(taps) - min(taps))
+        out = x[taps[0] - low : taps[0] - low + count] @ weight[0]
+        for tap, matrix in zip(taps[1:], weight[1:], strict=True):
+            out += x[tap - low : tap - low + count] @ matrix
+        out += bias
+        return out
+
+
+class Listener:
+    """Hears a speech part by part. Remembers what the network needs of the parts before; not thread-safe."""
+
+    def __init__(self, net: SoundNet) -> None:
+        self._net = net
+        self._before: Samples = np.zeros(0, np.float32)
+        self._rate = 0
+
+    @property
+    def ahead(self) -> int:
+        """So many poses at the end of a part that isn't the last are made without knowing what comes."""
+        return self._net.ahead + 1
+
+    def reset(self) -> None:
+        """Forget the parts before."""
+        self._before = np.zeros(0, np.float32)
+
+    def hear(self, samples: Samples, rate: int, count: int, *, last: bool) -> Answer:
+        """Return `count` poses, one per 1/MOUTH_RATE_HZ s from the first of `samples` (float32[N]) on."""
+        if rate != self._rate:
+            self.reset()
+            self._rate = rate
+        net = self._net
+        whole = np.concatenate((self._before, np.asarray(samples, np.float32)))
+        moments = np.arange(-net.past, count + (net.ahead if last else -1), dtype=np.intp)
+        heard = spectrum.bands(whole, rate, moments * rate // MOUTH_RATE_HZ + self._before.size)
+        if not last:
+            # The last window reaches into what comes next; hold what was heard before it.
+            held = np.repeat(heard[-1:], net.ahead + 1, axis=0)
+            heard = np.concatenate((heard, held))
+        kept = (net.past + 2) * rate // MOUTH_RATE_HZ + spectrum.window_size(rate)
+        self._before = np.zeros(0, np.float32) if last else whole[-kept:].copy()
+        return net(heard)
+
+
+@lru_cache(maxsize=1)
+def shipped() -> SoundNet:
+    """Return the network that comes with the package, read once, in some 10 ms. Raises EngineError."""
+    with resources.as_file(resources.files("vcam_talker") / "models" / "lips") as folder:
+        return SoundNet.load(folder)
+
+
+def _sigmoid(x: Array) -> Array:
+    found: Array = 1 / (1 + np.exp(-np.clip(x, -30, 30)))
+    return found

@@ -90,6 +90,9 @@ class FaceSection(Section):
     clip, none of the others."""
     seed: int = 1
     """Of the idle life: blinks, sway, gaze; of a clip: the order of its segments."""
+    lips: str = Field("", max_length=4096)
+    """Of a clip, the network that draws its mouths: a model's name, a folder (with a slash in it, such as
+    `./lips` beside persona.toml), or `shapes` for none. Empty: the one that is shipped."""
     disclosure: Annotated[str, StringConstraints(strip_whitespace=True, max_length=60)] = ""
     """Drawn small into a corner of every frame, such as "AI presenter"; empty: nothing is."""
 

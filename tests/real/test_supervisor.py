@@ -29,7 +29,7 @@ pytestmark = pytest.mark.real
 
 E = TypeVar("E", bound=EngineEvent)
 
-_LIMITS = Limits(heartbeat_timeout_s=0.6, start_timeout_s=10, backoff_max_s=0.5, ahead_ms=400)
+_LIMITS = Limits(heartbeat_timeout_s=0.6, start_timeout_s=10, backoff_max_s=0.5)
 
 
 def good_engine(connection: Connection, ring_name: str, persona: str, _config: Config) -> None:
@@ -79,7 +79,7 @@ class Rig:
     def __init__(self, main: Callable[..., None], limits: Limits = _LIMITS) -> None:
         self.events: queue.Queue[EngineEvent] = queue.Queue()
         self.timeline = Timeline()
-        self.feed = SpeechFeed(self.timeline, self._replace)
+        self.feed = SpeechFeed(self.timeline, self._replace, 400)
         self.supervisor = Supervisor(
             "engine", main, child_context([main]), self.feed, SystemClock(), limits, parse_event,
             self.events.put, persona="p", config=Config(),

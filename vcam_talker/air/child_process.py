@@ -7,14 +7,28 @@ from collections.abc import Callable, Sequence
 from multiprocessing import forkserver, get_context
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, SpawnContext
+from typing import Any, Protocol
 
 from vcam_talker.config import Config
 from vcam_talker.core.clock import MonotonicClock
 from vcam_talker.core.types import NS_PER_S
 
-ChildMain = Callable[[Connection, str, str, Config], None]
-"""Runs in the child with (its end of the pipe, the ring's name or empty, the persona, the configuration)."""
+ChildMain = Callable[[Connection, Any, str, Config], None]
+"""Runs in the child with (its end of the pipe, of the crossing or "", the persona, the configuration)."""
 Context = ForkServerContext | SpawnContext
+
+
+class Crossing(Protocol):
+    """What passes between air and a child beside commands and events. Any thread."""
+
+    def open(self, context: Context) -> object:
+        """Make it anew for a child that is about to start; return that child's end. Raises OSError."""
+        ...
+
+    def detach(self) -> None:
+        """Use it no more: the child is gone. Idempotent."""
+        ...
+
 
 _KILL_WAIT_S = 2.0
 
@@ -42,7 +56,7 @@ class ChildProcess:
         context: Context,
         main: ChildMain,
         name: str,
-        ring_name: str,
+        crossing: object,
         persona: str,
         config: Config,
         clock: MonotonicClock,
@@ -54,7 +68,7 @@ class ChildProcess:
         self.connection, theirs = context.Pipe()
         self.process = context.Process(
             target=main,
-            args=(theirs, ring_name, persona, config),
+            args=(theirs, crossing, persona, config),
             name=f"vcam_talker {name}",
             daemon=True,
         )

@@ -6,9 +6,10 @@ import logging
 import threading
 from collections.abc import Callable
 
+from vcam_talker.air.child_process import Context
 from vcam_talker.air.timeline import Timeline
 from vcam_talker.core.ring import Ring, RingCorruptError
-from vcam_talker.core.wire import unpack_speech
+from vcam_talker.core.wire import ring_bytes, unpack_speech
 
 log = logging.getLogger(__name__)
 
@@ -22,18 +23,24 @@ class SpeechFeed:
     The supervisor swaps the ring when it replaces the engine. Thread-safe.
     """
 
-    def __init__(self, timeline: Timeline, on_corrupt: Callable[[str], None]) -> None:
+    def __init__(self, timeline: Timeline, on_corrupt: Callable[[str], None], ahead_ms: int) -> None:
+        """`ahead_ms` of speech wait in the ring at most."""
         self._timeline = timeline
+        self._ahead_ms = ahead_ms
+        self.look_ahead_ms = 0
+        """How much further than usual the timeline is to look ahead, for who draws mouths from the sound."""
         self._on_corrupt = on_corrupt
         self._lock = threading.Lock()
         self._ring: Ring | None = None
 
-    def attach(self, ring: Ring) -> None:
-        """Read from `ring` from now on; the previous one is closed."""
+    def open(self, context: Context) -> str:  # noqa: ARG002 - needed by crossings that hold pipes
+        """Read from a new ring from now on, the previous one is closed; return its name. Raises OSError."""
+        ring = Ring.create(ring_bytes(self._ahead_ms))
         with self._lock:
             old, self._ring = self._ring, ring
         if old is not None:
             old.close()
+        return ring.name
 
     def detach(self) -> None:
         """Stop reading and free the ring."""
@@ -48,7 +55,7 @@ class SpeechFeed:
             if self._ring is None:
                 return
             try:
-                while self._timeline.waiting_ms < _TIMELINE_MS:
+                while self._timeline.waiting_ms < _TIMELINE_MS + self.look_ahead_ms:
                     record = self._ring.try_read()
                     if record is None:
                         return

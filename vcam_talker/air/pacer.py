@@ -128,7 +128,7 @@ class Pacer:
     @property
     def _ahead_ns(self) -> int:
         """How long before the deadline drawing starts, within the period."""
-        wanted_ns = _PAINT_AHEAD_NS + self._painter.patience_ns
+        wanted_ns = _PAINT_AHEAD_NS + round(self._painter.needs.patience_s * NS_PER_S)
         return max(_PAINT_AHEAD_NS, min(wanted_ns, round(_MOST_AHEAD * self._period_ns)))
 
     def _first_index(self) -> int:

@@ -83,9 +83,9 @@ class Painter:
         return replace(frame, turn=sample.turn) if frame.turn != sample.turn else frame
 
     @property
-    def patience_ns(self) -> int:
-        """How much earlier than usual drawing is to begin."""
-        return round(self._scene.needs.patience_s * NS_PER_S)
+    def needs(self) -> SceneNeeds:
+        """What the scene on air asks for."""
+        return self._scene.needs
 
     def _sound(self, pts: Pts, needs: SceneNeeds) -> Samples | None:
         before_s, after_s = needs.sound_s

@@ -10,14 +10,12 @@ from dataclasses import dataclass
 from multiprocessing.connection import wait
 from typing import Any, Generic, TypeVar
 
-from vcam_talker.air.child_process import ChildMain, ChildProcess, Context
-from vcam_talker.air.feed import SpeechFeed
+from vcam_talker.air.child_process import ChildMain, ChildProcess, Context, Crossing
 from vcam_talker.config import Config
 from vcam_talker.core.clock import MonotonicClock
 from vcam_talker.core.events import Alive, EngineDown, Ready
-from vcam_talker.core.ring import Ring
 from vcam_talker.core.status import EngineState, EngineView
-from vcam_talker.core.wire import decode, encode, ring_bytes
+from vcam_talker.core.wire import decode, encode
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +40,6 @@ class Limits:
     heartbeat_timeout_s: float
     start_timeout_s: float
     backoff_max_s: float
-    ahead_ms: int
 
 
 class Supervisor(Generic[E]):
@@ -59,7 +56,7 @@ class Supervisor(Generic[E]):
         name: str,
         main: ChildMain,
         context: Context,
-        feed: SpeechFeed | None,
+        crossing: Crossing | None,
         clock: MonotonicClock,
         limits: Limits,
         parse: Callable[[dict[str, Any]], E],
@@ -68,10 +65,10 @@ class Supervisor(Generic[E]):
         persona: str,
         config: Config,
     ) -> None:
-        """`name` stands in logs and process lists; `feed` takes the speech of a child that makes any."""
+        """`name` stands in logs and process lists; `crossing` is what passes beside the pipe."""
         self._name = name
         self._main = main
-        self._feed = feed
+        self._crossing = crossing
         self._clock = clock
         self._limits = limits
         self._parse = parse
@@ -180,18 +177,14 @@ class Supervisor(Generic[E]):
         while self._woken.poll():
             self._woken.recv_bytes()
             self._outbox.get_nowait()
-        ring_name = ""
-        if self._feed is not None:
-            ring = Ring.create(ring_bytes(self._limits.ahead_ms))
-            self._feed.attach(ring)
-            ring_name = ring.name
+        theirs = self._crossing.open(self._context) if self._crossing is not None else ""
         return ChildProcess(
-            self._context, self._main, self._name, ring_name, self._persona, self._config, self._clock
+            self._context, self._main, self._name, theirs, self._persona, self._config, self._clock
         )
 
     def _detach(self) -> None:
-        if self._feed is not None:
-            self._feed.detach()
+        if self._crossing is not None:
+            self._crossing.detach()
 
     def _watch(self, child: ChildProcess) -> str:
         """Serve one child until it is lost or we stop; return why."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vcam_talker import registry
 from vcam_talker.air.child_process import ChildMain, child_context
@@ -19,6 +19,7 @@ from vcam_talker.air.reopen import Keeper
 from vcam_talker.air.sinks.preview import PreviewHub
 from vcam_talker.air.supervisor import Limits, Supervisor
 from vcam_talker.air.timeline import Timeline, TimelineEvent
+from vcam_talker.app.lips import Lips
 from vcam_talker.app.outputs import Outputs
 from vcam_talker.config import Config
 from vcam_talker.core.clock import MonotonicClock
@@ -29,7 +30,11 @@ from vcam_talker.core.status import SinkView
 from vcam_talker.core.types import NS_PER_S, SAMPLE_RATE
 from vcam_talker.engine.process import engine_main
 from vcam_talker.face.disclosure import DisclosedScene
+from vcam_talker.lips.process import lips_main
 from vcam_talker.persona import Persona
+
+if TYPE_CHECKING:
+    from vcam_talker.face.clip.scene import MouthMaker
 
 log = logging.getLogger(__name__)
 
@@ -39,9 +44,14 @@ _SENSES_TIMEOUT_S = 6.0
 """Longer than the engine's: some recognisers let no other thread run while they decode, unseen."""
 
 
-def make_scene(persona: Persona, config: Config) -> Scene:
-    """Build the persona's picture; 0.1 to 0.5 s. Raises PersonaError."""
-    scene: Scene = registry.find("scene", persona.face.kind)(persona, config.air.width, config.air.height)
+def make_scene(persona: Persona, config: Config, mouths: MouthMaker | None = None) -> Scene:
+    """Build the persona's picture; 0.1 to 0.5 s. Raises PersonaError.
+
+    `mouths`: who draws those of a persona made of pictures, instead of shapes.
+    """
+    drawn = {} if mouths is None else {"mouths": mouths}
+    make = registry.find("scene", persona.face.kind)
+    scene: Scene = make(persona, config.air.width, config.air.height, **drawn)
     mark = config.air.disclosure or persona.face.disclosure
     return DisclosedScene(scene, mark) if mark else scene
 
@@ -54,6 +64,7 @@ class Air:
         config: Config,
         persona: Persona,
         scene: Scene,
+        lips: Lips,
         outputs: Outputs,
         clock: MonotonicClock,
         on_timeline: Callable[[TimelineEvent], None],
@@ -65,7 +76,7 @@ class Air:
         self._config = config
         air, microphone = config.air, config.microphone
         self.timeline = Timeline(on_timeline)
-        self.feed = SpeechFeed(self.timeline, self._replace_engine)
+        self.feed = SpeechFeed(self.timeline, self._replace_engine, config.engine.ahead_ms)
         self.clock = PlayoutClock(clock, SAMPLE_RATE, _IDLE_LATENCY_NS)
         self.mood = FaceDirector(persona.emotions.default)
         self.painter = Painter(self.timeline, scene, self.mood, air.fps)
@@ -106,10 +117,8 @@ class Air:
             on_turn,
         )
         engine = config.engine
-        limits = Limits(
-            engine.heartbeat_timeout_s, engine.start_timeout_s, engine.backoff_max_s, engine.ahead_ms
-        )
-        mains: list[ChildMain] = [engine_main]
+        limits = Limits(engine.heartbeat_timeout_s, engine.start_timeout_s, engine.backoff_max_s)
+        mains: list[ChildMain] = [engine_main, lips_main]
         if listens := config.ears.mode != "off" or config.chat.enabled:
             from vcam_talker.senses.process import senses_main
 
@@ -123,9 +132,11 @@ class Air:
         )  # fmt: skip
         self.senses: Supervisor[SensesEvent] | None = None
         """Ears and chat; None when neither is wanted."""
+        self.lips = lips
+        lips.supervise(context, limits, persona)
         if listens:
             self.senses = Supervisor(
-                "senses", mains[1], context, None, clock, patient, parse_senses, on_senses,
+                "senses", senses_main, context, None, clock, patient, parse_senses, on_senses,
                 persona=root, config=config,
             )  # fmt: skip
 
@@ -141,19 +152,24 @@ class Air:
         self.pacer.start()
 
     def start_children(self) -> None:
-        """Start the engine and the senses; returns at once."""
+        """Start the engine, the senses and the lips; returns at once."""
         for child in self._children:
             child.start()
+        self.lips.start()
 
     def check_children(self) -> None:
         """Kill a child that its supervisor is stuck on. Call about once a second."""
         for child in self._children:
             child.check()
+        self.lips.check()
+        # A mouth drawn from the sound wants to know what comes next.
+        self.feed.look_ahead_ms = round(1000 * self.painter.needs.sound_s[1])
 
-    def use_persona(self, root: str) -> None:
-        """Have the children go on as the persona in the folder `root`."""
+    def use_persona(self, persona: Persona) -> None:
+        """Have the children go on as another persona."""
         for child in self._children:
-            child.use_persona(root)
+            child.use_persona(str(persona.root))
+        self.lips.use_persona(persona)
 
     def halt(self) -> None:
         """Send nothing more; what is recorded ends here. Idempotent."""
@@ -165,6 +181,7 @@ class Air:
         self.halt()
         for child in self._children:
             child.stop()
+        self.lips.stop()
         self.camera.close()
         self.microphone.close()
         self.feed.detach()

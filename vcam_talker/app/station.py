@@ -135,11 +135,12 @@ class LiveStation:
         """Put another persona on air; what is being said ends."""
         async with self._persona_lock:
             persona = await asyncio.to_thread(load_persona, self._by_path.get(name, name))
-            scene = await asyncio.to_thread(make_scene, persona, self._config)
+            mouths = self._on_air.lips.mouths(persona)
+            scene = await asyncio.to_thread(make_scene, persona, self._config, mouths)
             # The engine learns of the persona before the next turn is handed to it.
             self._on_air.painter.swap(scene)
             self._persona = persona
-            self._on_air.use_persona(str(persona.root))
+            self._on_air.use_persona(persona)
             self._on_show.use_persona(persona)
             self._emit({"event": "persona", **asdict(persona.summary())})
             return persona.summary()
@@ -178,6 +179,7 @@ class LiveStation:
             chat=show.chat,
             obs=self.obs(),
             senses=air.senses.view() if air.senses else None,
+            lips=air.lips.view(),
             warnings=self._warnings(),
         )
 
@@ -237,4 +239,9 @@ class LiveStation:
         for name, child in (("engine", air.supervisor), ("senses", air.senses)):
             if child is not None and (view := child.view()).state == "restarting":
                 found.append(f"the {name} restarts: {view.last_error}")
+        lips = air.lips.view()
+        if lips.state == "slow":
+            found.append("the lips' network is too slow for this machine; shapes draw them for a while")
+        elif lips.detail:
+            found.append(f"{lips.detail}; shapes draw the lips")
         return tuple(w for w in found if w)

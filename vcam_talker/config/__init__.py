@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError
 
 from vcam_talker.config.base import Section
 from vcam_talker.config.brain import BrainConfig, OpenAIConfig, TransformersConfig
+from vcam_talker.config.lips import LipsConfig
 from vcam_talker.config.sections import (
     MAX_FPS,
     MAX_SIDE_PX,
@@ -50,6 +51,7 @@ __all__ = [
     "ControlConfig",
     "EarsConfig",
     "EngineConfig",
+    "LipsConfig",
     "MicrophoneConfig",
     "ObsConfig",
     "ObsScene",
@@ -83,6 +85,7 @@ class Config(Section):
     microphone: MicrophoneConfig = MicrophoneConfig()
     voice: VoiceConfig = VoiceConfig()
     engine: EngineConfig = EngineConfig()
+    lips: LipsConfig = LipsConfig()
     queue: QueueConfig = QueueConfig()
     control: ControlConfig = ControlConfig()
     preview: PreviewConfig = PreviewConfig()

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 EngineState = Literal["starting", "ready", "restarting", "stopped"]
+LipsState = Literal["off", "starting", "ready", "slow", "restarting", "failed"]
+"""Of the network that draws the mouth: `off`: none is wanted; `slow`: left alone for a while, it was late too
+often; `failed`: can't be used."""
 TurnKind = Literal["say", "ask", "greeting", "quiet"]
 """`say`: a text word for word; `ask`: a question; `greeting`, `quiet`: the persona's own lines."""
 TurnState = Literal["queued", "thinking", "speaking", "done", "interrupted", "failed"]
@@ -198,6 +201,27 @@ class EngineView:
 
 
 @dataclass(frozen=True, slots=True)
+class LipsView:
+    """Who draws the mouth of a persona made of pictures."""
+
+    state: LipsState = "off"
+    drawn_by: str = "shapes"
+    """`shapes`, or the network, its engine and number format."""
+    detail: str = ""
+    """Why no network draws it though one should, with the remedy."""
+    pid: int | None = None
+    """Of the process that it runs in."""
+    restarts: int = 0
+    asked: int = 0
+    """Mouths wanted of it since start."""
+    answered: int = 0
+    """Those that came in time."""
+    p50_ms: float | None = None
+    p95_ms: float | None = None
+    """How long they took, of the last 300."""
+
+
+@dataclass(frozen=True, slots=True)
 class PersonaSummary:
     """A persona that can be put on air."""
 
@@ -241,6 +265,7 @@ class DaemonStatus:
     obs: SourceView = SourceView("obs", "off")
     senses: EngineView | None = None
     """The child process that holds ears and chat; None when neither is on."""
+    lips: LipsView = LipsView()
     warnings: tuple[str, ...] = ()
     """What is degraded now, in words, with the remedy."""
 

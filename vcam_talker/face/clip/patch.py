@@ -45,6 +45,16 @@ class Patch:
     """uint8[h, w]: 255 where only the patch shows, 0 where only the clip does."""
     strength: float = 1.0
     """0 .. 1, times the mask."""
+    place: Floats | None = None
+    """float32[2, 3]: from the presenter's patch coordinates to those of these pictures, where they differ."""
+
+    def affine(self, to_patch: Floats) -> Floats:
+        """Return the affine to these pictures' coordinates, given the one to the presenter's."""
+        if self.place is None:
+            return to_patch
+        found = self.place[:, :2] @ to_patch
+        found[:, 2] += self.place[:, 2]
+        return np.asarray(found, np.float32)
 
 
 class PatchSource(Protocol):

@@ -145,7 +145,7 @@ class ClipScene:
             return picture.pixels
         pixels = picture.pixels.copy()
         if patch is not None:
-            compose(pixels, patch, affine)
+            compose(pixels, patch, patch.affine(affine))
         if moved:
             self._field.apply(pixels, mood, affine)
         pixels.flags.writeable = False

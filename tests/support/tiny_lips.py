@@ -1,0 +1,96 @@
+"""Makes tiny models that draw lips, out of a few operators: what they draw is told by the eye.
+
+The `pose` kind paints the mouth green, the more the further the jaw is open, and moves nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from onnx import TensorProto, helper, numpy_helper, save
+
+SIZE = (96, 128)
+GREEN = (0.1, 0.9, 0.2)
+_FLOAT = TensorProto.FLOAT
+
+
+def _save(
+    path: Path, nodes: list[Any], inputs: dict[str, list[Any]], outputs: list[str], **arrays: Any
+) -> None:
+    graph = helper.make_graph(
+        nodes,
+        path.stem,
+        [helper.make_tensor_value_info(name, _FLOAT, shape) for name, shape in inputs.items()],
+        [helper.make_tensor_value_info(name, _FLOAT, None) for name in outputs],
+        [numpy_helper.from_array(np.ascontiguousarray(array), name) for name, array in arrays.items()],
+    )
+    save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
+
+
+def blob(size: tuple[int, int] = SIZE) -> np.ndarray:
+    """Return a soft ellipse where the mouth is, float32[1, 1, h, w]."""
+    rows, columns = size
+    y, x = np.mgrid[0:rows, 0:columns]
+    far = np.hypot((x + 0.5 - columns * 0.5) / (columns * 0.2), (y + 0.5 - rows * 0.36) / (rows * 0.15))
+    return np.clip(2.0 - 2.0 * far, 0.0, 1.0)[None, None].astype(np.float32)
+
+
+def make_pose_model(folder: Path, **spec: Any) -> Path:
+    """Write a model of kind `pose` into `folder`; returns it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rows, columns = SIZE
+    node = helper.make_node
+    _save(
+        folder / "face.onnx",
+        [
+            node("Concat", ["rest", "other"], ["both"], axis=1),
+            node("AveragePool", ["both"], ["f0"], kernel_shape=[4, 4], strides=[4, 4]),
+        ],
+        {name: ["N", 3, rows, columns] for name in ("rest", "other")},
+        ["f0"],
+    )
+    _save(
+        folder / "mouth.onnx",
+        [
+            node("Slice", ["pose", "zero", "one", "one"], ["jaw2"]),
+            node("Reshape", ["jaw2", "shape"], ["jaw"]),
+            node("Mul", ["jaw", "blob"], ["alpha"]),
+            node("ReduceMean", ["f0"], ["mean"], axes=[1, 2, 3], keepdims=1),
+            node("Mul", ["mean", "nothing"], ["none"]),
+            node("Add", ["none", "colour"], ["paint"]),
+            node("Add", ["none", "still"], ["flow"]),
+        ],
+        {"f0": ["N", 6, rows // 4, columns // 4], "pose": ["N", 7]},
+        ["flow", "alpha", "paint"],
+        zero=np.array([0]),
+        one=np.array([1]),
+        shape=np.array([-1, 1, 1, 1]),
+        blob=blob(),
+        nothing=np.zeros((1, 1, 1, 1), np.float32),
+        colour=np.broadcast_to(np.array(GREEN, np.float32)[None, :, None, None], (1, 3, rows, columns)),
+        still=np.zeros((1, 2, rows // 4, columns // 4), np.float32),
+    )
+    region = {"mouth_at": [0.5, 0.34], "width_mouths": 2.5}
+    return write_spec(folder, "pose", "pose", ("face", "mouth"), size=SIZE, region=region, **spec)
+
+
+def write_spec(folder: Path, kind: str, condition: str, parts: tuple[str, ...], **spec: Any) -> Path:
+    """Write `model.json` about the files that lie there."""
+    found = {}
+    for part in parts:
+        file = folder / f"{part}.onnx"
+        found[part] = {"file": file.name, "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
+    data = {
+        "format": 1,
+        "kind": kind,
+        "condition": condition,
+        "label": f"tiny {kind}",
+        "parts": found,
+        **spec,
+    }
+    (folder / "model.json").write_text(json.dumps(data), encoding="utf-8")
+    return folder

@@ -1,0 +1,184 @@
+"""Who draws the lips of the persona on air: a network in the lips process, or shapes, and why."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from vcam_talker.air.child_process import Context
+from vcam_talker.air.supervisor import Limits, Supervisor
+from vcam_talker.config import Config
+from vcam_talker.core.clock import MonotonicClock
+from vcam_talker.core.errors import VcamTalkerError
+from vcam_talker.core.events import EngineDown
+from vcam_talker.core.lips import LipsDraw, LipsEvent, LipsRest, parse_lips
+from vcam_talker.core.status import LipsState, LipsView
+from vcam_talker.face.neural.client import LipsClient
+from vcam_talker.face.neural.package import Package, choose_model, load_package
+from vcam_talker.lips.process import lips_main
+from vcam_talker.persona import Persona
+
+if TYPE_CHECKING:
+    from vcam_talker.face.clip.scene import MouthMaker
+
+log = logging.getLogger(__name__)
+
+_MOST_OF_A_PERIOD = 0.6
+"""What of a frame's time its mouth may take."""
+_OVERDUE_S = 3.0
+"""A question without an answer for so long: the network hangs, whatever its process's heartbeat says."""
+
+
+class Lips:
+    """The lips process as air sees it. Used on the control loop, but for what its supervisor calls."""
+
+    def __init__(self, config: Config, clock: MonotonicClock) -> None:
+        self._config = config
+        self._clock = clock
+        deadline_s = min(config.lips.deadline_ms / 1000, _MOST_OF_A_PERIOD / config.air.fps)
+        self._client = LipsClient(deadline_s)
+        self._supervisor: Supervisor[LipsEvent] | None = None
+        self._running = False
+        self._package: Package | None = None
+        self._fault = ""
+        """Why no network draws them, though one should."""
+        self._label = ""
+        """Of the network that draws them now."""
+
+    def mouths(self, persona: Persona) -> MouthMaker | None:
+        """Return who draws the mouths in a scene of this persona; None: nobody but the shapes.
+
+        Reads a small file. Never raises: a model that can't be used is told in `view`.
+        """
+        package, fault = _wanted(persona, self._config)
+        if package is None:
+            if fault:
+                log.warning("%s; shapes draw the lips", fault)
+            return None
+        # A face that is no clip has no use for what this imports.
+        from vcam_talker.face.neural.patches import neural_mouths
+
+        air = self._config.air
+        return neural_mouths(persona, package, (air.width, air.height), self._client)
+
+    def supervise(self, context: Context, limits: Limits, persona: Persona) -> None:
+        """Get ready to start the process, once."""
+        self._supervisor = Supervisor(
+            "lips", lips_main, context, self._client, self._clock, limits, parse_lips, self._on_event,
+            persona=str(persona.root), config=self._config,
+        )  # fmt: skip
+        self._package, self._fault = _wanted(persona, self._config)
+
+    def start(self) -> None:
+        """Start the process if there is a mouth to draw; returns at once."""
+        if self._package is not None and self._supervisor is not None and not self._running:
+            self._running = True
+            self._supervisor.start()
+
+    def use_persona(self, persona: Persona) -> None:
+        """Draw another persona's mouths. Reads a small file."""
+        self._package, self._fault = _wanted(persona, self._config)
+        self._label = ""
+        self._client.draws(0)
+        if self._supervisor is not None:
+            self._supervisor.use_persona(str(persona.root))
+        self.start()
+
+    def check(self) -> None:
+        """Replace a process that hangs. Call about once a second."""
+        if not self._running or self._supervisor is None:
+            return
+        self._supervisor.check()
+        if self._client.overdue_s > _OVERDUE_S:
+            self._client.draws(0)
+            self._supervisor.replace(f"no mouth was drawn for {_OVERDUE_S:.0f} s")
+
+    def stop(self) -> None:
+        """End the process; within a few seconds. Idempotent."""
+        if self._running and self._supervisor is not None:
+            self._supervisor.stop()
+        self._client.close()
+
+    def view(self) -> LipsView:
+        """Return who draws the lips, for `status`."""
+        process = self._supervisor.view() if self._running and self._supervisor is not None else None
+        times_ms = self._client.times_ms()
+        return LipsView(
+            state=self._state(process.state if process else "stopped"),
+            drawn_by=self._label or "shapes",
+            detail=self._fault,
+            pid=process.pid if process else None,
+            restarts=process.restarts if process else 0,
+            asked=self._client.asked,
+            answered=self._client.answered,
+            p50_ms=round(times_ms[0], 1) if times_ms else None,
+            p95_ms=round(times_ms[1], 1) if times_ms else None,
+        )
+
+    def _state(self, process: str) -> LipsState:
+        if self._fault:
+            return "failed"
+        if self._package is None:
+            return "off"
+        if process == "restarting":
+            return "restarting"
+        if not self._label:
+            return "starting"
+        return "slow" if self._client.slow else "ready"
+
+    def _on_event(self, event: LipsEvent) -> None:
+        """Take what the process, or its supervisor, tells; on the supervisor's thread."""
+        match event:
+            case LipsDraw():
+                self._label, self._fault = event.label, ""
+                self._client.draws(event.face)
+                log.info("the lips are drawn by %s", event.label)
+            case LipsRest():
+                self._label = ""
+                self._client.draws(0)
+                if event.fault:
+                    self._fault = event.fault
+                    log.warning("%s; shapes draw the lips", event.fault)
+            case EngineDown():
+                self._label = ""
+            case _:
+                pass
+
+
+def local_mouths(persona: Persona, config: Config) -> tuple[MouthMaker | None, Callable[[], None]]:
+    """Return who draws a persona's mouths in this very process, and what frees it: for offline programs.
+
+    Every mouth is drawn by the network, however long it takes. Blocks for seconds. Raises ConfigError,
+    EngineError: who asked for a network by name gets it or an error; without the packages that run the
+    shipped one, shapes draw the mouths, which the log says.
+    """
+    folder = choose_model(persona, config.lips)
+    if folder is None:
+        return None, _nothing
+    from vcam_talker.face.neural.drawer import LocalDrawer
+    from vcam_talker.face.neural.patches import neural_mouths
+
+    size = (config.air.width, config.air.height)
+    try:
+        package = load_package(folder)
+        drawer = LocalDrawer(persona, package, size, config.lips)
+    except VcamTalkerError as e:
+        if config.lips.model or persona.face.lips:
+            raise
+        log.warning("%s; shapes draw the lips", e)
+        return None, _nothing
+    return neural_mouths(persona, package, size, drawer), drawer.close
+
+
+def _nothing() -> None:
+    pass
+
+
+def _wanted(persona: Persona, config: Config) -> tuple[Package | None, str]:
+    """Return the model that is to draw, or None and what is wrong with it."""
+    try:
+        folder = choose_model(persona, config.lips)
+        return (load_package(folder) if folder is not None else None), ""
+    except VcamTalkerError as e:
+        return None, str(e)

@@ -1,0 +1,68 @@
+"""What the lips process tells air, checked where it enters."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from vcam_talker.core.events import Alive, EngineDown, Ready
+
+_MAX_TEXT = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class LipsDraw:
+    """From now on mouths of this face are drawn."""
+
+    face: int
+    """`face.neural.drawer.face_id`."""
+    label: str
+    """By which network, on what."""
+
+
+@dataclass(frozen=True, slots=True)
+class LipsRest:
+    """No mouths are drawn: none are wanted of this persona, or what draws them can't be used."""
+
+    fault: str = ""
+    """Why not, with the remedy; empty: none are wanted."""
+
+
+LipsEvent = Alive | Ready | LipsDraw | LipsRest | EngineDown
+
+
+def pack(event: LipsEvent) -> dict[str, Any]:
+    """Return the message of an event, ready for the pipe."""
+    match event:
+        case Alive():
+            return {"op": "alive"}
+        case Ready():
+            return {"op": "ready", "persona": event.persona}
+        case LipsDraw():
+            return {"op": "draw", **asdict(event)}
+        case LipsRest():
+            return {"op": "rest", **asdict(event)}
+        case EngineDown():
+            raise ValueError("a child can't tell its own end")
+
+
+def parse_lips(message: dict[str, Any]) -> LipsEvent:
+    """Return the event of a message from the lips. Raises ValueError when it is none."""
+    try:
+        return _parse(message)
+    except (KeyError, TypeError, ValueError, OverflowError) as e:
+        raise ValueError(f"the lips said {str(message)[:200]!r}: {e!r}") from e
+
+
+def _parse(message: dict[str, Any]) -> LipsEvent:
+    match message["op"]:
+        case "alive":
+            return Alive()
+        case "ready":
+            return Ready(str(message["persona"]), (), ())
+        case "draw":
+            return LipsDraw(int(message["face"]), str(message["label"])[:_MAX_TEXT])
+        case "rest":
+            return LipsRest(str(message["fault"])[:_MAX_TEXT])
+        case other:
+            raise ValueError(f"unknown event {other!r}")

@@ -1,0 +1,189 @@
+"""A model that draws lips, as a folder: `model.json` and the networks it names, checked by hash.
+
+The format is described in docs/faces.md. Nothing here needs a package that runs networks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from vcam_talker.config import LipsConfig
+from vcam_talker.core.errors import ConfigError, EngineError
+from vcam_talker.core.paths import data_dir
+from vcam_talker.face.neural.region import Region
+from vcam_talker.persona import Persona
+
+MODEL_FILE: Final = "model.json"
+FORMAT: Final = 1
+SHIPPED: Final = "lips"
+"""Name of the model that comes with the package."""
+NO_MODEL: Final = "shapes"
+"""What a persona says that wants none."""
+_MODELS: Final = Path(__file__).resolve().parents[2] / "models"
+_MAX_JSON_BYTES: Final = 1_000_000
+_MAX_PART_BYTES: Final = 2_000_000_000
+_HASH = re.compile(r"[0-9a-f]{64}")
+_PARTS: Final = {"pose": frozenset({"face", "mouth"}), "wav2lip": frozenset({"sound", "face", "mouth"})}
+_CONDITIONS: Final = {"pose": "pose", "wav2lip": "mel"}
+_REMEDY: Final = "Put an undamaged copy of the model there, or name another one in lips.model"
+
+Condition = Literal["pose", "mel"]
+"""What a network draws a mouth from: a mouth pose, or the sound around the moment."""
+
+
+class _Lenient(BaseModel):
+    """Frozen; further keys are other programs' business."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class RegionSpec(_Lenient):
+    """As `region.Region`; its shape follows from the size of the network's pictures."""
+
+    mouth_at: tuple[Annotated[float, Field(ge=-2, le=3)], Annotated[float, Field(ge=-2, le=3)]]
+    width_mouths: float = Field(gt=0.5, le=12)
+
+    def region(self) -> Region:
+        """Return it as what is computed with."""
+        return Region(self.mouth_at, self.width_mouths)
+
+
+class Part(_Lenient):
+    """A file of the model."""
+
+    file: str
+    sha256: str
+
+    @field_validator("file")
+    @classmethod
+    def _plain_name(cls, name: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,99}", name):
+            raise ValueError("is no plain file name")
+        return name
+
+    @field_validator("sha256")
+    @classmethod
+    def _hash(cls, value: str) -> str:
+        if not _HASH.fullmatch(value):
+            raise ValueError("is no SHA-256 in hexadecimal")
+        return value
+
+
+class Network(Part):
+    """A network of the model: an ONNX file, maybe in other number formats as well."""
+
+    variants: tuple[Part, ...] = ()
+
+
+class ModelSpec(_Lenient):
+    """What `model.json` says."""
+
+    format: Literal[1]
+    kind: Literal["pose", "wav2lip"]
+    condition: Condition
+    label: Annotated[str, Field(min_length=1, max_length=80)]
+    size: tuple[Annotated[int, Field(ge=16, le=1024)], Annotated[int, Field(ge=16, le=1024)]]
+    """Height and width of the network's pictures."""
+    region: RegionSpec
+    parts: dict[str, Network]
+    plan: str = Field("", max_length=200)
+    """Hash of the channel plan; empty: dense."""
+    trained_on: str = Field("", max_length=500)
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.condition != _CONDITIONS[self.kind]:
+            raise ValueError(f"a model of kind '{self.kind}' draws from '{_CONDITIONS[self.kind]}'")
+        if missing := _PARTS[self.kind] - set(self.parts):
+            raise ValueError(f"lacks the parts {', '.join(sorted(missing))}")
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A model's folder, `model.json` read; the networks are looked at when they are opened."""
+
+    folder: Path
+    spec: ModelSpec
+    digest: str
+    """SHA-256 of `model.json`, which names the hashes of all else."""
+
+    def network(self, part: str) -> tuple[Path, tuple[Path, ...]]:
+        """Return the file of a part and those in other number formats, checked. Raises EngineError."""
+        network = self.spec.parts[part]
+        return self._checked(network), tuple(self._checked(variant) for variant in network.variants)
+
+    def _checked(self, part: Part) -> Path:
+        path = self.folder / part.file
+        try:
+            if path.stat().st_size > _MAX_PART_BYTES:
+                raise EngineError(str(path), "is larger than 2 GB", _REMEDY)
+            with path.open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as e:
+            raise EngineError(str(path), f"can't be read ({e.strerror or e})", _REMEDY) from e
+        if found != part.sha256:
+            raise EngineError(str(path), f"is not the file that {MODEL_FILE} tells of", _REMEDY)
+        return path
+
+
+def load_package(folder: Path) -> Package:
+    """Read `model.json`. Raises EngineError, which names the file, what is wrong and what to do."""
+    path = folder / MODEL_FILE
+    try:
+        if path.stat().st_size > _MAX_JSON_BYTES:
+            raise EngineError(str(path), "is larger than 1 MB", _REMEDY)
+        raw = path.read_bytes()
+    except OSError as e:
+        raise EngineError(str(path), f"can't be read ({e.strerror or e})", _REMEDY) from e
+    try:
+        data = json.loads(raw)
+    except (ValueError, RecursionError) as e:
+        raise EngineError(str(path), "is no JSON", _REMEDY) from e
+    if isinstance(data, dict) and data.get("format", FORMAT) != FORMAT:
+        found = str(data["format"])[:20]
+        raise EngineError(str(path), f"has format {found}, this program reads {FORMAT}", _REMEDY)
+    try:
+        spec = ModelSpec.model_validate(data)
+    except ValidationError as e:
+        first = e.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        why = first["msg"].removeprefix("Value error, ")
+        raise EngineError(str(path), f"{where}: {why}" if where else why, _REMEDY) from e
+    return Package(folder, spec, hashlib.sha256(raw).hexdigest())
+
+
+def choose_model(persona: Persona, config: LipsConfig) -> Path | None:
+    """Return the folder of the model that is to draw the persona's lips; None: none is to.
+
+    None too when nothing was asked for and the shipped one is not there. Raises ConfigError for a name
+    that is not known.
+    """
+    if config.enabled == "off" or persona.face.kind != "clip" or persona.face.lips == NO_MODEL:
+        return None
+    if config.model:
+        return find_model(config.model, Path.cwd())
+    if persona.face.lips:
+        return find_model(persona.face.lips, persona.root)
+    shipped = _MODELS / SHIPPED
+    return shipped if (shipped / MODEL_FILE).is_file() else None
+
+
+def find_model(name: str, beside: Path) -> Path:
+    """Return the folder of a model: a path (relative to `beside`), or a name, the user's own first."""
+    if "/" in name or "\\" in name:
+        return (beside / Path(name).expanduser()).resolve()
+    places = [data_dir() / "models" / "lips" / name, _MODELS / name]
+    for place in places:
+        if (place / MODEL_FILE).is_file():
+            return place
+    known = sorted({file.parent.name for p in places for file in p.parent.glob(f"*/{MODEL_FILE}")})
+    hint = f"There are: {', '.join(known)}" if known else f"Put it into {places[0]}"
+    raise ConfigError(f"lips '{name[:80]}'", "no such model", hint)

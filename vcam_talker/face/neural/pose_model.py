@@ -1,0 +1,126 @@
+"""Draws a mouth from its pose: the face at rest is warped by a flow, and what no flow can bring is painted.
+
+The network is `nets.lips`; flow, alpha and paint are brought to the crop's own size, so that skin keeps the
+sharpness of the clip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from vcam_talker.config import LipsConfig
+from vcam_talker.core.types import MOUTH_PARAMS, Pixels
+from vcam_talker.face.clip.resample import averaged, bilinear, fetched
+from vcam_talker.face.neural.crops import to_rgb, to_yuv
+from vcam_talker.face.neural.features import FeatureCache, Features, unbatched
+from vcam_talker.face.neural.package import Package
+from vcam_talker.face.neural.sessions import checked_ports, open_part
+
+Floats = npt.NDArray[np.float32]
+
+_CACHE_BYTES: Final = 96_000_000
+
+
+class PoseModel:
+    """A `LipsModel` of kind `pose`."""
+
+    def __init__(self, package: Package, config: LipsConfig, batch: int = 1) -> None:
+        """Open `face` and `mouth`. See `model.open_model`."""
+        self._size = package.spec.size
+        self._batch = batch
+        rows, columns = self._size
+        picture = np.zeros((1, 3, rows, columns), np.float32)
+        self._face = open_part(package, config, "face", {"rest": picture, "other": picture})
+        checked_ports(package, self._face, "face", {"rest", "other"}, set())
+        features = self._face.run({"rest": picture, "other": picture})
+        example = {name: np.repeat(values, batch, 0) for name, values in features.items()}
+        example["pose"] = np.zeros((batch, len(MOUTH_PARAMS)), np.float32)
+        self._mouth = open_part(package, config, "mouth", example)
+        checked_ports(package, self._mouth, "mouth", {"pose"}, {"flow", "alpha", "paint"})
+        self._uses = [port.name for port in self._mouth.inputs if port.name != "pose"]
+        self.label = f"{package.spec.label} on {self._mouth.engine}, {self._mouth.precision}"
+        self._kept = FeatureCache(_CACHE_BYTES)
+        self._other: Floats | None = None
+        self._grids: dict[tuple[int, int], Floats] = {}
+
+    def begin(self, references: Sequence[Pixels]) -> None:
+        """Take another face. See `LipsModel.begin`."""
+        self._kept.clear()
+        self._other = self._fed(to_rgb(references[0])) if references else None
+
+    def draw(
+        self, crops: Sequence[Pixels], keys: Sequence[int], conditions: Sequence[Floats]
+    ) -> list[Pixels]:
+        """Return the crops with their mouths. See `LipsModel.draw`."""
+        drawn: list[Pixels] = []
+        for first in range(0, len(crops), self._batch):
+            part = slice(first, first + self._batch)
+            drawn += self._draw(crops[part], keys[part], conditions[part])
+        return drawn
+
+    def close(self) -> None:
+        """Free memory. Idempotent."""
+        self._kept.clear()
+        for session in (self._face, self._mouth):
+            session.close()
+
+    def _draw(
+        self, crops: Sequence[Pixels], keys: Sequence[int], conditions: Sequence[Floats]
+    ) -> list[Pixels]:
+        pictures = [to_rgb(crop) for crop in crops]
+        features = [self._features(rgb, key) for rgb, key in zip(pictures, keys, strict=True)]
+        # A session has shapes of its own: what is missing of a batch is filled up, and thrown away.
+        fill = [len(crops) - 1] * (self._batch - len(crops))
+        rows = [*range(len(crops)), *fill]
+        feeds = {name: np.stack([features[row][name] for row in rows]) for name in self._uses}
+        feeds["pose"] = np.stack([conditions[row] for row in rows]).astype(np.float32)
+        answer = self._mouth.run(feeds)
+        return [
+            to_yuv(self._composed(rgb, answer["flow"][n], answer["alpha"][n], answer["paint"][n]))
+            for n, rgb in enumerate(pictures)
+        ]
+
+    def _features(self, rgb: Pixels, key: int) -> Features:
+        found = self._kept.get(key)
+        if found is None:
+            rest = self._fed(rgb)
+            other = rest if self._other is None else self._other
+            found = unbatched(self._face.run({"rest": rest, "other": other}), 0)
+            self._kept.put(key, found)
+        return found
+
+    def _fed(self, rgb: Pixels) -> Floats:
+        """Return a picture as the network takes it, float32[1, 3, h, w] in [0, 1]."""
+        rows, columns = self._size
+        resized = averaged if columns < rgb.shape[1] else bilinear
+        small = resized(rgb, (columns, rows)).astype(np.float32) / np.float32(255)
+        return np.ascontiguousarray(small.transpose(2, 0, 1)[None])
+
+    def _composed(self, rgb: Pixels, flow: Floats, alpha: Floats, paint: Floats) -> Pixels:
+        """Return the picture warped by the flow, the paint over it; all in the picture's own size."""
+        rows, columns = rgb.shape[:2]
+        size = (columns, rows)
+        places = bilinear(np.ascontiguousarray(flow.transpose(1, 2, 0), np.float32), size)
+        places *= np.array(size, np.float32)
+        places += self._grid(size)
+        warped = fetched(rgb, places).astype(np.float32)
+        # Sized together: alpha last.
+        over = np.concatenate([paint, alpha]).transpose(1, 2, 0)
+        over = bilinear(np.ascontiguousarray(over, np.float32), size)
+        colours = over[:, :, :3] * np.float32(255)
+        colours -= warped
+        colours *= over[:, :, 3:]
+        warped += colours
+        warped += np.float32(0.5)
+        return np.clip(warped, 0.0, 255.0).astype(np.uint8)
+
+    def _grid(self, size: tuple[int, int]) -> Floats:
+        found = self._grids.get(size)
+        if found is None:
+            x, y = np.arange(size[0], dtype=np.float32), np.arange(size[1], dtype=np.float32)
+            found = self._grids[size] = np.stack(np.meshgrid(x, y), -1)
+        return found

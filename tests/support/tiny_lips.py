@@ -94,3 +94,45 @@ def write_spec(folder: Path, kind: str, condition: str, parts: tuple[str, ...], 
     }
     (folder / "model.json").write_text(json.dumps(data), encoding="utf-8")
     return folder
+
+
+def make_wav2lip_model(folder: Path, **spec: Any) -> Path:
+    """Write a model of kind `wav2lip` into `folder`; returns it. It draws green, the brighter the louder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    node = helper.make_node
+    _save(
+        folder / "sound.onnx",
+        [
+            node("Add", ["mel", "four"], ["above"]),
+            node("ReduceMean", ["above"], ["code"], axes=[1, 2, 3], keepdims=1),
+        ],
+        {"mel": ["N", 1, 80, 16]},
+        ["code"],
+        four=np.full((1, 1, 1, 1), 4.0, np.float32),
+    )
+    _save(
+        folder / "face.onnx",
+        [node("AveragePool", ["face"], ["feature_0"], kernel_shape=[8, 8], strides=[8, 8])],
+        {"face": ["N", 6, 96, 96]},
+        ["feature_0"],
+    )
+    _save(
+        folder / "mouth.onnx",
+        [
+            node("ReduceMean", ["feature_0"], ["mean"], axes=[1, 2, 3], keepdims=1),
+            node("Mul", ["mean", "nothing"], ["none"]),
+            node("Mul", ["code", "green"], ["bright"]),
+            node("Add", ["none", "bright"], ["sum"]),
+            node("Clip", ["sum", "low", "high"], ["lower"]),
+        ],
+        {"code": ["N", 1, 1, 1], "feature_0": ["N", 6, 12, 12]},
+        ["lower"],
+        nothing=np.zeros((1, 1, 1, 1), np.float32),
+        green=np.broadcast_to(np.array([0, 0.4, 0], np.float32)[None, :, None, None], (1, 3, 48, 96)),
+        low=np.array(0.0, np.float32),
+        high=np.array(1.0, np.float32),
+    )
+    region = {"mouth_at": [0.5, 0.76], "width_mouths": 3.1}
+    return write_spec(
+        folder, "wav2lip", "mel", ("sound", "face", "mouth"), size=(96, 96), region=region, **spec
+    )

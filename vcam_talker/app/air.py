@@ -19,7 +19,7 @@ from vcam_talker.air.reopen import Keeper
 from vcam_talker.air.sinks.preview import PreviewHub
 from vcam_talker.air.supervisor import Limits, Supervisor
 from vcam_talker.air.timeline import Timeline, TimelineEvent
-from vcam_talker.app.lips import Lips
+from vcam_talker.app.lips import Lips, LipsChoice
 from vcam_talker.app.outputs import Outputs
 from vcam_talker.config import Config
 from vcam_talker.core.clock import MonotonicClock
@@ -65,6 +65,7 @@ class Air:
         persona: Persona,
         scene: Scene,
         lips: Lips,
+        choice: LipsChoice,
         outputs: Outputs,
         clock: MonotonicClock,
         on_timeline: Callable[[TimelineEvent], None],
@@ -133,7 +134,7 @@ class Air:
         self.senses: Supervisor[SensesEvent] | None = None
         """Ears and chat; None when neither is wanted."""
         self.lips = lips
-        lips.supervise(context, limits, persona)
+        lips.supervise(context, limits, choice)
         if listens:
             self.senses = Supervisor(
                 "senses", senses_main, context, None, clock, patient, parse_senses, on_senses,
@@ -165,11 +166,11 @@ class Air:
         # A mouth drawn from the sound wants to know what comes next.
         self.feed.look_ahead_ms = round(1000 * self.painter.needs.sound_s[1])
 
-    def use_persona(self, persona: Persona) -> None:
-        """Have the children go on as another persona."""
+    def use_persona(self, choice: LipsChoice) -> None:
+        """Have the children go on as another persona, its lips drawn as chosen."""
         for child in self._children:
-            child.use_persona(str(persona.root))
-        self.lips.use_persona(persona)
+            child.use_persona(str(choice.persona.root))
+        self.lips.use(choice)
 
     def halt(self) -> None:
         """Send nothing more; what is recorded ends here. Idempotent."""

@@ -17,7 +17,7 @@ from pathlib import Path
 from vcam_talker.air.priority import prefer_this_process
 from vcam_talker.app.air import Air, make_scene
 from vcam_talker.app.frame_log import FrameLog
-from vcam_talker.app.lips import Lips
+from vcam_talker.app.lips import Lips, choose_lips
 from vcam_talker.app.lock import DaemonLock
 from vcam_talker.app.logs import queued_logging
 from vcam_talker.app.outputs import make_outputs
@@ -88,12 +88,13 @@ class _Daemon:
             station = LiveStation(config, persona, clock)
             station.url = url_of(sock)
             service = ServiceNotifier(station)
-            lips = Lips(config, clock)
+            lips, choice = Lips(config, clock), choose_lips(persona, config)
             air = Air(
                 config,
                 persona,
-                make_scene(persona, config, lips.mouths(persona)),
+                make_scene(persona, config, lips.mouths(choice)),
                 lips,
+                choice,
                 make_outputs(config),
                 clock,
                 station.on_timeline,

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vcam_talker.air.child_process import Context
 from vcam_talker.air.supervisor import Limits, Supervisor
 from vcam_talker.config import Config
 from vcam_talker.core.clock import MonotonicClock
-from vcam_talker.core.errors import VcamTalkerError
+from vcam_talker.core.errors import PersonaError, VcamTalkerError
 from vcam_talker.core.events import EngineDown
 from vcam_talker.core.lips import LipsDraw, LipsEvent, LipsRest, parse_lips
 from vcam_talker.core.status import LipsState, LipsView
+from vcam_talker.core.types import MOUTH_PARAMS
 from vcam_talker.face.neural.client import LipsClient
 from vcam_talker.face.neural.package import Package, choose_model, load_package
 from vcam_talker.lips.process import lips_main
@@ -30,6 +32,40 @@ _OVERDUE_S = 3.0
 """A question without an answer for so long: the network hangs, whatever its process's heartbeat says."""
 
 
+@dataclass(frozen=True, slots=True)
+class LipsChoice:
+    """Who is to draw a persona's lips."""
+
+    persona: Persona
+    package: Package | None
+    """The network; None: none is wanted, or it can't be used."""
+    fault: str = ""
+    """Why it can't be used, or what follows from there being none."""
+    otherwise: str = "shapes"
+    """Who draws them while the network can't: `shapes`, or `nobody`, so that the mouth rests."""
+
+
+def choose_lips(persona: Persona, config: Config) -> LipsChoice:
+    """Look at the model that is to draw the persona's lips. Reads small files. Never raises."""
+    shapes = True
+    try:
+        folder = choose_model(persona, config.lips)
+        package = load_package(folder) if folder is not None else None
+        shapes = persona.face.kind != "clip" or _has_shapes(persona)
+    except VcamTalkerError as e:
+        return LipsChoice(persona, None, str(e))
+    fault = ""
+    if package is None and not shapes:
+        fault = str(
+            PersonaError(
+                f"persona '{persona.name}'",
+                "has one picture of its mouth, and there is no network to draw others",
+                "Name one in lips.model",
+            )
+        )
+    return LipsChoice(persona, package, fault, "shapes" if shapes else "nobody")
+
+
 class Lips:
     """The lips process as air sees it. Used on the control loop, but for what its supervisor calls."""
 
@@ -40,49 +76,43 @@ class Lips:
         self._client = LipsClient(deadline_s)
         self._supervisor: Supervisor[LipsEvent] | None = None
         self._running = False
-        self._package: Package | None = None
+        self._choice: LipsChoice | None = None
         self._fault = ""
-        """Why no network draws them, though one should."""
         self._label = ""
         """Of the network that draws them now."""
 
-    def mouths(self, persona: Persona) -> MouthMaker | None:
-        """Return who draws the mouths in a scene of this persona; None: nobody but the shapes.
-
-        Reads a small file. Never raises: a model that can't be used is told in `view`.
-        """
-        package, fault = _wanted(persona, self._config)
-        if package is None:
-            if fault:
-                log.warning("%s; shapes draw the lips", fault)
+    def mouths(self, choice: LipsChoice) -> MouthMaker | None:
+        """Return who draws the mouths in a scene of that persona; None: nobody but the shapes. Any thread."""
+        if choice.package is None:
             return None
         # A face that is no clip has no use for what this imports.
         from vcam_talker.face.neural.patches import neural_mouths
 
         air = self._config.air
-        return neural_mouths(persona, package, (air.width, air.height), self._client)
+        size = (air.width, air.height)
+        return neural_mouths(choice.persona, choice.package, size, self._client)
 
-    def supervise(self, context: Context, limits: Limits, persona: Persona) -> None:
+    def supervise(self, context: Context, limits: Limits, choice: LipsChoice) -> None:
         """Get ready to start the process, once."""
         self._supervisor = Supervisor(
             "lips", lips_main, context, self._client, self._clock, limits, parse_lips, self._on_event,
-            persona=str(persona.root), config=self._config,
+            persona=str(choice.persona.root), config=self._config,
         )  # fmt: skip
-        self._package, self._fault = _wanted(persona, self._config)
+        self._take(choice)
 
     def start(self) -> None:
         """Start the process if there is a mouth to draw; returns at once."""
-        if self._package is not None and self._supervisor is not None and not self._running:
+        wanted = self._choice is not None and self._choice.package is not None
+        if wanted and self._supervisor is not None and not self._running:
             self._running = True
             self._supervisor.start()
 
-    def use_persona(self, persona: Persona) -> None:
-        """Draw another persona's mouths. Reads a small file."""
-        self._package, self._fault = _wanted(persona, self._config)
-        self._label = ""
+    def use(self, choice: LipsChoice) -> None:
+        """Draw another persona's mouths."""
         self._client.draws(0)
+        self._take(choice)
         if self._supervisor is not None:
-            self._supervisor.use_persona(str(persona.root))
+            self._supervisor.use_persona(str(choice.persona.root))
         self.start()
 
     def check(self) -> None:
@@ -106,7 +136,7 @@ class Lips:
         times_ms = self._client.times_ms()
         return LipsView(
             state=self._state(process.state if process else "stopped"),
-            drawn_by=self._label or "shapes",
+            drawn_by=self._label or (self._choice.otherwise if self._choice else "shapes"),
             detail=self._fault,
             pid=process.pid if process else None,
             restarts=process.restarts if process else 0,
@@ -119,13 +149,18 @@ class Lips:
     def _state(self, process: str) -> LipsState:
         if self._fault:
             return "failed"
-        if self._package is None:
+        if self._choice is None or self._choice.package is None:
             return "off"
         if process == "restarting":
             return "restarting"
         if not self._label:
             return "starting"
         return "slow" if self._client.slow else "ready"
+
+    def _take(self, choice: LipsChoice) -> None:
+        self._choice, self._label, self._fault = choice, "", choice.fault
+        if choice.fault:
+            log.warning("%s", choice.fault)
 
     def _on_event(self, event: LipsEvent) -> None:
         """Take what the process, or its supervisor, tells; on the supervisor's thread."""
@@ -139,7 +174,7 @@ class Lips:
                 self._client.draws(0)
                 if event.fault:
                     self._fault = event.fault
-                    log.warning("%s; shapes draw the lips", event.fault)
+                    log.warning("%s", event.fault)
             case EngineDown():
                 self._label = ""
             case _:
@@ -175,10 +210,9 @@ def _nothing() -> None:
     pass
 
 
-def _wanted(persona: Persona, config: Config) -> tuple[Package | None, str]:
-    """Return the model that is to draw, or None and what is wrong with it."""
-    try:
-        folder = choose_model(persona, config.lips)
-        return (load_package(folder) if folder is not None else None), ""
-    except VcamTalkerError as e:
-        return None, str(e)
+def _has_shapes(persona: Persona) -> bool:
+    """Tell whether a persona made of pictures knows mouths but the one at rest. Raises PersonaError."""
+    from vcam_talker.face.clip.archive import Archive
+
+    with Archive(persona.root / persona.face.file) as archive:
+        return len(archive.floats("shapes", (None, len(MOUTH_PARAMS)), 1.0)) > 1

@@ -14,6 +14,7 @@ from vcam_talker import __version__
 from vcam_talker.air.devices import list_devices
 from vcam_talker.air.timeline import TimelineEvent
 from vcam_talker.app.air import Air, make_scene
+from vcam_talker.app.lips import choose_lips
 from vcam_talker.app.showrunner import ShowRunner
 from vcam_talker.app.usage import UsageMeter, rss_mb
 from vcam_talker.config import Config
@@ -135,12 +136,13 @@ class LiveStation:
         """Put another persona on air; what is being said ends."""
         async with self._persona_lock:
             persona = await asyncio.to_thread(load_persona, self._by_path.get(name, name))
-            mouths = self._on_air.lips.mouths(persona)
+            choice = await asyncio.to_thread(choose_lips, persona, self._config)
+            mouths = self._on_air.lips.mouths(choice)
             scene = await asyncio.to_thread(make_scene, persona, self._config, mouths)
             # The engine learns of the persona before the next turn is handed to it.
             self._on_air.painter.swap(scene)
             self._persona = persona
-            self._on_air.use_persona(persona)
+            self._on_air.use_persona(choice)
             self._on_show.use_persona(persona)
             self._emit({"event": "persona", **asdict(persona.summary())})
             return persona.summary()
@@ -243,5 +245,5 @@ class LiveStation:
         if lips.state == "slow":
             found.append("the lips' network is too slow for this machine; shapes draw them for a while")
         elif lips.detail:
-            found.append(f"{lips.detail}; shapes draw the lips")
+            found.append(lips.detail)
         return tuple(w for w in found if w)

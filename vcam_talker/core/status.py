@@ -206,7 +206,7 @@ class LipsView:
 
     state: LipsState = "off"
     drawn_by: str = "shapes"
-    """`shapes`, or the network, its engine and number format."""
+    """The network, its engine and number format; `shapes`; or `nobody`: the mouth rests."""
     detail: str = ""
     """Why no network draws it though one should, with the remedy."""
     pid: int | None = None

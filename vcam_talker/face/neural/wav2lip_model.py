@@ -1,0 +1,133 @@
+"""Draws a mouth from the sound around a moment, with a network of Wav2Lip's class (arXiv 2008.10010).
+
+The network sees a face twice, once with its lower half blacked out, and draws that lower half. What it
+computed of a frame's face is kept; the sound and the drawing are new for every picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from vcam_talker.config import LipsConfig
+from vcam_talker.core.errors import EngineError
+from vcam_talker.core.types import SAMPLE_RATE, Pixels
+from vcam_talker.dsp.mel import MEL_SAMPLE_RATE, mel_input, mel_window
+from vcam_talker.dsp.resample import resample
+from vcam_talker.face.clip.resample import averaged, bicubic, bilinear
+from vcam_talker.face.neural.crops import to_rgb, to_yuv
+from vcam_talker.face.neural.features import FeatureCache, Features, unbatched
+from vcam_talker.face.neural.model import SOUND_S
+from vcam_talker.face.neural.package import Package
+from vcam_talker.face.neural.sessions import checked_ports, open_part
+
+Floats = npt.NDArray[np.float32]
+
+_CACHE_BYTES: Final = 192_000_000
+"""Some 160 frames of the full-size network."""
+_SEAM: Final = 0.06
+"""Of the picture's height: over which the drawn half comes in."""
+
+
+class Wav2LipModel:
+    """A `LipsModel` of kind `wav2lip`."""
+
+    def __init__(self, package: Package, config: LipsConfig, batch: int = 1) -> None:
+        """Open `sound`, `face` and `mouth`. See `model.open_model`."""
+        rows, columns = self._size = package.spec.size
+        self._batch = batch
+        mels = mel_input(np.zeros((batch, 16, 80), np.float32))
+        faces = np.zeros((1, 6, rows, columns), np.float32)
+        self._sound = open_part(package, config, "sound", {"mel": mels})
+        checked_ports(package, self._sound, "sound", {"mel"}, set())
+        self._face = open_part(package, config, "face", {"face": faces})
+        checked_ports(package, self._face, "face", {"face"}, set())
+        example = dict(self._sound.run({"mel": mels}))
+        features = self._face.run({"face": faces})
+        example |= {name: np.repeat(values, batch, 0) for name, values in features.items()}
+        self._mouth = open_part(package, config, "mouth", example)
+        checked_ports(package, self._mouth, "mouth", set(example), {"lower"})
+        self._check(package, self._mouth.run(example)["lower"].shape)
+        self.label = f"{package.spec.label} on {self._mouth.engine}, {self._mouth.precision}"
+        self._kept = FeatureCache(_CACHE_BYTES)
+
+    def begin(self, references: Sequence[Pixels]) -> None:  # noqa: ARG002 - the face itself is its reference
+        """Take another face. See `LipsModel.begin`."""
+        self._kept.clear()
+
+    def draw(
+        self, crops: Sequence[Pixels], keys: Sequence[int], conditions: Sequence[Floats]
+    ) -> list[Pixels]:
+        """Return the crops with their mouths. See `LipsModel.draw`."""
+        drawn: list[Pixels] = []
+        for first in range(0, len(crops), self._batch):
+            part = slice(first, first + self._batch)
+            drawn += self._draw(crops[part], keys[part], conditions[part])
+        return drawn
+
+    def close(self) -> None:
+        """Free memory. Idempotent."""
+        self._kept.clear()
+        for session in (self._sound, self._face, self._mouth):
+            session.close()
+
+    def _draw(
+        self, crops: Sequence[Pixels], keys: Sequence[int], conditions: Sequence[Floats]
+    ) -> list[Pixels]:
+        pictures = [to_rgb(crop) for crop in crops]
+        features = [self._features(rgb, key) for rgb, key in zip(pictures, keys, strict=True)]
+        # A session has shapes of its own: what is missing of a batch is filled up, and thrown away.
+        rows = [*range(len(crops)), *([len(crops) - 1] * (self._batch - len(crops)))]
+        mels = [_mel(sound) for sound in conditions]
+        feeds = self._sound.run({"mel": mel_input(np.stack([mels[row] for row in rows]))})
+        feeds |= {name: np.stack([features[row][name] for row in rows]) for name in features[0]}
+        answer = self._mouth.run(feeds)["lower"]
+        return [to_yuv(_laid(rgb, lower)) for rgb, lower in zip(pictures, answer, strict=False)]
+
+    def _features(self, rgb: Pixels, key: int) -> Features:
+        found = self._kept.get(key)
+        if found is None:
+            rows, columns = self._size
+            resized = averaged if columns < rgb.shape[1] else bilinear
+            small = resized(rgb, (columns, rows))[:, :, ::-1].astype(np.float32) / np.float32(255)
+            hidden = small.copy()
+            hidden[rows // 2 :] = 0.0
+            face = np.concatenate([hidden, small], 2).transpose(2, 0, 1)[None]
+            found = unbatched(self._face.run({"face": np.ascontiguousarray(face)}), 0)
+            self._kept.put(key, found)
+        return found
+
+    def _check(self, package: Package, shape: tuple[int, ...]) -> None:
+        rows, columns = self._size
+        if tuple(shape[1:]) != (3, rows // 2, columns):
+            raise EngineError(
+                str(package.folder),
+                f"draws {shape}, not the lower half of {rows}x{columns}",
+                "Export it anew",
+            )
+
+
+def _mel(sound: Floats) -> Floats:
+    """Return the window that begins at the moment, float32[16, 80]."""
+    heard = resample(sound, SAMPLE_RATE, MEL_SAMPLE_RATE)
+    return mel_window(heard, -round(SOUND_S[0] * MEL_SAMPLE_RATE), 0)
+
+
+def _laid(rgb: Pixels, lower: Floats) -> Pixels:
+    """Return the picture with its lower half replaced by float32[3, h, w], BGR in [0, 1]."""
+    rows, columns = rgb.shape[:2]
+    half = rows // 2
+    drawn = np.ascontiguousarray(lower[::-1].transpose(1, 2, 0), np.float32) * np.float32(255)
+    sized = bicubic if columns > drawn.shape[1] else averaged
+    drawn = np.clip(sized(drawn, (columns, half)), 0.0, 255.0)
+    at = (np.arange(half, dtype=np.float32) + np.float32(0.5)) / max(_SEAM * rows, 1.0)
+    share = np.clip(at, 0.0, 1.0)
+    share = (share * share * (3.0 - 2.0 * share))[:, None, None]
+    below = rgb[rows - half :].astype(np.float32)
+    below += (drawn - below) * share
+    found = rgb.copy()
+    found[rows - half :] = (below + np.float32(0.5)).astype(np.uint8)
+    return found

@@ -1,7 +1,7 @@
 """Networks written as ONNX: a module, or a folder that the daemon opens.
 
-Nothing is kept that computes otherwise than torch. A folder holds `model.json` and one ONNX file for each part,
-`plan.json` and `weights.safetensors` too where the network was built from a plan. Needs the extra `prune`.
+Nothing is kept that computes otherwise than torch. A folder holds `model.json`, one ONNX file for each part,
+and `plan.json` and `weights.safetensors` where the network was built from a plan. Needs the extra `prune`.
 """
 
 from __future__ import annotations
@@ -64,8 +64,9 @@ def export_module(
     """Write `module` as an ONNX file of OPSET with its weights inside and batch norms folded.
 
     Blocks for some ten seconds. Inputs and outputs are tensors, batch first; the batch may have any size if
-    `dynamic_batch`, else that of the examples. `module` is left as it is. `path` appears only whole and checked: returns the greatest
-    difference between torch and ONNX Runtime, as a share of the largest output or of 1. Raises ExportError.
+    `dynamic_batch`, else that of the examples. `module` is left as it is. `path` appears only whole and
+    checked: returns the greatest difference between torch and ONNX Runtime, as a share of the largest output
+    or of 1. Raises ExportError.
     """
     ready = _Positional(fold_batch_norm(module).float().cpu()).eval()
     examples = tuple(x.detach().float().cpu() for x in example_inputs)

@@ -1,0 +1,246 @@
+"""Static int8 of an ONNX network: weights and activations in 8 bits, what suffers most from it left in float.
+
+Written as quantise-dequantise pairs (QDQ), which ONNX Runtime, OpenVINO and TensorRT each fuse into their own
+kernels. Needs the packages of the extra `prune`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from importlib import import_module
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from vcam_talker.core.errors import ExitCode, VcamTalkerError
+from vcam_talker.core.extras import how_to_install
+
+Batch = Mapping[str, npt.NDArray[np.float32]]
+"""Feeds of one run, by input."""
+
+_LAYERS: Final = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+
+
+class QuantiseError(VcamTalkerError):
+    """A network that can't be quantised."""
+
+    exit_code = ExitCode.ENGINE
+
+
+@dataclass(frozen=True, slots=True)
+class Quantised:
+    """What came of it."""
+
+    path: Path
+    error: float
+    """RMS difference from the float network over all batches, as a share of its outputs' own RMS deviation
+    from their mean: 0 is exact, 1 as bad as a constant."""
+    greatest: float
+    """Greatest difference of any output, in the outputs' own units."""
+    in_float: tuple[str, ...]
+    """Layers that were left in float."""
+
+
+def quantise(
+    onnx_path: Path,
+    batches: Sequence[Batch],
+    keep_float: Sequence[str] = (),
+    *,
+    out: Path | None = None,
+    keep_ends: bool = True,
+    per_channel: bool = True,
+    reduce_range: bool = False,
+) -> Quantised:
+    """Write the int8 form of a float ONNX file, `<stem>.int8.onnx` beside it unless `out` is given.
+
+    `batches` are what it is calibrated on (least and greatest of every activation) and compared over: what
+    the network will really see. `keep_float` are patterns (`*output_block*`) of layers, by the names that
+    `export_module` gave them, to leave in float; with `keep_ends` so are the first and last layers, which see
+    raw input and make the output. `reduce_range`: weights of 7 bits, for processors without VNNI, whose 8 bit
+    products may saturate. Blocks. Raises QuantiseError.
+    """
+    target = out or onnx_path.with_name(f"{onnx_path.stem}.int8.onnx")
+    layers = layer_names(onnx_path)
+    kept = [n for n in layers if any(fnmatchcase(n, p) for p in keep_float)]
+    if unused := [p for p in keep_float if not any(fnmatchcase(n, p) for n in layers)]:
+        raise QuantiseError(
+            f"quantise {onnx_path}", f"no layer is called '{unused[0]}'", f"There are: {layers}"
+        )
+    if keep_ends:
+        kept += [n for n in _ends(onnx_path) if n not in kept]
+    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        with _prepared(onnx_path) as source:
+            _quantise(source, partial, batches, set(layers) - set(kept), per_channel, reduce_range)
+        error, greatest = compare(onnx_path, partial, batches)
+        partial.replace(target)
+    except OSError as e:
+        raise QuantiseError(f"quantise {onnx_path}", f"can't be written ({e.strerror or e})") from e
+    finally:
+        partial.unlink(missing_ok=True)
+    return Quantised(target, error, greatest, tuple(n for n in layers if n in kept))
+
+
+def sensitivity(onnx_path: Path, batches: Sequence[Batch]) -> list[tuple[str, float]]:
+    """Return how much each layer alone in int8 spoils the outputs: (name, `Quantised.error`), worst first.
+
+    Blocks: every layer costs a calibration. Raises QuantiseError.
+    """
+    found = []
+    with _prepared(onnx_path) as source:
+        for layer in layer_names(onnx_path):
+            trial = source.with_name("trial.onnx")
+            _quantise(source, trial, batches, {layer}, per_channel=True, reduce_range=False)
+            found.append((layer, compare(onnx_path, trial, batches)[0]))
+    return sorted(found, key=lambda pair: -pair[1])
+
+
+def layer_names(onnx_path: Path) -> list[str]:
+    """Return the names of the layers that have weights, in order. Raises QuantiseError."""
+    return [n.name for n in _graph(onnx_path).node if n.op_type in _LAYERS]
+
+
+def compare(exact: Path, other: Path, batches: Iterable[Batch]) -> tuple[float, float]:
+    """Return `Quantised.error` and `Quantised.greatest` of `other`, both run by ONNX Runtime on the CPU."""
+    first, second = _session(exact), _session(other)
+    squares, spread, greatest = 0.0, 0.0, 0.0
+    for batch in batches:
+        for a, b in zip(first.run(None, dict(batch)), second.run(None, dict(batch)), strict=True):
+            difference = b.astype(np.float64) - a
+            squares += float(np.sum(difference**2))
+            spread += float(np.sum((a - a.mean(dtype=np.float64)) ** 2))
+            greatest = max(greatest, float(np.abs(difference).max(initial=0.0)))
+    return float(np.sqrt(squares / max(spread, 1e-30))), greatest
+
+
+@contextmanager
+def _prepared(path: Path) -> Iterator[Path]:
+    """Yield a copy in a folder of its own whose tensors all have shapes, which the quantiser asks for."""
+    try:
+        from onnxruntime.quantization.shape_inference import quant_pre_process
+    except ImportError as e:
+        raise QuantiseError("quantise", f"needs a package ({e})", how_to_install("prune")) from e
+    with TemporaryDirectory(prefix="vcam-talker-") as folder:
+        copy = Path(folder) / "prepared.onnx"
+        quant_pre_process(str(path), str(copy), skip_symbolic_shape=True, skip_optimization=True)
+        yield copy
+
+
+def _quantise(
+    source: Path,
+    target: Path,
+    batches: Sequence[Batch],
+    layers: set[str],
+    per_channel: bool,
+    reduce_range: bool,
+) -> None:
+    from onnxruntime import quantization as q
+
+    if not layers:
+        raise QuantiseError(f"quantise {source}", "every layer is to stay in float", "Keep fewer")
+    if not batches:
+        raise QuantiseError(f"quantise {source}", "there is nothing to calibrate on", "Give it some batches")
+
+    class Reader(q.CalibrationDataReader):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self._left = iter(batches)
+
+        def get_next(self) -> dict[str, Any] | None:
+            batch = next(self._left, None)
+            return None if batch is None else dict(batch)
+
+    try:
+        q.quantize_static(
+            source,
+            target,
+            Reader(),
+            quant_format=q.QuantFormat.QDQ,
+            # After a ReLU nothing is negative: unsigned activations have a bit more, and the ReLU is free.
+            activation_type=q.QuantType.QUInt8,
+            weight_type=q.QuantType.QInt8,
+            per_channel=per_channel,
+            reduce_range=reduce_range,
+            nodes_to_quantize=_with_neighbours(source, layers),
+        )
+    except (RuntimeError, ValueError, TypeError, KeyError) as e:
+        raise QuantiseError(f"quantise {source}", f"failed ({' '.join(str(e).split())[:200]})") from e
+
+
+def _with_neighbours(path: Path, layers: set[str]) -> list[str]:
+    """Return those layers and what lies between them, so that activations stay in 8 bits on the way."""
+    nodes = list(_graph(path).node)
+    makers = {out: n for n in nodes for out in n.output}
+    joined = set(layers)
+    for node in nodes:  # in order: what an activation, sum or concatenation gets is known by then
+        if node.op_type in {"Relu", "Add", "Concat", "Slice"}:
+            sources = [makers[i] for i in node.input if i in makers]
+            if any(s.name in joined for s in sources):
+                joined.add(node.name)
+    return [n.name for n in nodes if n.name in joined]
+
+
+def _ends(path: Path) -> list[str]:
+    """Return the layers that see an input of the network, and those behind which no other layer comes."""
+    graph = _graph(path)
+    inputs = {i.name for i in graph.input} - {i.name for i in graph.initializer}
+    makers = {out: n for n in graph.node for out in n.output}
+    layers = {n.name for n in graph.node if n.op_type in _LAYERS}
+    first, followed = set(), set()
+    for node in graph.node:
+        before = _layers_before(node, makers, layers)
+        if node.name in layers:
+            followed |= before
+            if not before and any(i in inputs for i in node.input):
+                first.add(node.name)
+    return [n.name for n in graph.node if n.name in first or n.name in layers - followed]
+
+
+def _layers_before(node: Any, makers: Mapping[str, Any], layers: set[str]) -> set[str]:  # noqa: ANN401 (onnx)
+    """Return the nearest layers that a node's inputs come from, through whatever has no weights."""
+    found: set[str] = set()
+    seen: set[str] = set()
+    open_ends = list(node.input)
+    while open_ends:
+        maker = makers.get(open_ends.pop())
+        if maker is None or maker.name in seen:
+            continue
+        seen.add(maker.name)
+        if maker.name in layers:
+            found.add(maker.name)
+        else:
+            open_ends += maker.input
+    return found
+
+
+def _graph(path: Path) -> Any:  # noqa: ANN401 (onnx.GraphProto; onnx is not imported for a type)
+    try:
+        import onnx
+    except ImportError as e:
+        raise QuantiseError("quantise", f"needs a package ({e})", how_to_install("prune")) from e
+    try:
+        model = onnx.load(str(path))
+        onnx.checker.check_model(model)
+    except OSError as e:
+        raise QuantiseError(f"quantise {path}", f"can't be read ({e.strerror or e})") from e
+    except (ValueError, TypeError, RuntimeError, onnx.checker.ValidationError, _decode_error()) as e:
+        raise QuantiseError(f"quantise {path}", f"is no ONNX file ({' '.join(str(e).split())[:120]})") from e
+    return model.graph
+
+
+def _decode_error() -> type[Exception]:
+    """Return what protobuf, which has no type stubs, raises over damaged bytes."""
+    found: type[Exception] = import_module("google.protobuf.message").DecodeError
+    return found
+
+
+def _session(path: Path) -> Any:  # noqa: ANN401 (ONNX Runtime has no types)
+    import onnxruntime
+
+    return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])

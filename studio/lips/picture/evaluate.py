@@ -137,7 +137,7 @@ def _compared(made: Floats, truth: Floats, batch: Batch, reader: MouthReader) ->
         yield (
             float(np.abs(error).mean()),
             10 * float(np.log10(1 / mse)),
-            float(_ssim(made[k], truth[k])[where].mean()),
+            float(ssim(made[k], truth[k])[where].mean()),
             _energy(made[k], where) / max(_energy(truth[k], where), 1e-6),
             *(float(n) for n in (high[k, 0], true_high[k, 0], high[k, 1], true_high[k, 1])),
         )
@@ -149,7 +149,8 @@ def _region(batch: Batch) -> npt.NDArray[np.bool_]:
     return np.stack([cv2.dilate(label, disc) > 0 for label in shown])
 
 
-def _ssim(a: Floats, b: Floats) -> Floats:
+def ssim(a: Floats, b: Floats) -> Floats:
+    """Return the structural similarity of two RGB pictures in [0, 1], float32[H, W]."""
     x, y = (np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.float64) for image in (a, b))
 
     def mean(image: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,13 +85,13 @@ def test_all_engines_that_run_on_a_processor_are_held_to_this() -> None:
 
 
 def test_ports_are_those_of_the_network(session: Session) -> None:
-    assert [(p.name, p.shape, p.dtype) for p in session.inputs] == [
-        ("picture", (None, 3, HEIGHT, WIDTH), np.float32),
-        ("pose", (None, POSE), np.float32),
+    assert [(p.name, p.shape, str(p.dtype)) for p in session.inputs] == [
+        ("picture", (None, 3, HEIGHT, WIDTH), "float32"),
+        ("pose", (None, POSE), "float32"),
     ]
-    assert [(p.name, p.shape, p.dtype) for p in session.outputs] == [
-        ("drawn", (None, 3, HEIGHT, WIDTH), np.float32),
-        ("shares", (None, 8), np.float32),
+    assert [(p.name, p.shape, str(p.dtype)) for p in session.outputs] == [
+        ("drawn", (None, 3, HEIGHT, WIDTH), "float32"),
+        ("shares", (None, 8), "float32"),
     ]
 
 
@@ -136,7 +136,7 @@ def test_feeds_may_be_read_only_or_strided_and_are_left_alone(session: Session) 
         np.testing.assert_array_equal(strided[name], array)
 
 
-MISFED = {
+MISFED: dict[str, Callable[[dict[str, Array]], dict[str, Array]]] = {
     "missing": lambda f: {"picture": f["picture"]},
     "unknown": lambda f: {**f, "sound": f["pose"]},
     "renamed": lambda f: {"picture": f["picture"], "Pose": f["pose"]},
@@ -188,7 +188,8 @@ def fresh(
 ) -> Iterator[Session]:
     """With an example: for two pictures at a time."""
     monkeypatch.setitem(torch_engine.NETS, str(PLAN["net"]), ROW)
-    made = forms.open(*request.param, tmp_path, example=feeds(2))
+    engine, precision = request.param
+    made = forms.open(engine, precision, tmp_path, example=feeds(2))
     yield made
     made.close()
 

@@ -22,10 +22,13 @@ _BENCHES = {
     "face": "vcam_talker.bench.face",
     "obs": "vcam_talker.bench.obs",
     "llm": "vcam_talker.bench.llm",
+    "lipsync": "vcam_talker.bench.lipsync",
 }
 NAMES = tuple(_BENCHES)
 ON_AIR = ("pacing", "latency", "av-sync", "idle", "start")
 """Those that can be measured with everything on."""
+ON_GPU = ("lipsync",)
+"""Those that can be measured on a GPU."""
 
 
 def run_bench(name: str, options: Options) -> Report:

@@ -30,6 +30,9 @@ class Options:
     everything: bool = False
     """The daemon also listens to a call and reads a chat, in both of which nothing is said."""
 
+    gpu: bool = False
+    """Measure on the GPU; of `bench lipsync`."""
+
     @property
     def presenter(self) -> str:
         """Who is on air, a persona's name or path."""

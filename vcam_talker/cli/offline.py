@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from vcam_talker.bench import NAMES, ON_AIR
+from vcam_talker.bench import NAMES, ON_AIR, ON_GPU
 from vcam_talker.cli.obs import setup_obs
 from vcam_talker.cli.output import SizeType, json_option, print_json, speaks_errors
 from vcam_talker.core.errors import ExitCode
@@ -107,10 +107,17 @@ Exit code 1 when a figure misses its bar."""
 @click.option(
     "--everything", is_flag=True, help=f"With ears in a call and a chat as well: {', '.join(ON_AIR)}."
 )
+@click.option("--gpu", is_flag=True, help=f"On the GPU: {', '.join(ON_GPU)}.")
 @json_option
 @speaks_errors
 def bench(
-    name: str, seconds: float | None, camera: str, persona: str | None, everything: bool, as_json: bool
+    name: str,
+    seconds: float | None,
+    camera: str,
+    persona: str | None,
+    everything: bool,
+    gpu: bool,
+    as_json: bool,
 ) -> None:
     """Measure the figure NAME on this machine, through the real daemon."""
     from vcam_talker.bench import run_bench
@@ -118,7 +125,9 @@ def bench(
 
     if everything and name not in ON_AIR:
         raise click.UsageError(f"--everything is for {', '.join(ON_AIR)}")
-    report = run_bench(name, Options(seconds, camera, persona, everything))
+    if gpu and name not in ON_GPU:
+        raise click.UsageError(f"--gpu is for {', '.join(ON_GPU)}")
+    report = run_bench(name, Options(seconds, camera, persona, everything, gpu))
     if as_json:
         print_json(report.as_dict())
     else:

@@ -33,7 +33,7 @@ class Engine:
 
     name: EngineName
     module: str
-    """Holds `open_runner(Request) -> Runner`."""
+    """Holds `open_runner(Request, EngineName) -> Runner` and `import_library(EngineName)`."""
     packages: tuple[str, ...]
     """Distributions, any of which will do."""
     remedy: str
@@ -59,6 +59,10 @@ class Engine:
         """Return the number formats in which it can run this model here, the most exact first."""
         able = _ABLE[self.name](model, processor)
         return tuple(p for p in EXACTNESS if p in able)
+
+    def load(self) -> None:
+        """Import its library, which `open` does by itself. Raises EngineError."""
+        import_module(self.module).import_library(self.name)
 
     def open(self, request: Request) -> Runner:
         """Load the model; blocks. Raises EngineError: missing packages, a model or provider that fails."""

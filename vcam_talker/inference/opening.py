@@ -12,6 +12,7 @@ from vcam_talker.inference.candidates import Candidate, Measured, candidates, ra
 from vcam_talker.inference.choice import Question, forget, inference_cache, recall, remember
 from vcam_talker.inference.engines import EngineChoice, PrecisionChoice, find_engine
 from vcam_talker.inference.measure import Run, measure, run_apart
+from vcam_talker.inference.memory import give_back_freed
 from vcam_talker.inference.model import Model, Request, find_model
 from vcam_talker.inference.processor import Processor, this_processor
 from vcam_talker.inference.session import Array, CheckedSession, Session
@@ -86,6 +87,7 @@ class _Opening:
                 faults = [*lacking, *faults]
             elif precision not in {"auto", session.precision}:
                 faults = [self._no_engine_for(engine, precision), *faults]
+            give_back_freed()
             if faults:
                 log.warning("%s; running %s with %s", _all(faults), self._model.label, candidate)
             return session

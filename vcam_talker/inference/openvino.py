@@ -48,7 +48,7 @@ class OpenVinoRunner:
 
 def open_runner(request: Request, engine: EngineName) -> OpenVinoRunner:
     """Compile the model. Raises EngineError."""
-    openvino = _import(engine)
+    openvino = import_library(engine)
     file = request.file("int8" if request.precision == "int8" else "fp32")
     try:
         core = openvino.Core()
@@ -63,10 +63,11 @@ def open_runner(request: Request, engine: EngineName) -> OpenVinoRunner:
     return OpenVinoRunner(compiled, file, request.model.label)
 
 
-def _import(engine: EngineName) -> ModuleType:
-    """Import it without the package that reports every import over the network.
+def import_library(engine: EngineName) -> ModuleType:
+    """Return `openvino`, without the package that reports every import of it over the network.
 
-    OpenVINO goes on with a stand-in when that package is missing, which is what it is told here.
+    It goes on with a stand-in when that package is missing, which is what it is told here. Raises
+    EngineError.
     """
     with _importing:
         there = sys.modules.get(_TELEMETRY)

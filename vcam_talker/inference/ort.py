@@ -68,7 +68,7 @@ class OrtRunner:
 
 def open_runner(request: Request, engine: EngineName) -> OrtRunner:
     """Load the model with one provider. Raises EngineError, also when the provider can't start."""
-    onnxruntime = _import(engine)
+    onnxruntime = import_library(engine)
     wanted = _PROVIDERS[engine]
     if wanted not in onnxruntime.get_available_providers():
         raise EngineError(
@@ -95,7 +95,8 @@ def open_runner(request: Request, engine: EngineName) -> OrtRunner:
     return OrtRunner(session, request)
 
 
-def _import(engine: EngineName) -> ModuleType:
+def import_library(engine: EngineName) -> ModuleType:
+    """Return `onnxruntime`. Raises EngineError."""
     try:
         onnxruntime = import_module("onnxruntime")
     except (ImportError, OSError) as e:
@@ -115,7 +116,6 @@ def _options(onnxruntime: ModuleType, request: Request) -> SessionOptions:
     # Threads that wait for work burn no processor: the pacer and the voice live on the same cores.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
-    options.add_session_config_entry("session.use_device_allocator_for_initializers", "1")
     return options
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -88,13 +89,7 @@ def open_runner(request: Request, engine: EngineName) -> TorchRunner:
     folder = request.model.torch
     if folder is None:
         raise EngineError(request.model.label, f"engine '{engine}' wants a folder with {PLAN} and {WEIGHTS}")
-    try:
-        import torch
-        from safetensors.torch import load_file
-    except (ImportError, OSError) as e:  # a library may be missing or of another system
-        what = f"engine '{engine}'"
-        why = f"needs torch and safetensors, which can't be imported ({one_line(e)})"
-        raise EngineError(what, why, how_to_install("prune")) from e
+    torch = import_library(engine)
     torch.set_num_threads(request.threads)
     plan = _read_plan(folder)
     net = NETS.get(str(plan.get("net")))
@@ -103,7 +98,7 @@ def open_runner(request: Request, engine: EngineName) -> TorchRunner:
         raise EngineError(f"model {folder.path}", why, f"Those known are {', '.join(NETS)}")
     try:
         module = getattr(import_module(net.module), net.builder).from_plan(plan)
-        module.load_state_dict(load_file(folder.path / WEIGHTS))
+        module.load_state_dict(import_module("safetensors.torch").load_file(folder.path / WEIGHTS))
         module.eval()
         return TorchRunner(module, net, plan, request)
     except EngineError:
@@ -112,6 +107,17 @@ def open_runner(request: Request, engine: EngineName) -> TorchRunner:
         raise EngineError(f"model {folder.path}", f"{e.what}: {e.why}", e.remedy) from e
     except Exception as e:  # safetensors has an Exception of its own for damaged files
         raise EngineError(f"model {folder.path}", f"{WEIGHTS} can't be loaded ({one_line(e)})") from e
+
+
+def import_library(engine: EngineName) -> ModuleType:
+    """Return `torch`; seconds. Raises EngineError."""
+    try:
+        import_module("safetensors.torch")
+        return import_module("torch")
+    except (ImportError, OSError) as e:  # a library may be missing or of another system
+        what = f"engine '{engine}'"
+        why = f"needs torch and safetensors, which can't be imported ({one_line(e)})"
+        raise EngineError(what, why, how_to_install("prune")) from e
 
 
 def _read_plan(folder: TorchFolder) -> Plan:

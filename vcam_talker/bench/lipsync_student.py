@@ -1,0 +1,99 @@
+"""What draws the built-in presenters' mouths: its network alone, and through to a composed picture."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Final
+
+from vcam_talker.bench.options import Options
+from vcam_talker.bench.report import Report, percentile
+from vcam_talker.config import LipsConfig
+from vcam_talker.core.clock import frame_pts
+from vcam_talker.core.paths import DEFAULT_PERSONA
+from vcam_talker.core.types import Activity, Emotion, FaceInput
+from vcam_talker.face.clip.evaluate import FPS, mouths_of
+from vcam_talker.face.clip.scene import ClipScene
+from vcam_talker.face.evaluate import SENTENCES, speak
+from vcam_talker.face.neural.drawer import LocalDrawer
+from vcam_talker.face.neural.package import Package, choose_model, load_package
+from vcam_talker.face.neural.patches import neural_mouths
+from vcam_talker.face.phonemes import PhonemeDriver
+from vcam_talker.inference import Session, open_session
+from vcam_talker.inference.candidates import candidates
+from vcam_talker.inference.engines import find_engine
+from vcam_talker.inference.model import find_model
+from vcam_talker.inference.processor import this_processor
+from vcam_talker.inference.session import noise
+from vcam_talker.persona import Persona, load_persona
+
+_SIZE: Final = (1280, 720)
+_MOUTH: Final = "mouth"
+_FRAMES: Final = 300
+_WARM_FRAMES: Final = 30
+_VOICE: Final = "slt"
+_ABSENT: Final = "no model for lips is installed with the package: its figures are left out"
+
+
+def open_mouth(threads: int) -> Iterator[tuple[str, Session]]:
+    """Yield sessions of the network that runs once a frame, on every engine of the processor."""
+    package = _package(load_persona(DEFAULT_PERSONA))
+    if package is None:
+        return
+    path, variants = package.network(_MOUTH)
+    for candidate in candidates(find_model(path, variants), "auto", "auto", this_processor())[0]:
+        if not find_engine(candidate.engine).on_gpu:
+            with closing(
+                open_session(path, candidate.engine, candidate.precision, threads, variants=variants)
+            ) as flexible:
+                example = noise(flexible.inputs)
+            yield (
+                "student",
+                open_session(
+                    path, candidate.engine, candidate.precision, threads, variants=variants, example=example
+                ),
+            )
+
+
+def add_composed(report: Report, options: Options) -> None:
+    """Draw a talking presenter at 1280x720: clip decoded, mouth by the network, blended into the frame.
+
+    In this process, with as many threads as there are cores; on air the network has a process of its own.
+    Raises EngineError, PersonaError.
+    """
+    persona = load_persona(options.persona or DEFAULT_PERSONA)
+    package = _package(persona)
+    if package is None:
+        report.notes.append(_ABSENT)
+        return
+    drawer = LocalDrawer(persona, package, _SIZE, LipsConfig(threads=this_processor().cores))
+    try:
+        scene = ClipScene(persona, *_SIZE, mouths=neural_mouths(persona, package, _SIZE, drawer))
+        times_ms = list(_drawn(scene))
+        report.notes.append(
+            f"{persona.name}, {drawer.label}: {len(times_ms)} frames of speech, {_SIZE[0]}x{_SIZE[1]}"
+        )
+    finally:
+        drawer.close()
+    for share, bar in ((50, 100.0), (95, 50.0)):
+        frames_per_s = 1000 / percentile(times_ms, share)
+        report.add(f"student, composed frame, p{share}", frames_per_s, "frames/s", bar, at_least=True)
+
+
+def _package(persona: Persona) -> Package | None:
+    folder = choose_model(persona, LipsConfig())
+    return None if folder is None else load_package(folder)
+
+
+def _drawn(scene: ClipScene) -> Iterator[float]:
+    """Yield how long each frame of speech took, ms, after some that don't count."""
+    driver = PhonemeDriver()
+    mouths = [mouth for text in SENTENCES for mouth in mouths_of(driver.drive(speak(text, _VOICE)))]
+    moving = [mouth for mouth in mouths if any(mouth)]
+    for number in range(_WARM_FRAMES + _FRAMES):
+        face = FaceInput(moving[number % len(moving)], Emotion.NEUTRAL, Activity.SPEAKING, 0.5)
+        begun_ns = time.perf_counter_ns()
+        scene.draw(frame_pts(number, FPS), face)
+        if number >= _WARM_FRAMES:
+            yield (time.perf_counter_ns() - begun_ns) / 1e6

@@ -220,7 +220,7 @@ def test_mouths_with_rotten_pictures_are_refused(folder: Path) -> None:
 def test_a_missing_file_is_named(folder: Path, file: str) -> None:
     (folder / file).unlink()
     with pytest.raises(PersonaError, match=f"lacks the file {file}"):
-        load_persona(str(folder))
+        ClipScene(load_persona(str(folder)), 640, 360)
 
 
 def test_films_in_each_others_place_are_refused(folder: Path) -> None:

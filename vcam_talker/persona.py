@@ -105,9 +105,9 @@ class FaceSection(Section):
 
     @property
     def files(self) -> tuple[str, ...]:
-        """Names of all files that the face needs, beside persona.toml; the first is `file`."""
+        """Names of all files that any face of its kind needs, beside persona.toml; the first is `file`."""
         if self.kind == "clip":
-            return (self.file, CLIP_FILE, MOUTHS_FILE)
+            return (self.file, CLIP_FILE)
         return (self.file,) if self.kind == "rig" else ()
 
 

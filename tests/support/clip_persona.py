@@ -7,6 +7,7 @@ everything is is known from its points. `python -m tests.support.clip_persona DI
 from __future__ import annotations
 
 import atexit
+import os
 import shutil
 import sys
 import tempfile
@@ -341,6 +342,18 @@ def shared() -> Path:
     root = Path(tempfile.mkdtemp(prefix="vcam_talker_clip_"))
     atexit.register(shutil.rmtree, root, ignore_errors=True)
     return make(root / "pictures")
+
+
+def with_one_mouth(folder: Path) -> Path:
+    """Write the shared one as if it came from a photograph: only the mouth at rest is known."""
+    folder.mkdir(parents=True)
+    for file in ("persona.toml", "life.mp4"):
+        os.link(shared() / file, folder / file)
+    with np.load(shared() / "face.npz") as arrays:
+        changed = dict(arrays)
+    changed["shapes"], changed["landmarks"] = changed["shapes"][:1], changed["landmarks"][:, :1]
+    np.savez_compressed(folder / "face.npz", **changed)
+    return folder
 
 
 if __name__ == "__main__":

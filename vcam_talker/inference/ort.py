@@ -50,7 +50,7 @@ class OrtRunner:
         label = request.model.label
         inputs = tuple(_port(node, label) for node in session.get_inputs())
         if request.shapes:
-            inputs = tuple(port.sized(request.shapes[port.name]) for port in inputs)
+            inputs = tuple(port.sized(request.shapes.get(port.name)) for port in inputs)
         self.inputs = inputs
         self.outputs = tuple(_port(node, label) for node in session.get_outputs())
         self._names = [port.name for port in self.outputs]

@@ -53,7 +53,7 @@ class TorchRunner:
         self._label = request.model.label
         shapes = request.shapes or {}
         ports = (Port(name, shape, _FLOAT32) for name, shape in net.inputs(plan).items())
-        self.inputs = tuple(port.sized(shapes[port.name]) if shapes else port for port in ports)
+        self.inputs = tuple(port.sized(shapes.get(port.name)) if shapes else port for port in ports)
         self._names = net.outputs
         self.outputs = self._find_outputs()
 

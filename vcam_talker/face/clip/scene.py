@@ -157,6 +157,9 @@ def _shapes(path: Path, assets: FaceAssets, shrink: float) -> tuple[PatchSource,
     if len(assets.shapes) == 1:
         _, assets = fit_assets(assets, shrink)
         return RestPatches(assets.patch_size), assets
+    if not path.is_file():
+        why = f"lacks the file {path.name}: {assets.path.name} tells of {len(assets.shapes)} mouths"
+        raise PersonaError(str(path.parent), why, f"Put it into {path.parent}")
     store, assets = load_patches(path, assets, shrink)
     return ShapePatches(store, assets), assets
 

@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
+import torch
 
+from studio.lips.picture.data import cut
+from studio.lips.picture.evaluate import at_rest, by_net, evaluate, train_reader
+from studio.lips.picture.export import export as export_net
 from studio.lips.picture.make import make as make_files
 from studio.lips.picture.scenes import people, presenters
+from studio.lips.picture.train import Schedule, load
+from studio.lips.picture.train import train as train_net
 from studio.pack import StudioError
 from studio.truth.draw import SPLITS, Split
+from vcam_talker.core.errors import VcamTalkerError
+from vcam_talker.nets.lips import LipsNet, LipsPlan
+from vcam_talker.nets.reader import MouthReader
 
 _CHARACTERS = Path("studio/characters")
+_PLANS = Path(__file__).parent / "plans"
+
+_folder = click.Path(path_type=Path, file_okay=False)
+_threads = click.option("--threads", type=click.IntRange(1, 128), default=2, show_default=True)
+_data = click.option("--data", type=_folder, required=True, help="Folder of the drawn files.")
 
 
 @click.group(help=__doc__)
@@ -20,9 +39,9 @@ def main() -> None:
 
 
 @main.command()
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the files.")
+@click.option("--out", type=_folder, required=True, help="Folder of the files.")
 @click.option("--split", type=click.Choice(SPLITS), default="train", show_default=True)
-@click.option("--people", "count", type=click.IntRange(0), default=400, show_default=True)
+@click.option("--people", "count", type=click.IntRange(0), default=440, show_default=True)
 @click.option(
     "--presenters",
     "lights",
@@ -34,13 +53,109 @@ def main() -> None:
 @click.option("--renderer", default="raster", show_default=True)
 @click.option("--workers", type=click.IntRange(1, 64), default=2, show_default=True)
 def make(out: Path, split: Split, count: int, lights: int, renderer: str, workers: int) -> None:
-    """Draw people at rest and speaking, twins of each other."""
-    sitters = presenters(sorted(_CHARACTERS.glob("*.toml")), lights) if lights else []
-    try:
+    """Draw people at rest and speaking, twins of each other. Goes on where it was stopped."""
+    with _told():
+        sitters = presenters(sorted(_CHARACTERS.glob("*.toml")), lights) if lights else []
         made = make_files(out, [*sitters, *people(split, count)], renderer, workers, click.echo)
-    except StudioError as e:
-        raise click.ClickException(str(e)) from None
     click.echo(f"{made} files made")
+
+
+@main.command()
+@_data
+@click.option("--out", type=_folder, required=True, help="Folder of the training; it goes on from there.")
+@click.option("--plan", default="teacher", show_default=True, help="`teacher`, `student`, or a JSON file.")
+@click.option("--teacher", type=_folder, help="Training folder of a teacher, to learn from as well.")
+@click.option("--steps", type=click.IntRange(1), default=12_000, show_default=True)
+@click.option("--batch", type=click.IntRange(1), default=16, show_default=True)
+@click.option("--rate", type=float, default=2e-3, show_default=True, help="Highest learning rate.")
+@click.option("--minutes", type=float, default=1e9, help="Stop after so long; the same command goes on.")
+@_threads
+def train(
+    data: Path,
+    out: Path,
+    plan: str,
+    teacher: Path | None,
+    steps: int,
+    batch: int,
+    rate: float,
+    minutes: float,
+    threads: int,
+) -> None:
+    """Train a net."""
+    torch.set_num_threads(threads)
+    with _told():
+        net = LipsNet(_plan(plan))
+        taught = load(teacher) if teacher else None
+        schedule = Schedule(steps, batch, rate)
+        twins = cut(data, "train", data / "cut")
+        whole = train_net(net, twins, schedule, out, click.echo, teacher=taught, minutes=minutes)
+    click.echo("done" if whole else "stopped; the same command goes on")
+
+
+@main.command()
+@_data
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="Its weights.")
+@click.option("--steps", type=click.IntRange(1), default=1500, show_default=True)
+@_threads
+def reader(data: Path, out: Path, steps: int, threads: int) -> None:
+    """Train the reader of mouths, which judges what nets draw."""
+    torch.set_num_threads(threads)
+    with _told():
+        found = train_reader(cut(data, "train", data / "cut"), steps, click.echo)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(found.state_dict(), out)
+
+
+@main.command(name="evaluate")
+@_data
+@click.option("--reader", "weights", type=click.Path(path_type=Path, exists=True), required=True)
+@click.option("--split", type=click.Choice(SPLITS), default="test", show_default=True)
+@click.option("--count", type=click.IntRange(1), default=1500, show_default=True)
+@_threads
+@click.argument("nets", type=_folder, nargs=-1)
+def evaluate_nets(
+    data: Path, weights: Path, split: Split, count: int, threads: int, nets: tuple[Path, ...]
+) -> None:
+    """Compare trained NETS with truth on people, voices and lights they never saw; prints JSON."""
+    torch.set_num_threads(threads)
+    judge = MouthReader()
+    judge.load_state_dict(torch.load(weights, weights_only=True))
+    judge.eval()
+    with _told():
+        twins = cut(data, split, data / "cut")
+        found: dict[str, Any] = {"the mouth at rest": asdict(evaluate(at_rest, twins, judge, count=count))}
+        for folder in nets:
+            net = load(folder)
+            figures = asdict(evaluate(by_net(net), twins, judge, count=count))
+            found[folder.name] = figures | {"parameters": sum(p.numel() for p in net.parameters())}
+    click.echo(json.dumps(found, indent=1))
+
+
+@main.command()
+@click.argument("training", type=_folder)
+@click.option("--out", type=_folder, required=True, help="The model's folder.")
+@click.option("--label", required=True, help="What users see.")
+@click.option("--trained-on", required=True, help="What it learned from, in a sentence.")
+@click.option("--replace", is_flag=True, help="Put it in the place of a folder that is there.")
+def export(training: Path, out: Path, label: str, trained_on: str, replace: bool) -> None:
+    """Write a trained net as a model folder for the daemon."""
+    with _told():
+        parity = export_net(load(training), out, label, trained_on, replace=replace)
+    for part, difference in parity.items():
+        click.echo(f"{part}: ONNX is {difference:.1e} from torch")
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except (StudioError, VcamTalkerError, OSError, ValueError) as e:
+        raise click.ClickException(str(e)) from None
+
+
+def _plan(name: str) -> LipsPlan:
+    path = _PLANS / f"{name}.json"
+    return LipsPlan.from_json(json.loads((path if path.exists() else Path(name)).read_text()))
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from tests.support.prune_nets import NETS, Coder, Net, Plain, Residual, run
 from vcam_talker.core.errors import BadInputError
 from vcam_talker.nets.wav2lip import Wav2Lip
+from vcam_talker.prune.allot import CutSettings, Ranking
 from vcam_talker.prune.apply import (
     PLAN_FILE,
     WEIGHTS_FILE,
@@ -31,7 +32,7 @@ from vcam_talker.prune.apply import (
     save_pruned,
     slice_state,
 )
-from vcam_talker.prune.cut import CutSettings, Ranking, choose, cut_roots, lowest, whole
+from vcam_talker.prune.cut import choose, cut_roots, lowest, whole
 from vcam_talker.prune.graph import ChannelGraph, trace
 from vcam_talker.prune.importance import Importance, Random, Taylor, batch_norm_scale, magnitude
 from vcam_talker.prune.layers import named_layers

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol, Self, TypeVar
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import nn
 
 from vcam_talker.core.errors import BadInputError
@@ -134,9 +134,8 @@ def save_pruned(folder: Path, plan: ChannelPlan, module: nn.Module) -> None:
     """Write plan.json and weights.safetensors; a reader never sees half of one. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
-    write_atomically(
-        folder / WEIGHTS_FILE, lambda path: save_file(state, path, metadata={"digest": plan.digest()})
-    )
+    weights = save(state, metadata={"digest": plan.digest()})
+    write_atomically(folder / WEIGHTS_FILE, lambda path: path.write_bytes(weights))
     write_atomically(folder / PLAN_FILE, lambda path: path.write_text(plan.to_json(), encoding="utf-8"))
 
 

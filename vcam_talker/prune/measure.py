@@ -11,14 +11,18 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from vcam_talker.core.errors import EngineError
+from vcam_talker.prune.graph import ChannelGraph, Member
+from vcam_talker.prune.layers import kind_of, widths
+
+K = TypeVar("K", bound=Hashable)
 
 _CONVOLUTIONS: Final = (nn.Conv1d, nn.Conv2d)
 _TRANSPOSED: Final = (nn.ConvTranspose1d, nn.ConvTranspose2d)
@@ -31,34 +35,32 @@ def parameters(module: nn.Module) -> int:
 
 
 def macs(module: nn.Module, inputs: Sequence[Tensor]) -> int:
-    """Return multiply-accumulates of one forward pass for one row of the batch (see the module's text).
+    """Return multiply-accumulates of a forward pass for one row of the batch (see the module's text).
 
     Blocks for that pass.
     """
-    counted: list[int] = []
+    return sum(_counted(module, inputs).values())
 
-    def count(layer: nn.Module, given: tuple[Any, ...], made: Tensor) -> None:
-        weight = layer.get_parameter("weight")
-        rows = given[0].shape[0]
-        if isinstance(layer, _TRANSPOSED):
-            counted.append(given[0].numel() // rows * (weight.numel() // weight.shape[0]))
-        else:
-            counted.append(made.numel() // rows * (weight.numel() // weight.shape[0]))
 
-    kinds = (*_CONVOLUTIONS, *_TRANSPOSED, nn.Linear)
-    handles = [m.register_forward_hook(count) for m in module.modules() if isinstance(m, kinds)]
-    try:
-        with torch.no_grad():
-            module.eval()(*inputs)
-    finally:
-        for handle in handles:
-            handle.remove()
-    return sum(counted)
+def channel_costs(module: nn.Module, graph: ChannelGraph, inputs: Sequence[Tensor]) -> dict[str, float]:
+    """Return the MACs of one channel of each group, in all layers it runs through, by the group's root.
+
+    Blocks for a forward pass.
+    """
+    names = {layer: name for name, layer in module.named_modules()}
+    counted = {names[layer]: count for layer, count in _counted(module, inputs).items()}
+    costs = {}
+    for group in graph.groups:
+        costs[group.root] = sum(
+            counted.get(member.layer, 0) * member.indices.size / _width(module, member) / group.channels
+            for member in group.members
+        )
+    return costs
 
 
 def interleaved_ms(
-    runs: Mapping[str, Callable[[], object]], *, rounds: int = 30, warm_up: int = 3, limit_s: float = 30.0
-) -> dict[str, float]:
+    runs: Mapping[K, Callable[[], object]], *, rounds: int = 30, warm_up: int = 3, limit_s: float = 30.0
+) -> dict[K, float]:
     """Return the median milliseconds of each; they take turns, so what else the machine does hits all alike.
 
     Blocks for all rounds, or until `limit_s` is over and each has run three times. Ratios hold better than
@@ -67,7 +69,7 @@ def interleaved_ms(
     for run in runs.values():
         for _ in range(warm_up):
             run()
-    taken_ms: dict[str, list[float]] = {name: [] for name in runs}
+    taken_ms: dict[K, list[float]] = {name: [] for name in runs}
     deadline_s = time.monotonic() + limit_s
     for number in range(rounds):
         if number >= 3 and time.monotonic() > deadline_s:
@@ -90,8 +92,8 @@ def torch_run(module: nn.Module, inputs: Sequence[Tensor]) -> Callable[[], objec
     return run
 
 
-def peak_memory_bytes(folder: Path, engine: str = "torch", precision: str = "fp32") -> int:
-    """Return what running a model adds to the resident memory of a process of its own, at its highest.
+def resident_bytes(folder: Path, engine: str = "torch", precision: str = "fp32") -> int:
+    """Return what running a model adds to the resident memory of a process of its own, at its end.
 
     `folder`: an ONNX file, or a folder with plan and weights. What the engine's library takes by itself isn't
     counted. Blocks for seconds. Raises EngineError.
@@ -112,3 +114,31 @@ def peak_memory_bytes(folder: Path, engine: str = "torch", precision: str = "fp3
         why = done.stderr.strip().splitlines()[-1:] or ["ended without a word"]
         raise EngineError(f"model {folder}", f"its memory can't be measured ({why[0]})")
     return int(done.stdout.strip())
+
+
+def _counted(module: nn.Module, inputs: Sequence[Tensor]) -> dict[nn.Module, int]:
+    """Return the MACs of every layer, for one row."""
+    counted: dict[nn.Module, int] = {}
+
+    def count(layer: nn.Module, given: tuple[Any, ...], made: Tensor) -> None:
+        weight = layer.get_parameter("weight")
+        places = given[0] if isinstance(layer, _TRANSPOSED) else made
+        once = places.numel() // places.shape[0] * (weight.numel() // weight.shape[0])
+        counted[layer] = counted.get(layer, 0) + once
+
+    kinds = (*_CONVOLUTIONS, *_TRANSPOSED, nn.Linear)
+    handles = [m.register_forward_hook(count) for m in module.modules() if isinstance(m, kinds)]
+    try:
+        with torch.no_grad():
+            module.eval()(*inputs)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return counted
+
+
+def _width(module: nn.Module, member: Member) -> int:
+    layer = module.get_submodule(member.layer)
+    kind = kind_of(layer)
+    before, behind = widths(layer, kind) if kind else (1, 1)
+    return before if member.side == "in" else behind

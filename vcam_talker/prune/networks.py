@@ -30,6 +30,10 @@ class Network:
     """`module:Class`."""
     shapes: Callable[[Plan], tuple[tuple[int, ...], ...]]
     """Of each input, for a batch of one."""
+    outputs: tuple[str, ...]
+    """Names, in the order of what `forward` returns."""
+    pictures: bool = False
+    """Whether the first output is the picture that is wanted."""
 
     @property
     def build(self) -> Build[nn.Module]:
@@ -56,8 +60,8 @@ def _lips(plan: Plan) -> tuple[tuple[int, ...], ...]:
 NETWORKS: Final = {
     network.name: network
     for network in (
-        Network("wav2lip", "vcam_talker.nets.wav2lip:Wav2Lip", _wav2lip),
-        Network("lips", "vcam_talker.nets.lips:LipsNet", _lips),
+        Network("wav2lip", "vcam_talker.nets.wav2lip:Wav2Lip", _wav2lip, ("picture",), pictures=True),
+        Network("lips", "vcam_talker.nets.lips:LipsNet", _lips, ("flow", "alpha", "paint")),
     )
 }
 

@@ -20,16 +20,18 @@ import torch
 from torch import nn
 
 from vcam_talker.core.errors import BadInputError
+from vcam_talker.prune.allot import CutSettings, check_rounds
 from vcam_talker.prune.apply import Build, N, State, cut_further, load_pruned, save_pruned
-from vcam_talker.prune.cut import CutSettings, check_rounds, choose, whole
+from vcam_talker.prune.cut import choose, whole
 from vcam_talker.prune.files import read_json, write_json
 from vcam_talker.prune.graph import trace
 from vcam_talker.prune.importance import Importance
 from vcam_talker.prune.limits import Limit, Metrics, broken
+from vcam_talker.prune.measure import channel_costs
 from vcam_talker.prune.plan import ChannelPlan
 
 VERSION: Final = 1
-_RUN: Final = "run.json"
+RUN_FILE: Final = "run.json"
 _ROUND: Final = "round.json"
 _WORK: Final = "work"
 
@@ -175,7 +177,7 @@ class _Run(Generic[N]):
             "made": dict(self._schedule.made),
             "dense": state_digest(self._dense.state_dict()),
         }
-        run = self._folder / _RUN
+        run = self._folder / RUN_FILE
         if run.exists():
             found = read_json(run)
             if found.get("asked") != asked:
@@ -201,7 +203,9 @@ class _Run(Generic[N]):
         settings = self._schedule.cut.after(number, self._schedule.rounds)
         graph = trace(student, self._inputs, settings.ignored)
         made = {**self._schedule.made, "ratio": settings.ratio, "round": number}
-        last, plan = plan, choose(graph, self._importance(student, graph), settings, plan, made)
+        scores = self._importance(student, graph)
+        costs = channel_costs(student, graph, self._inputs)
+        last, plan = plan, choose(graph, scores, settings, plan, made, costs)
         # Cut out of the last student, not of the dense network: what is kept keeps what it has learnt.
         student = cut_further(student, last, plan, self._build)
         untrained = self._judge(student)
@@ -235,6 +239,17 @@ class _Run(Generic[N]):
 
     def _place(self, number: int) -> Path:
         return self._folder / "rounds" / f"{number:02}"
+
+
+def finished_rounds(folder: Path) -> list[tuple[RoundResult, Path]]:
+    """Return the rounds of a run and where their networks lie; the dense one first, in the run's own folder.
+
+    Empty: there is no run. Raises BadInputError.
+    """
+    if not (folder / RUN_FILE).is_file():
+        return []
+    places = sorted(path.parent for path in (folder / "rounds").glob(f"[0-9]*/{_ROUND}"))
+    return [(_result(folder / RUN_FILE), folder), *((_result(place / _ROUND), place) for place in places)]
 
 
 def plan_of(module: nn.Module) -> dict[str, Any]:

@@ -16,8 +16,9 @@ from typing import Any, Final
 import torch
 
 from vcam_talker.core.errors import BadInputError
+from vcam_talker.prune.allot import MAX_STEP
 from vcam_talker.prune.apply import Build, N, apply_plan
-from vcam_talker.prune.cut import MAX_STEP, cut_roots, lowest, whole
+from vcam_talker.prune.cut import cut_roots, lowest, whole
 from vcam_talker.prune.files import read_json, write_json
 from vcam_talker.prune.graph import ChannelGraph
 from vcam_talker.prune.importance import Scores

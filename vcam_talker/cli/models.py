@@ -1,4 +1,4 @@
-"""`vcam-talker models`: the models that its ears can use."""
+"""`vcam-talker models`: the models that its ears can use, and those that draw lips."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from vcam_talker.cli.models_lips import lips
 from vcam_talker.cli.output import json_option, print_json, speaks_errors
 
 _DRAW_EVERY_S = 0.2
@@ -18,7 +19,10 @@ _TELL_EVERY_S = 10.0
 
 @click.group(epilog="Example:  vcam-talker models get base")
 def models() -> None:
-    """Models for hearing: what is on this machine, and how more get here."""
+    """Models for hearing: what is on this machine, and how more get here; and those that draw lips."""
+
+
+models.add_command(lips)
 
 
 @models.command("list", epilog="Example:  vcam-talker models list --json")

@@ -28,6 +28,7 @@ _COUNTER: Final = ".num_batches_tracked"
 """Of training only; old checkpoints have none."""
 _AGAIN: Final = "Fetch it again, whole"
 _BRING: Final = "Bring a checkpoint of a Wav2Lip generator for faces of 96 or 256 pixels"
+_FIT: Final = f"{_BRING}; a pruned one needs its plan"
 _ZIP: Final = b"PK\x03\x04"
 _PICKLE: Final = b"\x80"
 _SHOWN: Final = 120
@@ -103,9 +104,9 @@ def assign_tensors(module: nn.Module, tensors: Mapping[str, Tensor], path: Path)
     wanted = module.state_dict()
     needed = {n for n in wanted if not n.endswith(_COUNTER)}
     if missing := sorted(needed - set(tensors)):
-        raise CheckpointError(_name(path), f"lacks {_some(missing)}", _BRING)
+        raise CheckpointError(_name(path), f"lacks {_some(missing)}", _FIT)
     if extra := sorted(set(tensors) - set(wanted)):
-        raise CheckpointError(_name(path), f"has {_some(extra)}, which the network has not", _BRING)
+        raise CheckpointError(_name(path), f"has {_some(extra)}, which the network has not", _FIT)
     given: dict[str, Tensor] = {}
     for name, like in wanted.items():
         if name.endswith(_COUNTER):
@@ -114,7 +115,7 @@ def assign_tensors(module: nn.Module, tensors: Mapping[str, Tensor], path: Path)
         tensor = tensors[name]
         if tensor.shape != like.shape:
             why = f"'{name}' is {_shape(tensor)} instead of {_shape(like)}"
-            raise CheckpointError(_name(path), why, "A pruned network needs the plan it was pruned by")
+            raise CheckpointError(_name(path), why, _FIT)
         given[name] = _checked(path, name, tensor)
     module.load_state_dict(given, assign=True)
 

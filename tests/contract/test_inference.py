@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +21,7 @@ from vcam_talker.inference import torch as torch_engine
 from vcam_talker.inference.candidates import TOLERANCE, deviation
 from vcam_talker.inference.engines import ENGINES
 from vcam_talker.inference.processor import this_processor
+from vcam_talker.inference.session import noise
 
 pytestmark = pytest.mark.contract
 
@@ -63,7 +66,8 @@ def reference(forms: Forms) -> Array:
     """What ONNX's own, slow reference makes of `feeds()`."""
     from onnx.reference import ReferenceEvaluator
 
-    drawn: Array = ReferenceEvaluator(str(forms.exact)).run(["drawn"], feeds())[0]
+    made: Sequence[Any] = ReferenceEvaluator(str(forms.exact)).run(["drawn"], feeds())  # type: ignore[assignment]
+    drawn: Array = made[0]
     return drawn
 
 
@@ -73,7 +77,8 @@ def session(
 ) -> Iterator[Session]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(torch_engine.NETS, str(PLAN["net"]), ROW)
-        made = forms.open(*request.param, tmp_path_factory.mktemp("cache"))
+        engine, precision = request.param
+        made = forms.open(engine, precision, tmp_path_factory.mktemp("cache"))
     assert (made.engine, made.precision) == request.param
     yield made
     made.close()
@@ -251,6 +256,63 @@ def test_weights_of_another_plan_are_refused(tmp_path: Path, monkeypatch: pytest
     (folder / "plan.json").write_text('{"net": "small", "channels": 9}')
     with pytest.raises(EngineError, match=r"weights\.safetensors can't be loaded"):
         open_session(folder, threads=1, cache=tmp_path)
+
+
+def test_a_pruned_wav2lip_runs_from_its_folder(tmp_path: Path) -> None:
+    """Names and shapes in the torch engine's table are those of the real network."""
+    import torch
+
+    from vcam_talker.nets.checkpoint import save_tensors
+    from vcam_talker.nets.wav2lip import Wav2Lip
+    from vcam_talker.nets.wav2lip_layers import dense_channels
+
+    torch.manual_seed(1)
+    net = Wav2Lip(96, dict.fromkeys(dense_channels(96), 8)).eval()
+    save_tensors(net, tmp_path / "weights.safetensors")
+    (tmp_path / "plan.json").write_text(json.dumps(net.plan()))
+    session = open_session(tmp_path, threads=1, cache=tmp_path)
+    assert [(p.name, p.shape) for p in session.inputs] == [
+        ("mel", (None, 1, 80, 16)),
+        ("face", (None, 6, 96, 96)),
+    ]
+    assert [(p.name, p.shape) for p in session.outputs] == [("picture", (None, 3, 96, 96))]
+    given = noise(session.inputs)
+    with torch.inference_mode():
+        wanted = net(*(torch.from_numpy(array) for array in given.values())).numpy()
+    np.testing.assert_allclose(session.run(given)["picture"], wanted, atol=1e-6)
+
+
+def test_a_net_for_lips_runs_from_its_folder(tmp_path: Path) -> None:
+    from vcam_talker.nets.checkpoint import save_tensors
+    from vcam_talker.nets.lips import TEACHER, LipsNet, LipsPlan
+
+    net = LipsNet(LipsPlan(dict.fromkeys(TEACHER, 8))).eval()
+    save_tensors(net, tmp_path / "weights.safetensors")
+    (tmp_path / "plan.json").write_text(json.dumps(net.plan()))
+    session = open_session(tmp_path, threads=1, cache=tmp_path)
+    assert [p.name for p in session.inputs] == ["rest", "other", "pose"]
+    assert [(p.name, p.shape) for p in session.outputs] == [
+        ("flow", (None, 2, 48, 64)),
+        ("alpha", (None, 1, 96, 128)),
+        ("paint", (None, 3, 96, 128)),
+    ]
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        {"net": "wav2lip"},
+        {"format": 1, "net": "wav2lip", "size": 97, "channels": {}},
+        {"net": "lips", "channels": []},
+    ],
+    ids=str,
+)
+def test_a_plan_of_another_kind_is_one_clear_error(tmp_path: Path, plan: dict[str, object]) -> None:
+    folder = write_folder(tmp_path / "net")
+    (folder / "plan.json").write_text(json.dumps(plan))
+    with pytest.raises(EngineError, match=r"plan\.json") as caught:
+        open_session(folder, threads=1, cache=tmp_path)
+    assert "\n" not in str(caught.value)
 
 
 def test_auto_measures_once_and_takes_one_that_agrees(forms: Forms, tmp_path: Path) -> None:

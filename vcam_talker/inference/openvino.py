@@ -99,5 +99,6 @@ def _settings(request: Request) -> dict[str, Any]:
 
 
 def _port(port: ConstOutput, names: set[str]) -> Port:
-    shape = tuple(n.get_length() if n.is_static else None for n in port.get_partial_shape())
-    return Port(min(names), shape, np.dtype(port.get_element_type().to_dtype()))
+    shape = port.get_partial_shape()
+    sizes = tuple(n.get_length() if n.is_static else None for n in shape) if shape.rank.is_static else ()
+    return Port(min(names), sizes, np.dtype(port.get_element_type().to_dtype()))

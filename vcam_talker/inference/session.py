@@ -26,7 +26,7 @@ class Port:
 
     name: str
     shape: tuple[int | None, ...]
-    """None: any size."""
+    """None: any size. Of an output `()` may also mean that the file does not tell."""
     dtype: np.dtype[Any]
 
     def __str__(self) -> str:

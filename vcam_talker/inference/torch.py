@@ -38,7 +38,13 @@ def _wav2lip(plan: Plan) -> dict[str, tuple[int | None, ...]]:
     return {"mel": (None, 1, 80, 16), "face": (None, 6, plan["size"], plan["size"])}
 
 
+def _lips(plan: Plan) -> dict[str, tuple[int | None, ...]]:
+    rows, columns = plan["size"]
+    return {"rest": (None, 3, rows, columns), "other": (None, 3, rows, columns), "pose": (None, 7)}
+
+
 NETS: Final[dict[str, Net]] = {
+    "lips": Net("vcam_talker.nets.lips", "LipsNet", _lips, ("flow", "alpha", "paint")),
     "wav2lip": Net("vcam_talker.nets.wav2lip", "Wav2Lip", _wav2lip, ("picture",)),
 }
 """By `net` of the plan."""
@@ -98,15 +104,15 @@ def open_runner(request: Request, engine: EngineName) -> TorchRunner:
         raise EngineError(f"model {folder.path}", why, f"Those known are {', '.join(NETS)}")
     try:
         module = getattr(import_module(net.module), net.builder).from_plan(plan)
+    except VcamTalkerError as e:
+        raise EngineError(f"model {folder.path}", f"{PLAN}: {e.what} {e.why}", e.remedy) from e
+    except (ValueError, KeyError, TypeError) as e:
+        raise EngineError(f"model {folder.path}", f"{PLAN} can't be used ({one_line(e)})") from e
+    try:
         module.load_state_dict(import_module("safetensors.torch").load_file(folder.path / WEIGHTS))
-        module.eval()
-        return TorchRunner(module, net, plan, request)
-    except EngineError:
-        raise
-    except VcamTalkerError as e:  # the plan's own
-        raise EngineError(f"model {folder.path}", f"{e.what}: {e.why}", e.remedy) from e
     except Exception as e:  # safetensors has an Exception of its own for damaged files
         raise EngineError(f"model {folder.path}", f"{WEIGHTS} can't be loaded ({one_line(e)})") from e
+    return TorchRunner(module.eval(), net, plan, request)
 
 
 def import_library(engine: EngineName) -> ModuleType:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy.fft import irfft, rfft
+from scipy.fft import dct, irfft, rfft
+from scipy.ndimage import gaussian_filter1d
 from scipy.signal import oaconvolve
 
 from studio.lips.sound.data import POSE, Take
@@ -39,6 +40,16 @@ _GAIN_DB: Final = (-16.0, 10.0)
 _BANK_S: Final = 40
 _DB: Final = 20.0
 """A unit of what is heard (`spectrum`)."""
+
+
+_FORMANTS: Final = 14
+"""Cosines over the bands that hold formants; the faster ones hold pitch."""
+_COSINES: Final = dct(np.eye(BANDS), norm="ortho", axis=0)
+"""float64[BANDS, BANDS], one cosine a row."""
+
+
+_NEAR: Final = gaussian_filter1d(np.eye(BANDS), 5.0, axis=0, mode="nearest").T.astype(np.float32)
+"""float32[BANDS, BANDS]: the mean of the bands around each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +125,8 @@ def crop(take: Take, shape: Shape, noises: Noises, rng: np.random.Generator) -> 
     sound = _recorded(clean, noises, rng)
     warp = one_of(rng, _WARPS) if rng.random() < 0.7 else 1.0
     found = _heard(sound, shape.whole, warp)
+    if rng.random() < 0.8:
+        found = _throat(found, rng)
     found = _line(found, rng)
     weight = np.ones(shape.length, np.float32)
     if rng.random() < 0.4:
@@ -154,7 +167,9 @@ def _sound(take: Take, first: float, rate: float, count: int) -> Sound:
     source /= 32768
     if rate == 1.0 and start == low:
         return source[:size]
-    return np.interp(start - low + np.arange(size) * rate, np.arange(source.size), source).astype(np.float32)
+    places = start - low + np.arange(size) * rate
+    found: Sound = np.interp(places, np.arange(source.size), source).astype(np.float32)
+    return found
 
 
 def _recorded(sound: Sound, noises: Noises, rng: np.random.Generator) -> Sound:
@@ -181,6 +196,39 @@ def _heard(sound: Sound, count: int, warp: float) -> Bands:
     return heard(power(windows, AUDIO_RATE), filters(AUDIO_RATE, warp))
 
 
+def _throat(found: Bands, rng: np.random.Generator) -> Bands:
+    """Return it from another throat: formants elsewhere, sharper or duller, more or less pitch and contrast.
+
+    Synthetic voices are few and alike; what a network may rely on has to survive this.
+    """
+    # Each formant moves on its own: places between bands, displaced along a random smooth curve.
+    knots = rng.normal(0, 0.7, 5)
+    places = np.arange(BANDS) + np.interp(np.arange(BANDS), np.linspace(0, BANDS - 1, 5), knots)
+    places = np.clip(places, 0, BANDS - 1.001)
+    below = places.astype(np.intp)
+    part = (places - below).astype(np.float32)
+    moved = found[:, below] * (1 - part) + found[:, below + 1] * part
+    # The spectrum as a sum of cosines: the slow ones are vowels, the fast ones pitch.
+    size = np.ones(BANDS)
+    size[1:_FORMANTS] = np.exp(rng.normal(0, 0.15)) * np.exp(rng.normal(0, 0.08, _FORMANTS - 1))
+    size[_FORMANTS:] = rng.uniform(0.0, 1.4)
+    matrix = (_COSINES.T * size) @ _COSINES
+    shaped = moved @ matrix.astype(np.float32)
+    if rng.random() < 0.6:
+        # Between formants espeak-ng has nothing; people have breath.
+        breath = shaped @ _NEAR - np.float32(rng.uniform(0.2, 1.4))
+        breath += rng.normal(0, 0.12, breath.shape).astype(np.float32)
+        shaped = np.maximum(shaped, breath)
+    # Compressors and actors: louder and softer lie closer together, or farther apart.
+    loudest = np.percentile(shaped.mean(axis=1), 90)
+    contrast = np.float32(rng.uniform(0.75, 1.15))
+    level = shaped.mean(axis=1, keepdims=True)
+    out = shaped + (contrast - 1) * (level - np.float32(loudest))
+    # Nothing stays nothing.
+    silent = found.max(axis=1, keepdims=True) <= SILENCE
+    return np.where(silent, SILENCE, np.maximum(out, SILENCE)).astype(np.float32)
+
+
 def _line(found: Bands, rng: np.random.Generator) -> Bands:
     """Return it through a microphone, a line and a knob: all of it changes levels of bands."""
     where = np.linspace(-1, 1, BANDS)
@@ -202,8 +250,8 @@ def _line(found: Bands, rng: np.random.Generator) -> Bands:
     if rng.random() < 0.2:
         # Less of the pitch's comb, as in a whisper or a cold.
         padded = np.pad(out, ((0, 0), (1, 1)), mode="edge")
-        out = (padded[:, :-2] + 2 * padded[:, 1:-1] + padded[:, 2:]) / 4
-    return np.maximum(out, SILENCE).astype(np.float32)
+        out = ((padded[:, :-2] + 2 * padded[:, 1:-1] + padded[:, 2:]) / 4).astype(np.float32)
+    return np.maximum(out, SILENCE)
 
 
 def _room(rt60_s: float, direct_db: float, rng: np.random.Generator) -> Sound:
@@ -235,7 +283,7 @@ def _levelled(sound: Sound) -> Sound:
     return sound / np.float32(np.sqrt(np.mean(sound**2)) + 1e-9)
 
 
-def _at(values: Values, places: npt.NDArray[np.float64]) -> Values:
+def _at(values: Values, places: npt.NDArray[np.floating[Any]]) -> Values:
     """Return straight lines between poses; before the first and behind the last there is rest."""
     padded = np.zeros((len(values) + 2, len(MOUTH_PARAMS)), np.float32)
     padded[1:-1] = values

@@ -17,6 +17,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from studio.pack import StudioError
 from studio.truth import container
 from studio.truth.draw import Split, generator
 from studio.truth.texts import compose
@@ -61,12 +62,12 @@ class Take:
     @property
     def values(self) -> Values:
         """Return the poses, float32[T, 7]."""
-        return self.mouth.astype(np.float32) / QUANTUM
+        return self.mouth.astype(np.float32) / np.float32(QUANTUM)
 
     @property
     def samples(self) -> Values:
         """Return the sound, float32[N]."""
-        return self.audio.astype(np.float32) / 32768
+        return self.audio.astype(np.float32) / np.float32(32768)
 
 
 def make_take(seed: int, split: Split, number: int, speaker: Speaker) -> Take:
@@ -183,6 +184,6 @@ def _is_whole(path: Path, seed: int) -> bool:
         return False
     try:
         facts = json.loads(container.read(path)["facts"].tobytes())
-    except (container.StudioError, KeyError, ValueError):
+    except (StudioError, KeyError, ValueError):
         return False
     return bool(facts["format"] == FORMAT and facts["seed"] == seed)

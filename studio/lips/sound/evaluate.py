@@ -30,6 +30,7 @@ Values = npt.NDArray[np.float32]
 Make = Callable[[], FaceDriver]
 
 NOISE_DB: Final = 15.0
+NOISE_SEED: Final = 1
 _REACH: Final = 15
 """Poses to either side that a delay is looked for in."""
 _LOUD_DB: Final = 40.0
@@ -57,7 +58,7 @@ def noisy(cases: Sequence[Case], noises: Noises) -> list[Case]:
     """Return the same in a small room with noise of a street, a hum or people."""
     found = []
     for index, case in enumerate(cases):
-        rng = generator(1, "degraded", index)
+        rng = generator(NOISE_SEED, "degraded", index)
         sound = degraded(case.speech.samples, noises, rng, NOISE_DB)
         found.append(Case(replace(case.speech, samples=sound), case.reference))
     return found

@@ -23,7 +23,7 @@ def export(net: SoundNet, folder: Path, recipe: Recipe, facts: dict[str, Any]) -
     arrays = {name: tensor.numpy().astype(np.float16) for name, tensor in net.folded().items()}
     part = folder / f".{WEIGHTS}.part"
     with part.open("wb") as file:
-        np.savez_compressed(file, **arrays)
+        np.savez_compressed(file, allow_pickle=False, **arrays)
     part.replace(folder / WEIGHTS)
     digest = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
     whole = {

@@ -48,7 +48,7 @@ class Recipe:
     decay: float = 1e-2
     warm_up: int = 200
     channels: int = 128
-    natural: float = 0.25
+    natural: float = 0.35
     """Share of crops from flite: its voices are made of recordings of people, espeak-ng's of formulas."""
 
 
@@ -79,7 +79,7 @@ def train(data: Path, out: Path, recipe: Recipe, say: Callable[[str], None], dev
             found = net(heard)
         loss = loss_of(found.float(), mouth, weight)
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
         optimiser.step()
         losses.append(float(loss.detach()))
@@ -95,8 +95,8 @@ def train(data: Path, out: Path, recipe: Recipe, say: Callable[[str], None], dev
             if step % _JUDGE_STEPS < _SAVE_STEPS or step == recipe.steps:
                 row |= judge(net, held_out[:20], device)
             _note(out / LOG, row)
-            say(" ".join(f"{k} {v}" for k, v in row.items()))
             _save(out / CHECKPOINT, recipe, net, optimiser, step, spent_s, facts)
+            say(" ".join(f"{k} {v}" for k, v in row.items()))
     return net
 
 

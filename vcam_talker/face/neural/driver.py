@@ -108,7 +108,8 @@ def _alone(answer: Answer, levels_db: Levels) -> Poses:
     silent = (answer.rest > REST) | (levels_db < AUDIBLE_DB)
     shut = shut_through(silent, SILENCE_POSES)
     _press(motion, answer.shut > SHUT)
-    return motion * (1 - _soft(shut))[:, None]
+    motion *= 1 - _soft(shut)[:, None]
+    return motion
 
 
 def _press(motion: Poses, shut: Mask) -> None:
@@ -117,17 +118,18 @@ def _press(motion: Poses, shut: Mask) -> None:
     for start, stop in runs(shut):
         if stop - start < CLOSURE_POSES:
             held[start:stop] = False
-    near = _soft(dilate(held, 1))
-    motion[:, JAW] *= 1 - near
-    motion[:, TEETH] *= 1 - near
-    motion[:, PRESS] = np.maximum(motion[:, PRESS], 0.98 * near)
+    # As far beyond the closure as the phoneme driver goes: smoothing takes little off its ends.
+    parted = 1 - _soft(dilate(held, REACH - 1))
+    motion[:, JAW] *= parted
+    motion[:, TEETH] *= parted
+    motion[:, PRESS] = np.maximum(motion[:, PRESS], 0.98 * _soft(dilate(held, REACH - 2)))
 
 
 def _poses(segment: Segment) -> slice:
     return slice(int(segment.start_s * MOUTH_RATE_HZ), int(segment.end_s * MOUTH_RATE_HZ) + 1)
 
 
-def _soft(values: Levels) -> Levels:
+def _soft(values: Levels | Mask) -> Levels:
     """Return `values` smoothed over 2 * REACH + 1 poses; what held for REACH poses on both sides stays."""
     column = values.astype(np.float64)[:, None]
     found: Levels = smooth(column, np.repeat(column[:1], REACH, 0), np.repeat(column[-1:], REACH, 0))[:, 0]

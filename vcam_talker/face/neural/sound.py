@@ -6,7 +6,10 @@ than fetching a runtime for it would. `vcam_talker.nets.sound` says what it is; 
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
+import zipfile
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
@@ -19,6 +22,7 @@ import numpy.typing as npt
 from vcam_talker.core.errors import EngineError
 from vcam_talker.core.types import MOUTH_PARAMS, MOUTH_RATE_HZ, Samples
 from vcam_talker.face.neural import spectrum
+from vcam_talker.face.neural.products import product
 
 FORMAT: Final = 1
 FACTS: Final = "sound.json"
@@ -63,17 +67,21 @@ class SoundNet:
         try:
             facts = json.loads((folder / FACTS).read_text("utf-8"))
             if facts["format"] != FORMAT or facts["bands"] != spectrum.BANDS:
-                raise ValueError("is made for another version")
+                raise ValueError(f"{FACTS} is made for another version")
+            raw = (folder / WEIGHTS).read_bytes()
+            if hashlib.sha256(raw).hexdigest() != facts["sha256"]:
+                raise ValueError(f"{WEIGHTS} is damaged")
             taps = tuple(tuple(int(t) for t in row) for row in facts["taps"])
-            with np.load(folder / WEIGHTS, allow_pickle=False) as file:
+            with np.load(io.BytesIO(raw), allow_pickle=False) as file:
                 weights = {name: file[name].astype(np.float32) for name in file.files}
-            return cls(taps, weights)
-        except (OSError, ValueError, KeyError, TypeError) as e:
+            _check(taps, weights)
+        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as e:
             raise EngineError(
                 "the sound network",
                 f"{folder}: {e}",
                 "Install vcam-talker again, or choose the driver 'phonemes'",
             ) from e
+        return cls(taps, weights)
 
     def __call__(self, heard: spectrum.Bands) -> Answer:
         """Return poses for all frames but the first `past` and the last `ahead` of `heard`.
@@ -105,9 +113,9 @@ class SoundNet:
         """Return the convolution of `x` float32[T, C] over `taps`, float32[T - span, D]."""
         weight, bias = self._weights[f"{name}.weight"], self._weights[f"{name}.bias"]
         low, count = min(taps), len(x) - (max(taps) - min(taps))
-        out = x[taps[0] - low : taps[0] - low + count] @ weight[0]
+        out = product(x[taps[0] - low : taps[0] - low + count], weight[0])
         for tap, matrix in zip(taps[1:], weight[1:], strict=True):
-            out += x[tap - low : tap - low + count] @ matrix
+            out += product(x[tap - low : tap - low + count], matrix)
         out += bias
         return out
 
@@ -152,6 +160,21 @@ def shipped() -> SoundNet:
     """Return the network that comes with the package, read once, in some 10 ms. Raises EngineError."""
     with resources.as_file(resources.files("vcam_talker") / "models" / "lips") as folder:
         return SoundNet.load(folder)
+
+
+def _check(taps: Taps, weights: dict[str, Array]) -> None:
+    """Raise ValueError unless each layer takes what the one before gives."""
+    layers = [("first", len(taps[0]))]
+    for index, row in enumerate(taps[1:]):
+        layers += [(f"look.{index}", len(row)), (f"mix.{index}", 1)]
+    width = spectrum.BANDS
+    for name, count in (*layers, ("neck", 1), ("last", 1)):
+        shape, out = weights[f"{name}.weight"].shape, weights[f"{name}.bias"].size
+        if shape != (count, width, out):
+            raise ValueError(f"{name} has the shape {shape}")
+        width = out
+    if width != _POSES + 2:
+        raise ValueError(f"it gives {width} figures")
 
 
 def _sigmoid(x: Array) -> Array:

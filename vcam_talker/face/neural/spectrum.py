@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vcam_talker.core.types import Samples
+from vcam_talker.face.neural.products import product
 
 BANDS: Final = 48
 LOW_HZ: Final = 60.0
@@ -74,7 +75,7 @@ def power(windows: npt.NDArray[np.float32], rate: int) -> Power:
 
 def heard(spectra: Power, matrix: npt.NDArray[np.float32]) -> Bands:
     """Return band levels as the network hears them; `matrix` float32[bins, BANDS] as `filters` gives it."""
-    level_db = 10 * np.log10(np.maximum(spectra @ matrix, np.float32(10 ** (FLOOR_DB / 10))))
+    level_db = 10 * np.log10(np.maximum(product(spectra, matrix), np.float32(10 ** (FLOOR_DB / 10))))
     found: Bands = ((level_db - _ZERO_DB) / _SCALE_DB).astype(np.float32)
     return found
 

@@ -315,6 +315,7 @@ def test_a_memory_is_written_whole_or_not_at_all(
     remember(tmp_path, question, [Measured(OV, 0.5)])
     assert recall(tmp_path, question) == before
     assert "No space left" in caplog.text
+    assert len(list(tmp_path.glob(f"{question.file}*"))) == 1, "no half of a file stays"
 
 
 def test_only_so_many_are_kept(net: Path, tmp_path: Path) -> None:
@@ -359,6 +360,53 @@ def test_all_of_them_failing_ends(net: Path, tmp_path: Path) -> None:
     measured = measure(find_model(net), [ORT, OV], 1, None, tmp_path, run=lambda *_: -signal.SIGKILL)
     assert len(measured) == 2
     assert all(m.fault for m in measured)
+
+
+def test_what_can_not_be_measured_at_all_is_an_error(net: Path, tmp_path: Path) -> None:
+    def no_more_processes(*_: object) -> int:
+        raise OSError(11, "Resource temporarily unavailable")
+
+    for run in (no_more_processes, lambda *_: 1):
+        with pytest.raises(EngineError, match="can't be measured"):
+            measure(find_model(net), [ORT, OV], 1, None, tmp_path, run=run)
+
+
+def test_unmeasured_the_most_exact_is_taken_with_one_line(
+    world: World,
+    start: Callable[..., Session],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail(*_: object, **__: object) -> list[Measured]:
+        raise EngineError("engines", "can't be measured (no room)")
+
+    monkeypatch.setattr(opening, "measure", fail)
+    session = start()
+    assert (session.engine, session.precision) == ("ort", "fp32")
+    (line,) = warnings(caplog)
+    assert "no room" in line
+    monkeypatch.setattr(opening, "measure", world.measure)
+    start()
+    assert world.measured, "nothing was remembered"
+
+
+def test_zeros_in_an_example_are_measured_as_noise(
+    world: World, start: Callable[..., Session], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[dict[str, Array]] = []
+
+    def look(
+        model: object, contenders: list[Candidate], _threads: int, feeds: Any, *_: object, **__: object
+    ) -> Any:
+        given.append(feeds)
+        return world.measure(model, contenders)
+
+    monkeypatch.setattr(opening, "measure", look)
+    picture = np.full((1, 3, 12, 20), 0.5, np.float32)
+    start(example={"x": np.zeros((2, 3), np.float32), "picture": picture})
+    assert given[0]["x"].any()
+    assert given[0]["x"].dtype == np.float32
+    assert given[0]["picture"] is picture
 
 
 def test_deviation_finds_what_differs() -> None:

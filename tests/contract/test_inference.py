@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -256,6 +258,22 @@ def test_weights_of_another_plan_are_refused(tmp_path: Path, monkeypatch: pytest
     (folder / "plan.json").write_text('{"net": "small", "channels": 9}')
     with pytest.raises(EngineError, match=r"weights\.safetensors can't be loaded"):
         open_session(folder, threads=1, cache=tmp_path)
+
+
+def test_nothing_heavy_is_imported_early_and_nothing_that_reports_home(forms: Forms, tmp_path: Path) -> None:
+    code = f"""
+import sys
+from pathlib import Path
+from vcam_talker.inference import open_session
+heavy = {{"onnxruntime", "openvino", "torch", "onnx"}}
+print(sorted(heavy & set(sys.modules)))
+open_session(Path({str(forms.exact)!r}), "openvino", "fp32", 1, cache=Path({str(tmp_path)!r}))
+print(sorted(m for m in sys.modules if m == "torch" or "openvino_telemetry" in m))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert done.stdout.splitlines() == ["[]", "[]"]
 
 
 def test_a_pruned_wav2lip_runs_from_its_folder(tmp_path: Path) -> None:

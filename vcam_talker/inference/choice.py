@@ -7,7 +7,6 @@ import hashlib
 import json
 import logging
 import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -105,19 +104,20 @@ def remember(folder: Path, question: Question, measured: list[Measured]) -> None
         "facts": question.facts,
         "measured": [m.as_dict() for m in measured],
     }
+    new = folder / f"{question.file}.{os.getpid()}.new"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            "w", dir=folder, suffix=".new", encoding="utf-8", delete=False
-        ) as file:
+        with new.open("w", encoding="utf-8") as file:
             file.write(json.dumps(told, indent=1))
             file.flush()
             os.fsync(file.fileno())
-        Path(file.name).replace(folder / question.file)
+        new.replace(folder / question.file)
         for old in _files(folder)[_KEPT:]:
             old.unlink(missing_ok=True)
     except OSError as e:
         log.warning("which engine is fastest can't be remembered: %s", e)
+        with contextlib.suppress(OSError):
+            new.unlink(missing_ok=True)
 
 
 def forget(folder: Path, question: Question) -> None:

@@ -63,11 +63,13 @@ def measure(
     *,
     run: Run = run_apart,
 ) -> list[Measured]:
-    """Return how each candidate did on `feeds`, or on noise; blocks for seconds. Raises EngineError.
+    """Return how each candidate did on `feeds`, or on noise; blocks for seconds.
 
-    A candidate that takes the process down is noted, and the others are measured again without it.
+    A candidate that takes the process down is noted, and the others are measured again without it. Raises
+    EngineError when nothing can be measured at all, whatever the candidate.
     """
     faults: list[Measured] = []
+    crashed = False
     left = list(candidates)
     while left:
         with tempfile.TemporaryDirectory(prefix="vcam-talker-inference-") as name:
@@ -77,13 +79,16 @@ def measure(
             try:
                 status = run(folder, _BUILD_TIMEOUT_S if building else _TIMEOUT_S)
             except OSError as e:
-                raise EngineError("inference", f"engines can't be measured ({e.strerror or e})") from e
+                raise EngineError("engines", f"can't be measured ({e.strerror or e})") from e
             last, measured = _read_result(folder, left)
         if status == 0 and measured:
             return [*measured, *faults]
         why = "takes too long" if status is None else f"takes its process down ({_told(status)})"
+        crashed |= status is None or status < 0
         faults.append(Measured(left[last], fault=why))
         del left[last]
+    if not crashed:
+        raise EngineError("engines", f"can't be measured ({faults[0].fault if faults else 'there are none'})")
     return faults
 
 

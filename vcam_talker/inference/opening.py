@@ -6,6 +6,8 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from vcam_talker.core.errors import EngineError
 from vcam_talker.core.extras import how_to_install
 from vcam_talker.inference.candidates import Candidate, Measured, candidates, ranked
@@ -41,7 +43,7 @@ def open_session(
     in the log. `threads`: None leaves one core to picture and sound.
 
     `example` feeds fix the only shapes that the session takes, which engines are faster for, and are what is
-    measured and compared with; without it noise is, with 1 for sizes that the network leaves open.
+    measured and compared with; zeros in it stand for noise. Without it sizes left open are 1 there.
 
     Raises EngineError: a model that is missing, damaged or dangerous; no engine at all that runs it.
     """
@@ -67,7 +69,7 @@ class _Opening:
     ) -> None:
         self._model = model
         self._threads = threads
-        self._example = example
+        self._example = None if example is None else {n: _filled(a) for n, a in example.items()}
         self._shapes = {name: tuple(a.shape) for name, a in example.items()} if example is not None else None
         self._cache = cache
         self._processor = processor
@@ -118,7 +120,13 @@ class _Opening:
             forget(self._cache, question)  # the next one is wanted: this one did not work
 
     def _measure(self, contenders: list[Candidate], question: Question) -> list[Measured]:
-        measured = measure(self._model, contenders, self._threads, self._example, self._cache, run=self._run)
+        try:
+            measured = measure(
+                self._model, contenders, self._threads, self._example, self._cache, run=self._run
+            )
+        except EngineError as e:
+            self._failed.append(e)
+            return [Measured(candidate) for candidate in contenders]
         self._failed += [EngineError(f"engine '{m.candidate}'", m.fault) for m in measured if m.fault]
         if ranked(measured):
             remember(self._cache, question, measured)
@@ -160,6 +168,13 @@ class _Opening:
             why = "needs ONNX Runtime or OpenVINO, and neither is installed"
             return EngineError(self._model.label, why, how_to_install("lips"))
         return EngineError(self._model.label, "needs torch, which is not installed", how_to_install("prune"))
+
+
+def _filled(array: Array) -> Array:
+    """Return the array, or noise in the place of zeros: of those any network makes much the same."""
+    if array.dtype.kind != "f" or array.any():
+        return array
+    return np.random.default_rng(array.size).random(array.shape).astype(array.dtype)
 
 
 def _all(faults: list[EngineError]) -> str:

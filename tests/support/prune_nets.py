@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own name for it
 from torch import Tensor, nn
 
+torch.set_num_threads(1)  # such small networks only wait for a second one
+
 
 class Net(nn.Module):
     """Base: a plan of channels, and reproducible weights with batch norms that are in use."""

@@ -15,7 +15,7 @@ from torch import nn
 
 from vcam_talker.core.errors import BadInputError, EngineError
 from vcam_talker.prune.graph import ChannelGraph, ChannelGroup, Member
-from vcam_talker.prune.layers import Kind, Layers, named_layers
+from vcam_talker.prune.layers import Kind, Layers, named_layers, widths
 
 Scores = Mapping[str, npt.NDArray[np.float64]]
 """Of every group, by the name of its root: float64[channels], more is more important."""
@@ -109,6 +109,8 @@ class Taylor:
             raise BadInputError("Taylor importance", "was given no batch to work with")
         if not all(np.isfinite(score).all() for score in total.values()):
             raise EngineError("Taylor importance", "the loss has no finite gradient")
+        if not any(score.any() for score in total.values()):
+            raise EngineError("Taylor importance", "the loss depends on no channel")
         return {root: score / batches for root, score in total.items()}
 
 
@@ -129,17 +131,14 @@ def _weighted(group: ChannelGroup, layers: Layers) -> list[Member]:
 
 
 def _first_order(layer: nn.Module, kind: Kind, member: Member) -> npt.NDArray[np.float64]:
-    """Return the sum of weight times gradient, per channel of the member's layer."""
-    total: npt.NDArray[np.float64] | None = None
+    """Return the sum of weight times gradient, per channel of the member's layer; 0 without a gradient."""
+    before, behind = widths(layer, kind)
+    total = np.zeros(before if member.side == "in" else behind)
     for name, axes in kind.tensors.items():
         axis = axes[1 if member.side == "in" else 0]
         tensor = getattr(layer, name)
-        if axis is None or not isinstance(tensor, nn.Parameter) or tensor.grad is None:
-            continue
-        sums = _sums(tensor.detach().double() * tensor.grad.double(), axis)
-        total = sums if total is None else total + sums
-    if total is None:
-        raise EngineError(member.layer, "has no gradient: the loss doesn't depend on it")
+        if axis is not None and isinstance(tensor, nn.Parameter) and tensor.grad is not None:
+            total += _sums(tensor.detach().double() * tensor.grad.double(), axis)
     return total
 
 

@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -121,7 +121,7 @@ def _counted(module: nn.Module, inputs: Sequence[Tensor]) -> dict[nn.Module, int
     counted: dict[nn.Module, int] = {}
 
     def count(layer: nn.Module, given: tuple[Any, ...], made: Tensor) -> None:
-        weight = layer.get_parameter("weight")
+        weight = cast("Tensor", layer.weight)  # no parameter where it is masked
         places = given[0] if isinstance(layer, _TRANSPOSED) else made
         once = places.numel() // places.shape[0] * (weight.numel() // weight.shape[0])
         counted[layer] = counted.get(layer, 0) + once

@@ -153,6 +153,15 @@ def test_a_child_that_can_draw_nothing_says_so(client: LipsClient) -> None:
     child.close()
 
 
+def test_one_that_is_stopped_is_not_called_slow(child: Child, client: LipsClient) -> None:
+    client._deadline_s = 0.0
+    child.go_on.clear()
+    for _ in range(100):
+        assert client.draw(FACE, 1, CROP, POSE) is None
+    assert not client.slow
+    assert client.ready(FACE)
+
+
 def test_the_next_child_starts_afresh(client: LipsClient, child: Child) -> None:
     client._deadline_s = 0.01
     child.go_on.clear()
@@ -190,9 +199,11 @@ def test_a_network_that_is_always_late_is_left_alone_for_a_while(
     child: Child, client: LipsClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client._deadline_s = 0.0
-    child.go_on.clear()
     for _ in range(60):
+        child.go_on.clear()
         assert client.draw(FACE, 1, CROP, POSE) is None
+        child.go_on.set()
+        assert child.answered.acquire(timeout=10)
     assert client.slow
     assert not client.ready(FACE)
     later_s = time.monotonic() + 11

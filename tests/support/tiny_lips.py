@@ -39,8 +39,8 @@ def blob(size: tuple[int, int] = SIZE) -> np.ndarray:
     return np.clip(2.0 - 2.0 * far, 0.0, 1.0)[None, None].astype(np.float32)
 
 
-def make_pose_model(folder: Path, **spec: Any) -> Path:
-    """Write a model of kind `pose` into `folder`; returns it."""
+def make_pose_model(folder: Path, gain: float = 1.0, **spec: Any) -> Path:
+    """Write a model of kind `pose` into `folder`; returns it. The green covers all at a jaw of 1 / `gain`."""
     folder.mkdir(parents=True, exist_ok=True)
     rows, columns = SIZE
     node = helper.make_node
@@ -58,7 +58,8 @@ def make_pose_model(folder: Path, **spec: Any) -> Path:
         [
             node("Slice", ["pose", "zero", "one", "one"], ["jaw2"]),
             node("Reshape", ["jaw2", "shape"], ["jaw"]),
-            node("Mul", ["jaw", "blob"], ["alpha"]),
+            node("Mul", ["jaw", "blob"], ["cover"]),
+            node("Clip", ["cover", "low", "high"], ["alpha"]),
             node("ReduceMean", ["f0"], ["mean"], axes=[1, 2, 3], keepdims=1),
             node("Mul", ["mean", "nothing"], ["none"]),
             node("Add", ["none", "colour"], ["paint"]),
@@ -69,7 +70,9 @@ def make_pose_model(folder: Path, **spec: Any) -> Path:
         zero=np.array([0]),
         one=np.array([1]),
         shape=np.array([-1, 1, 1, 1]),
-        blob=blob(),
+        blob=blob() * np.float32(gain),
+        low=np.array(0.0, np.float32),
+        high=np.array(1.0, np.float32),
         nothing=np.zeros((1, 1, 1, 1), np.float32),
         colour=np.broadcast_to(np.array(GREEN, np.float32)[None, :, None, None], (1, 3, rows, columns)),
         still=np.zeros((1, 2, rows // 4, columns // 4), np.float32),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,7 @@ from vcam_talker.core.errors import PersonaError, VcamTalkerError
 from vcam_talker.core.events import EngineDown
 from vcam_talker.core.lips import LipsDraw, LipsEvent, LipsRest, parse_lips
 from vcam_talker.core.status import LipsState, LipsView
-from vcam_talker.core.types import MOUTH_PARAMS
+from vcam_talker.core.types import MOUTH_PARAMS, Pixels, Samples
 from vcam_talker.face.neural.client import LipsClient
 from vcam_talker.face.neural.package import Package, choose_model, load_package
 from vcam_talker.lips.process import lips_main
@@ -95,7 +94,7 @@ class Lips:
     def supervise(self, context: Context, limits: Limits, choice: LipsChoice) -> None:
         """Get ready to start the process, once."""
         self._supervisor = Supervisor(
-            "lips", lips_main, context, self._client, self._clock, limits, parse_lips, self._on_event,
+            "lips process", lips_main, context, self._client, self._clock, limits, parse_lips, self._on_event,
             persona=str(choice.persona.root), config=self._config,
         )  # fmt: skip
         self._take(choice)
@@ -181,33 +180,67 @@ class Lips:
                 pass
 
 
-def local_mouths(persona: Persona, config: Config) -> tuple[MouthMaker | None, Callable[[], None]]:
-    """Return who draws a persona's mouths in this very process, and what frees it: for offline programs.
+class LocalLips:
+    """A network in this very process, for offline programs: every mouth is drawn, however long it takes."""
 
-    Every mouth is drawn by the network, however long it takes. Blocks for seconds. Raises ConfigError,
-    EngineError: who asked for a network by name gets it or an error; without the packages that run the
-    shipped one, shapes draw the mouths, which the log says.
-    """
-    folder = choose_model(persona, config.lips)
-    if folder is None:
-        return None, _nothing
-    from vcam_talker.face.neural.drawer import LocalDrawer
-    from vcam_talker.face.neural.patches import neural_mouths
+    def __init__(self, persona: Persona, config: Config) -> None:
+        """Open the model that is to draw the persona's lips, if there is one. Blocks for seconds.
 
-    size = (config.air.width, config.air.height)
-    try:
-        package = load_package(folder)
-        drawer = LocalDrawer(persona, package, size, config.lips)
-    except VcamTalkerError as e:
-        if config.lips.model or persona.face.lips:
-            raise
-        log.warning("%s; shapes draw the lips", e)
-        return None, _nothing
-    return neural_mouths(persona, package, size, drawer), drawer.close
+        Raises ConfigError, EngineError: who named a network gets it or an error. Where the shipped one can't
+        be used, shapes draw the mouths, and the log says so.
+        """
+        self.mouths: MouthMaker | None = None
+        """Who draws the mouths; None: the shapes."""
+        self._drawer: _LocalDrawer | None = None
+        size = (config.air.width, config.air.height)
+        try:
+            folder = choose_model(persona, config.lips)
+            if folder is None:
+                return
+            from vcam_talker.face.neural.patches import neural_mouths
+
+            package = load_package(folder)
+            self._drawer = _LocalDrawer(persona, package, size, config)
+            self.mouths = neural_mouths(persona, package, size, self._drawer)
+        except VcamTalkerError as e:
+            if config.lips.model or persona.face.lips:
+                raise
+            log.warning("%s; shapes draw the lips", e)
+
+    def check(self) -> None:
+        """Raise what went wrong while mouths were drawn, EngineError: shapes drew them from then on."""
+        if self._drawer is not None and self._drawer.fault is not None:
+            raise self._drawer.fault
+
+    def close(self) -> None:
+        """Free memory. Idempotent."""
+        if self._drawer is not None:
+            self._drawer.close()
 
 
-def _nothing() -> None:
-    pass
+class _LocalDrawer:
+    """A `face.neural.drawer.LocalDrawer` whose first error is kept: a painter would show a still picture."""
+
+    patience_s = 0.0
+
+    def __init__(self, persona: Persona, package: Package, size: tuple[int, int], config: Config) -> None:
+        from vcam_talker.face.neural.drawer import LocalDrawer
+
+        self._drawer = LocalDrawer(persona, package, size, config.lips)
+        self.fault: VcamTalkerError | None = None
+
+    def ready(self, face: int) -> bool:
+        return self.fault is None and self._drawer.ready(face)
+
+    def draw(self, face: int, key: int, crop: Pixels, condition: Samples) -> Pixels | None:
+        try:
+            return self._drawer.draw(face, key, crop, condition)
+        except VcamTalkerError as e:
+            self.fault = e
+            return None
+
+    def close(self) -> None:
+        self._drawer.close()
 
 
 def _has_shapes(persona: Persona) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
 import time
@@ -19,6 +20,7 @@ from vcam_talker.air.sinks.file import Mp4Sink
 from vcam_talker.air.timeline import Timeline
 from vcam_talker.app.air import make_scene
 from vcam_talker.app.encoding import Encoding
+from vcam_talker.app.lips import LocalLips
 from vcam_talker.config import Config, override
 from vcam_talker.core.clock import frame_pts
 from vcam_talker.core.errors import BadInputError, DeviceError
@@ -37,6 +39,7 @@ from vcam_talker.core.types import (
 from vcam_talker.dsp.resample import resample
 from vcam_talker.dsp.wav import read_wav
 from vcam_talker.engine.maker import to_quanta
+from vcam_talker.face.neural.package import NO_MODEL
 from vcam_talker.persona import Persona, load_persona
 from vcam_talker.tts.sentences import SentenceSplitter
 from vcam_talker.tts.voice import Voice
@@ -77,9 +80,11 @@ def render_file(
     emotion: Emotion | None = None,
     size: tuple[int, int] = (1280, 720),
     fps: int = 30,
+    lips: str = "",
 ) -> RenderReport:
     """Write `out` (mp4, H.264 and AAC). Exactly one of `text` and `audio` is given.
 
+    `lips`: who draws the mouth of a persona made of pictures, as `lips.model`; `shapes`: no network.
     Deterministic but for the encoder's threads. Raises BadInputError, PersonaError, DeviceError, EngineError;
     then no file is left behind.
     """
@@ -89,9 +94,7 @@ def render_file(
     if not out.parent.is_dir():
         raise DeviceError(str(out), "its folder does not exist", f"Make it: mkdir -p {out.parent}")
     persona = load_persona(persona_name)
-    config = override(Config(), {"air.width": size[0], "air.height": size[1], "air.fps": fps})
-    # Everything that can be wrong is looked at before the file is begun: it must leave nothing behind.
-    scene = make_scene(persona, config)
+    config = override(Config(), {"air.width": size[0], "air.height": size[1], "air.fps": fps, **_lips(lips)})
     stop = threading.Event()
     if audio is not None:
         speeches = _from_audio(audio)
@@ -100,7 +103,9 @@ def render_file(
     # Under another name until it is complete: a file of this name that was there before stays until then.
     partial = out.with_name(f".{out.stem}.partial.mp4")
     sink = Mp4Sink(partial)
-    with _terminable(), closing(speeches):
+    with _terminable(), closing(speeches), closing(LocalLips(persona, config)) as mouths:
+        # Everything that can be wrong is looked at before the file is begun: it must leave nothing behind.
+        scene = make_scene(persona, config, mouths.mouths)
         try:
             first = next(speeches, None)
             if first is None:
@@ -109,6 +114,7 @@ def render_file(
             with Encoding(sink) as encoding:
                 renderer = _Renderer(persona, scene, fps, encoding, stop)
                 frames = renderer.run(first, speeches, "phonemes" if audio is None else "audio")
+            mouths.check()
             sink.finish()
             partial.replace(out)
         except OSError as e:
@@ -119,6 +125,10 @@ def render_file(
     took_s = time.perf_counter() - began_s
     duration_s = frames / fps
     return RenderReport(str(out), duration_s, frames, round(took_s, 3), round(duration_s / took_s, 2))
+
+
+def _lips(name: str) -> dict[str, str]:
+    return {"lips.enabled": "off"} if name == NO_MODEL else {"lips.model": name}
 
 
 @contextmanager
@@ -176,7 +186,9 @@ class _Renderer:
 
     def _draw_all(self, frame: int, lead: int) -> int:
         """Draw from `frame` on; the speech follows `lead` quanta of silence. Return the number of frames."""
-        while (spoken := self._quanta_at(frame + 1) - lead) <= self._wait_for(spoken):
+        # A mouth drawn from the sound wants to know what comes next.
+        ahead = math.ceil(self._painter.needs.sound_s[1] * MOUTH_RATE_HZ) + 2
+        while (spoken := self._quanta_at(frame + 1) - lead) <= self._wait_for(spoken + ahead):
             self._follow(spoken)
             self._advance(frame)
             frame += 1

@@ -108,9 +108,9 @@ class Daemon:
         return pid
 
     def child_pids(self) -> dict[str, int]:
-        """Return the processes of the engine and, when ears or chat are on, of the senses."""
+        """Return the processes of the engine and, where there are such, of the senses and the lips."""
         status = self.client.status()
-        found = {name: status[name] for name in ("engine", "senses") if status.get(name)}
+        found = {name: status[name] for name in ("engine", "senses", "lips") if status.get(name)}
         return {name: view["pid"] for name, view in found.items() if view["pid"] is not None}
 
     def _address(self) -> Address:

@@ -63,6 +63,12 @@ def doctor(config_path: Path | None, as_json: bool) -> None:
     metavar="N",
     help="Pictures a second, 10 to 60.",
 )
+@click.option(
+    "--lips",
+    default="",
+    metavar="MODEL",
+    help="Network that draws the mouth: a name, or a folder with a slash in it; 'shapes' for none.",
+)
 @json_option
 @speaks_errors
 def render(
@@ -73,6 +79,7 @@ def render(
     emotion: str | None,
     size: tuple[int, int],
     fps: int,
+    lips: str,
     as_json: bool,
 ) -> None:
     """Make a video file of a persona speaking TEXT or the sound of AUDIO.
@@ -85,7 +92,7 @@ def render(
     if (text is None) == (audio is None):
         raise click.UsageError("give either --text or --audio")
     mood = Emotion(emotion) if emotion else None
-    report = render_file(persona, out, text=text, audio=audio, emotion=mood, size=size, fps=fps)
+    report = render_file(persona, out, text=text, audio=audio, emotion=mood, size=size, fps=fps, lips=lips)
     if as_json:
         print_json(report)
     else:

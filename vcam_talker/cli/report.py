@@ -77,6 +77,8 @@ def _machine(report: Report) -> Iterator[str]:
     yield _row("engine", _process(engine))
     if report.get("senses"):
         yield _row("senses", _process(report["senses"]))
+    if (lips := report.get("lips")) and lips["state"] != "off":
+        yield _row("lips", _lips(lips))
     yield _row("cost", f"{report['cpu_percent']} % of a core, {report['rss_mb']} MB")
 
 
@@ -152,6 +154,19 @@ def _cache(cache: Report | None) -> Iterator[str]:
 
 def _process(view: Report) -> str:
     return f"{view['state']}, {_count(view['restarts'], 'restart')}"
+
+
+def _lips(lips: Report) -> str:
+    """Return who draws the mouth, how fast, and why no network does."""
+    parts = [f"drawn by {lips['drawn_by']}"]
+    if lips["state"] != "ready":
+        parts.append(lips["state"])
+    if lips["p50_ms"] is not None:
+        parts.append(f"p50 {lips['p50_ms']} ms, p95 {lips['p95_ms']} ms")
+        parts.append(f"{lips['answered']} of {lips['asked']} in time")
+    if lips["restarts"]:
+        parts.append(f"restarted {lips['restarts']}x")
+    return ", ".join(parts) + _detail(lips)
 
 
 def _row(name: str, text: str) -> str:

@@ -97,6 +97,7 @@ function renderHealth(status) {
     ["Pacing", `±${pacing.deviation_p99_ms.toFixed(1)} ms p99`, `longest gap ${ms(pacing.longest_gap_ms)}, ${lost} late or skipped`, ""],
     processRow("Engine", engine),
     ...(status.senses ? [processRow("Senses", status.senses)] : []),
+    ...(status.lips.state === "off" ? [] : [lipsRow(status.lips)]),
     ...status.sinks.filter((sink) => sink.kind !== "null").map((sink) => [
       sink.kind[0].toUpperCase() + sink.kind.slice(1),
       sink.state === "open" ? sink.name : `${sink.name} is ${sink.state}`,
@@ -117,6 +118,16 @@ function renderHealth(status) {
       return [term, data];
     }),
   );
+}
+
+function lipsRow({ state, drawn_by, detail, restarts, asked, answered, p50_ms }) {
+  const small = [
+    state === "ready" ? "" : state,
+    detail,
+    known(p50_ms) ? `${p50_ms.toFixed(1)} ms each, ${asked - answered} of ${asked} late` : "",
+    restarts ? `restarted ${restarts}×` : "",
+  ];
+  return ["Lips", drawn_by, small.filter(Boolean).join(", "), state === "ready" ? "good" : "warn"];
 }
 
 function processRow(name, { state, restarts, last_error }) {

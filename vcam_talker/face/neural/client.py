@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 _RECENT: Final = 300
 """Questions that the figures are of: ten seconds of speech."""
 _SLOW_OF: Final = 60
-"""So many questions in a row are looked at ..."""
+"""The outcomes of so many questions are looked at ..."""
 _SLOW_SHARE: Final = 0.5
 """... and if more of them than this share went unanswered, the network is too slow."""
 _REST_S: Final = (10.0, 300.0)
@@ -56,6 +56,7 @@ class LipsClient:
         """Make what the next child crosses by; return its end of it. Raises OSError."""
         with self._lock:
             self._forget()
+            self._resting_until_s = 0.0
             if self._crossing is None:
                 self._crossing = Crossing.create()
             self._close_pipe()
@@ -139,7 +140,6 @@ class LipsClient:
         began_s = time.monotonic()
         self.asked += 1
         if self._pending is not None and not self._await(pipe, self._pending[0], began_s):
-            self._missed()
             return None
         self._number += 1
         crossing.put_question(crop, condition)

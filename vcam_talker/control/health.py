@@ -30,6 +30,8 @@ def judge(before: DaemonStatus, now: DaemonStatus) -> Health:
     degraded += [f"{sink.kind} {sink.name} is absent" for sink in now.sinks if sink.state == "absent"]
     if now.engine.state != "ready":
         degraded.append(f"the engine is {now.engine.state}")
+    if now.lips.state in {"restarting", "slow", "failed"}:
+        degraded.append(f"the lips' network is {now.lips.state}")
     if now.pacing.rung == "still":
         degraded.append("the picture stands still")
     state = "failing" if failing else "degraded" if degraded else "ok"

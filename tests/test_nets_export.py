@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -23,9 +24,9 @@ from vcam_talker.cli import main
 from vcam_talker.face.neural.package import load_package
 from vcam_talker.nets import export
 from vcam_talker.nets.checkpoint import load_wav2lip
-from vcam_talker.nets.export import ExportError, Part, export_folder, export_module
+from vcam_talker.nets.export import ExportError, Part, add_variant, export_folder, export_module
 from vcam_talker.nets.plan import plan_hash
-from vcam_talker.nets.quantise import QuantiseError, layer_names, quantise, sensitivity
+from vcam_talker.nets.quantise import QuantiseError, layer_names, quantise, quantise_part, sensitivity
 from vcam_talker.nets.wav2lip import Wav2Lip
 from vcam_talker.nets.wav2lip_layers import scaled_channels
 
@@ -328,6 +329,27 @@ def test_what_is_kept_in_float_is_chosen_by_a_scan(folder: Path, tmp_path: Path)
     assert kept.error < plain.error
     everything = quantise(source, fed, keep_ends=False, out=tmp_path / "all.onnx")
     assert everything.in_float == ()
+
+
+def test_a_quantised_part_is_a_variant_of_its_folder(folder: Path, tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(folder, model)
+    fed = batches(folder, 2)
+    for _ in range(2):  # again: replaced, not entered twice
+        done = quantise_part(model, "mouth", fed, ["*face_decoder_blocks.6*"])
+    assert load_package(model).network("mouth") == (model / "mouth.onnx", (model / "mouth.int8.onnx",))
+    assert done.path == model / "mouth.int8.onnx"
+    assert {p.name for p in model.iterdir()} - {p.name for p in folder.iterdir()} == {"mouth.int8.onnx"}
+    with pytest.raises(ExportError, match="does not lie in it"):
+        add_variant(model, "mouth", folder / "mouth.onnx")
+    with pytest.raises(ExportError, match="has no part 'teeth'"):
+        add_variant(model, "teeth", done.path)
+    (model / "model.json").write_text("[]")
+    with pytest.raises(ExportError, match="is damaged"):
+        add_variant(model, "mouth", done.path)
+    (model / "model.json").unlink()
+    with pytest.raises(ExportError, match="can't be changed"):
+        add_variant(model, "mouth", done.path)
 
 
 def test_wrong_orders_to_quantise(folder: Path, tmp_path: Path) -> None:

@@ -162,7 +162,7 @@ def expect(file: Path, told: str, plan: dict[str, Any] | None = None) -> None:
         (b"", "is empty"),
         (b"<!DOCTYPE html><html>Not found", "is a web page, not a checkpoint"),
         (b"version https://git-lfs.github.com/spec/v1\n", "is a pointer of Git LFS"),
-        (b"\x08\x07\x12\x04onnx and so on, for a while", "is something else"),
+        (b"\x08\x07\x12\x04onnx and so on, for a while", "is of an unknown kind, not a checkpoint"),
         (b"\x80\x02", "is damaged or cut short"),
         (b"PK\x03\x04 and then nothing", "is damaged or cut short"),
         (b"\x10\x00\x00\x00\x00\x00\x00\x00{not json at all and more", "is damaged or cut short"),

@@ -39,7 +39,7 @@ def import_checkpoint(
     """Make a model of CHECKPOINT, a Wav2Lip generator's weights (faces of 96 or 256 pixels).
 
     Public checkpoints are for non-commercial use; bring one that you may use. Nothing in the file is run. It
-    takes a minute, and 150 MB for a full-size network; every part must compute what the checkpoint does.
+    takes a minute, and 300 MB for a full-size network; every part must compute what the checkpoint does.
     """
     from vcam_talker.core.errors import BadInputError, EngineError
     from vcam_talker.core.extras import how_to_install

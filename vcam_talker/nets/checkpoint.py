@@ -162,7 +162,7 @@ def _format_of(path: Path) -> str:
         return "safetensors"
     if begins.lstrip()[:1] == b"<":
         return "a web page"
-    return "a pointer of Git LFS" if begins.startswith(b"version https://git-lfs") else "something else"
+    return "a pointer of Git LFS" if begins.startswith(b"version https://git-lfs") else "of an unknown kind"
 
 
 def _read_torch(path: Path) -> Any:  # noqa: ANN401 (whatever was put in the file)

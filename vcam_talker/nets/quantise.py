@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from vcam_talker.core.errors import ExitCode, VcamTalkerError
 from vcam_talker.core.extras import how_to_install
+from vcam_talker.nets.export import add_variant
 
 Batch = Mapping[str, npt.NDArray[np.float32]]
 """Feeds of one run, by input."""
@@ -86,6 +87,23 @@ def quantise(
     finally:
         partial.unlink(missing_ok=True)
     return Quantised(target, error, greatest, tuple(n for n in layers if n in kept))
+
+
+def quantise_part(
+    folder: Path,
+    part: str,
+    batches: Sequence[Batch],
+    keep_float: Sequence[str] = (),
+    *,
+    reduce_range: bool = False,
+) -> Quantised:
+    """Write the int8 form of a part of a model's folder, and enter it as a variant there.
+
+    Raises QuantiseError, ExportError.
+    """
+    done = quantise(folder / f"{part}.onnx", batches, keep_float, reduce_range=reduce_range)
+    add_variant(folder, part, done.path)
+    return done
 
 
 def sensitivity(onnx_path: Path, batches: Sequence[Batch]) -> list[tuple[str, float]]:

@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .NOTPARALLEL:
 
 BIN := .venv/bin
-BENCHES ?= pacing latency av-sync idle start render face loop cache obs chat llm
+BENCHES ?= pacing latency av-sync idle start render face loop cache obs chat llm lipsync
 ARGS ?=
 # Of pyproject.toml: asr (hearing with faster-whisper or pocketsphinx), llm (a language model on this machine).
 EXTRAS ?=
@@ -46,7 +46,7 @@ format: .venv/.installed-dev ## format the code, mend what ruff can mend
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: .venv/.installed ## measure every figure of docs/benchmarks.md (BENCHES=idle: only that; loop and llm need EXTRAS=asr,llm)
+bench: .venv/.installed ## measure every figure of docs/benchmarks.md (BENCHES=idle: only that; loop, llm and lipsync need EXTRAS=asr,llm,prune)
 	@failed=; for name in $(BENCHES); do $(BIN)/vcam-talker bench $$name $(ARGS) || failed=1; done; test -z "$$failed"
 
 pins: .venv/.installed-dev ## write the versions now in .venv to constraints.txt

@@ -24,6 +24,8 @@ class Race:
     def __init__(self) -> None:
         self.times_ms: dict[Entry, list[float]] = {}
         """One for each round, in the same order for all."""
+        self.processor_ms: dict[Entry, list[float]] = {}
+        """The same in processor time of all threads, which other programs on the machine don't lengthen."""
         self._runs: dict[Entry, tuple[Session, Mapping[str, Array]]] = {}
 
     def enter(self, net: str, session: Session, feeds: Mapping[str, Array]) -> None:
@@ -33,11 +35,13 @@ class Race:
     def run(self, seconds: float) -> None:
         """Run all in turn for about that long. Raises EngineError."""
         self.times_ms = {entry: [] for entry in self._runs}
+        self.processor_ms = {entry: [] for entry in self._runs}
         end_s = time.monotonic() + seconds
         while self.rounds < _MIN_ROUNDS or time.monotonic() < end_s:
             for entry, (session, feeds) in self._runs.items():
-                begun_ns = time.perf_counter_ns()
+                begun_ns, spent_ns = time.perf_counter_ns(), time.process_time_ns()
                 session.run(feeds)
+                self.processor_ms[entry].append((time.process_time_ns() - spent_ns) / 1e6)
                 self.times_ms[entry].append((time.perf_counter_ns() - begun_ns) / 1e6)
 
     def deviation(self, net: str, candidate: Candidate, exact: Candidate) -> float:
@@ -66,3 +70,7 @@ class Race:
     def ratio(self, slow: Entry, fast: Entry) -> float:
         """Return how many times faster, the median of each round's own."""
         return percentile(np.divide(self.times_ms[slow], self.times_ms[fast]), 50)
+
+    def processor_ratio(self, slow: Entry, fast: Entry) -> float:
+        """Return how many times less processor time, the median of each round's own."""
+        return percentile(np.divide(self.processor_ms[slow], self.processor_ms[fast]), 50)

@@ -54,7 +54,7 @@ def opening(logits: Tensor) -> Tensor:
     """
     inside = logits.softmax(1)[:, 2]
     columns = inside.sum(1)
-    return torch.stack((columns.max(1).values, torch.sigmoid(6 * (columns - 0.7)).sum(1)), 1)
+    return torch.stack((columns.max(1).values, torch.sigmoid(10 * (columns - 0.7)).sum(1)), 1)
 
 
 def _layer(inputs: int, outputs: int, stride: int) -> nn.Sequential:

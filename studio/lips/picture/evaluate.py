@@ -64,8 +64,8 @@ def evaluate(draw: Draw, twins: Twins, reader: MouthReader, *, count: int = 1500
         float(psnr.mean()),
         float(ssim.mean()),
         float(np.median(sharp)),
-        float(np.corrcoef(high, true_high)[0, 1]),
-        float(np.corrcoef(wide, true_wide)[0, 1]),
+        _correlation(high, true_high),
+        _correlation(wide, true_wide),
         len(table),
     )
 
@@ -166,6 +166,11 @@ def _energy(image: Floats, where: npt.NDArray[np.bool_]) -> float:
     grey = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY))
     across, down = np.diff(grey, axis=1)[1:], np.diff(grey, axis=0)[:, 1:]
     return float((across**2 + down**2)[where[1:, 1:]].mean())
+
+
+def _correlation(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> float:
+    """Return Pearson's r; 0 where one of them never changes."""
+    return float(np.corrcoef(a, b)[0, 1]) if a.std() > 0 and b.std() > 0 else 0.0
 
 
 def _planes(pictures: Floats) -> Tensor:

@@ -1,0 +1,125 @@
+"""The picture net: its layout is its plan's, its parts are the whole, and composing does what it says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from vcam_talker.nets.lips import SIZE, TEACHER, LipsNet, LipsPlan, composed
+from vcam_talker.nets.reader import MouthReader, opening
+
+pytestmark = pytest.mark.unit
+
+SMALL = LipsPlan(
+    {"pose": 8, **{f"{side}{level}.0": 8 for side in "ed" for level in (1, 2, 3, 4)}, "d4.1": 16, "e2.1": 8}
+)
+PLANS = Path(__file__).parents[1] / "studio" / "lips" / "picture" / "plans"
+
+
+@pytest.fixture(scope="module")
+def net() -> LipsNet:
+    torch.manual_seed(1)
+    return LipsNet(SMALL).eval()
+
+
+def test_parts_are_the_whole(net: LipsNet) -> None:
+    rest, other, pose = torch.rand(2, 3, *SIZE), torch.rand(2, 3, *SIZE), torch.rand(2, 7)
+    with torch.inference_mode():
+        flow, alpha, paint = net(rest, other, pose)
+        features = net.encode(rest, other)
+        again = net.decode(pose, *features)
+    assert flow.shape == (2, 2, 48, 64)
+    assert alpha.shape == (2, 1, *SIZE)
+    assert paint.shape == (2, 3, *SIZE)
+    assert [f.shape[2:] for f in features] == [(48, 64), (24, 32), (12, 16), (6, 8)]
+    assert all(torch.equal(a, b) for a, b in zip((flow, alpha, paint), again, strict=True))
+
+
+def test_pose_face_and_other_picture_all_count(net: LipsNet) -> None:
+    rest, other, pose = torch.rand(1, 3, *SIZE), torch.rand(1, 3, *SIZE), torch.rand(1, 7)
+    with torch.inference_mode():
+        first = net(rest, other, pose)
+        for changed in ((1 - rest, other, pose), (rest, 1 - other, pose), (rest, other, pose * 0.5)):
+            assert not torch.equal(first[2], net(*changed)[2])
+
+
+def test_at_first_it_leaves_the_face_as_it_is() -> None:
+    torch.manual_seed(2)
+    rest, pose = torch.rand(1, 3, *SIZE), torch.rand(1, 7)
+    with torch.inference_mode():
+        made = composed(rest, *LipsNet(SMALL).eval()(rest, rest, pose))
+    assert float((made - rest).abs().mean()) < 0.06
+
+
+def test_flow_says_where_to_fetch_from() -> None:
+    picture = torch.zeros(1, 3, 40, 80)
+    picture[..., 10:20, 30:40] = 1
+    flow = torch.zeros(1, 2, 20, 40)
+    flow[:, 0] = 10 / 80
+    flow[:, 1] = -5 / 40
+    nothing = torch.zeros(1, 1, 20, 40), torch.zeros(1, 3, 20, 40)
+    made = composed(picture, flow, *nothing)
+    assert torch.allclose(made[..., 15:25, 20:30], torch.ones(1, 3, 10, 10), atol=1e-5)
+    assert float(made.sum()) == pytest.approx(float(picture.sum()), rel=1e-4)
+
+
+def test_paint_covers_where_alpha_is() -> None:
+    picture = torch.rand(1, 3, 40, 80)
+    alpha = torch.zeros(1, 1, 40, 80)
+    alpha[..., 10:20] = 1
+    made = composed(picture, torch.zeros(1, 2, 20, 40), alpha, torch.full((1, 3, 40, 80), 0.25))
+    assert torch.allclose(made[..., 10:20], torch.full((1, 3, 40, 10), 0.25))
+    assert torch.allclose(made[..., 20:], picture[..., 20:], atol=1e-5)
+
+
+def test_a_plan_builds_the_same_net_again(net: LipsNet) -> None:
+    again = LipsNet.from_plan(json.loads(json.dumps(net.plan())))
+    again.load_state_dict(net.state_dict())
+    assert again.plan() == net.plan()
+
+
+@pytest.mark.parametrize("name", ["teacher", "student"])
+def test_plans_that_are_kept_are_read(name: str) -> None:
+    plan = json.loads((PLANS / f"{name}.json").read_text())
+    found = LipsNet.from_plan(plan)
+    assert found.plan() == plan
+    if name == "teacher":
+        assert plan["channels"] == TEACHER
+
+
+def test_the_student_has_a_fifteenth_of_its_teachers_parameters_at_most() -> None:
+    plans = [json.loads((PLANS / f"{name}.json").read_text()) for name in ("teacher", "student")]
+    sizes = [sum(p.numel() for p in LipsNet.from_plan(plan).parameters()) for plan in plans]
+    assert sizes[0] >= 15 * sizes[1]
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"format": 2}, "format 1"),
+        ({"net": "wav2lip"}, "format 1"),
+        ({"size": [128, 128]}, "format 1"),
+        ({"channels": []}, "whole numbers"),
+        ({"channels": {**TEACHER, "e1.0": 0}}, "whole numbers"),
+        ({"channels": {**TEACHER, "e1.0": 1.5}}, "whole numbers"),
+        ({"channels": {k: v for k, v in TEACHER.items() if k != "d3.0"}}, "lack d3.0"),
+    ],
+)
+def test_a_plan_that_is_none_is_refused(change: dict[str, object], why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        LipsNet.from_plan(LipsPlan().to_json() | change)
+
+
+def test_an_opening_is_measured_softly() -> None:
+    logits = torch.full((1, 3, 32, 48), -8.0)
+    logits[:, 0] = 0
+    logits[:, 2, 10:16, 12:32] = 8
+    high, wide = opening(logits)[0].tolist()
+    assert high == pytest.approx(6, abs=0.1)
+    assert wide == pytest.approx(20, abs=0.5)
+    shut = opening(torch.stack([torch.zeros(32, 48), torch.zeros(32, 48), torch.full((32, 48), -8.0)])[None])
+    assert float(shut.max()) < 0.5
+    assert MouthReader()(torch.rand(1, 3, *SIZE)).shape == (1, 3, *SIZE)

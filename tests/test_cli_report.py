@@ -16,6 +16,7 @@ from vcam_talker.core.status import (
     ChatView,
     EarsView,
     EngineView,
+    LipsView,
     ShowView,
     SkippedView,
     SourceView,
@@ -47,7 +48,7 @@ def test_what_is_off_takes_no_line() -> None:
 
 def test_an_older_daemon_without_these_fields_is_shown() -> None:
     report = asdict(status(recent=(ANSWERED,)))
-    for name in ("show", "brains", "cache", "ears", "chat", "obs", "senses"):
+    for name in ("show", "brains", "cache", "ears", "chat", "obs", "senses", "lips"):
         del report[name]
     for name in ("heard_ms", "first_token_ms", "first_frame_ms", "brain", "cached"):
         del report["recent"][0][name]
@@ -119,6 +120,16 @@ def test_ears_chat_obs_cache_and_senses() -> None:
         "  cache       1 phrase in 0.5 MB, 40 in 9.2 MB on disk, 12 of 15 hit, 3 of 14 warmed: disk full",
     ):
         assert line in found, "\n".join(found)
+
+
+def test_who_draws_the_lips() -> None:
+    assert rows("lips", lips=LipsView("ready", "tiny on ort, fp32", "", 7, 1, 120, 118, 4.2, 9.5)) == [
+        "drawn by tiny on ort, fp32, p50 4.2 ms, p95 9.5 ms, 118 of 120 in time, restarted 1x"
+    ]
+    assert rows("lips", lips=LipsView("failed", detail="model.json: is no JSON")) == [
+        "drawn by shapes, failed: model.json: is no JSON"
+    ]
+    assert rows("lips", lips=LipsView()) == []
 
 
 def test_hostile_text_stays_on_its_line() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from vcam_talker.core.errors import (
     QueueFullError,
     VcamTalkerError,
 )
-from vcam_talker.core.status import EngineView, SinkView
+from vcam_talker.core.status import EngineView, LipsView, SinkView
 
 pytestmark = pytest.mark.unit
 
@@ -162,6 +163,8 @@ def test_health_tells_standing_still_from_degraded() -> None:
         engine=EngineView("restarting", None, 1),
     )
     assert judge(still, moved).status == "degraded"
+    shapes = replace(moved, engine=still.engine, lips=LipsView("restarting"))
+    assert judge(still, shapes).problems == ["the lips' network is restarting"]
 
 
 @pytest.mark.parametrize(

@@ -181,7 +181,9 @@ def _read_torch(path: Path) -> Any:  # noqa: ANN401 (whatever was put in the fil
     except _DAMAGE as e:
         if unsafe := re.search(r"GLOBAL ([\w.]+)", str(e)):
             why = f"holds {unsafe[1][:80]}, not only weights; it was not run"
-            raise CheckpointError(_name(path), why, "Don't use it unless you know who made it") from None
+            raise CheckpointError(
+                _name(path), why, "Have whoever made it save the state_dict alone"
+            ) from None
         raise CheckpointError(_name(path), f"is damaged or cut short ({_line(e)})", _AGAIN) from e
 
 

@@ -63,9 +63,9 @@ def export_module(
 ) -> float:
     """Write `module` as an ONNX file of OPSET with its weights inside and batch norms folded.
 
-    Blocks for some ten seconds. Inputs and outputs are tensors, batch first; the batch may have any size if
-    `dynamic_batch`, else that of the examples. `module` is left as it is. `path` appears only whole and
-    checked: returns the greatest difference between torch and ONNX Runtime, as a share of the largest output
+    Blocks for some ten seconds. Inputs and outputs are float tensors, batch first; the batch may have any
+    size if `dynamic_batch`, else that of the examples. `module` is left as it is. `path` appears only whole
+    and checked: returns the greatest difference between torch and ONNX Runtime, as a share of the largest output
     or of 1. Raises ExportError.
     """
     ready = _Positional(fold_batch_norm(module).float().cpu()).eval()

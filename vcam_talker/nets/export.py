@@ -65,8 +65,8 @@ def export_module(
 
     Blocks for some ten seconds. Inputs and outputs are float tensors, batch first; the batch may have any
     size if `dynamic_batch`, else that of the examples. `module` is left as it is. `path` appears only whole
-    and checked: returns the greatest difference between torch and ONNX Runtime, as a share of the largest output
-    or of 1. Raises ExportError.
+    and checked: returns the greatest difference between torch and ONNX Runtime, as a share of the largest
+    output or of 1. Raises ExportError.
     """
     ready = _Positional(fold_batch_norm(module).float().cpu()).eval()
     examples = tuple(x.detach().float().cpu() for x in example_inputs)

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from vcam_talker.core.types import Pixels
 from vcam_talker.face.clip.archive import Floats
 
 T = TypeVar("T", np.uint8, np.float32)
@@ -56,6 +57,11 @@ def fetched(plane: npt.NDArray[T], places: Floats) -> npt.NDArray[T]:
     """Return what lies at `places` float32[h, w, 2] (column, row); beyond the edges they go on."""
     found = cv2.remap(plane, places, _NO_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(found, plane.dtype)
+
+
+def blended(under: Pixels, over: Pixels, share: Floats) -> Pixels:
+    """Return pictures uint8[h, w, channels] mixed: `share` float32[h, w] in 0 .. 1 of `over`."""
+    return np.asarray(cv2.blendLinear(under, over, 1 - share, share), np.uint8)
 
 
 def mapped(plane: npt.NDArray[T], matrix: Floats, size: Size, *, fade: bool) -> npt.NDArray[T]:

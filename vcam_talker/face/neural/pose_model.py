@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from vcam_talker.config import LipsConfig
 from vcam_talker.core.types import MOUTH_PARAMS, Pixels
-from vcam_talker.face.clip.resample import averaged, bilinear, fetched
+from vcam_talker.face.clip.resample import averaged, bilinear, blended, fetched
 from vcam_talker.face.neural.crops import to_rgb, to_yuv
 from vcam_talker.face.neural.features import FeatureCache, Features, unbatched
 from vcam_talker.face.neural.package import Package
@@ -107,16 +107,10 @@ class PoseModel:
         places = bilinear(np.ascontiguousarray(flow.transpose(1, 2, 0), np.float32), size)
         places *= np.array(size, np.float32)
         places += self._grid(size)
-        warped = fetched(rgb, places).astype(np.float32)
-        # Sized together: alpha last.
-        over = np.concatenate([paint, alpha]).transpose(1, 2, 0)
-        over = bilinear(np.ascontiguousarray(over, np.float32), size)
-        colours = over[:, :, :3] * np.float32(255)
-        colours -= warped
-        colours *= over[:, :, 3:]
-        warped += colours
-        warped += np.float32(0.5)
-        return np.clip(warped, 0.0, 255.0).astype(np.uint8)
+        colours = np.clip(paint.transpose(1, 2, 0) * np.float32(255) + np.float32(0.5), 0.0, 255.0)
+        over = bilinear(np.ascontiguousarray(colours.astype(np.uint8)), size)
+        share = np.clip(bilinear(np.ascontiguousarray(alpha[0], np.float32), size), 0.0, 1.0)
+        return blended(fetched(rgb, places), over, share)
 
     def _grid(self, size: tuple[int, int]) -> Floats:
         found = self._grids.get(size)

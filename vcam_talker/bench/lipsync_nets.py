@@ -12,11 +12,10 @@ from typing import Final
 
 import numpy as np
 import torch
-from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
-from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from vcam_talker.inference import Array
 from vcam_talker.nets.export import export_module
+from vcam_talker.nets.quantise import quantise
 from vcam_talker.nets.wav2lip import Wav2Lip
 from vcam_talker.nets.wav2lip_layers import dense_channels, macs, make_plan, read_plan
 
@@ -33,8 +32,6 @@ class Made:
 
     exact: Path
     int8: Path
-    half: Path
-    """In fp16, for GPUs."""
     example: dict[str, Array]
     parameters: int
     macs: int
@@ -64,7 +61,7 @@ def make(folder: Path, name: str, channels: Mapping[str, int] | None) -> Made:
     mel, face = (torch.from_numpy(array) for array in example().values())
     exact, int8 = folder / f"{name}.onnx", folder / f"{name}.int8.onnx"
     off = export_module(net, (mel, face), ("mel", "face"), ("picture",), exact)
-    quantise(exact, int8)
+    quantise(exact, [example(seed=10 + n) for n in range(_CALIBRATION)], out=int8)
     with torch.inference_mode():
         code, features = net.encode_sound(mel), net.encode_face(face)
         whole = net.decode(code, features)[:, :, SIZE // 2 :]
@@ -72,7 +69,6 @@ def make(folder: Path, name: str, channels: Mapping[str, int] | None) -> Made:
     return Made(
         exact,
         int8,
-        halve(exact, folder / f"{name}.half.onnx"),
         example(),
         sum(p.numel() for p in net.parameters()),
         sum(macs(SIZE, widths).values()),
@@ -95,31 +91,6 @@ def example(batch: int = 1, seed: int = _SEED) -> dict[str, Array]:
     return {"mel": rng.uniform(-4, 4, (batch, 1, 80, 16)).astype(np.float32), "face": face}
 
 
-def halve(exact: Path, half: Path) -> Path:
-    """Write a network with its weights and arithmetic in fp16, its inputs and outputs as they are."""
-    import onnx
-    from onnxruntime.transformers.float16 import convert_float_to_float16
-
-    onnx.save(convert_float_to_float16(onnx.load(exact), keep_io_types=True), half)
-    return half
-
-
-def quantise(exact: Path, int8: Path) -> None:
-    """Write a network in int8, weights per channel, activations by their range on a few examples."""
-    prepared = int8.with_suffix(".prepared")
-    quant_pre_process(exact, prepared, skip_symbolic_shape=True)
-    quantize_static(
-        prepared,
-        int8,
-        _Examples(),
-        quant_format=QuantFormat.QDQ,
-        per_channel=True,
-        activation_type=QuantType.QUInt8,
-        weight_type=QuantType.QInt8,
-    )
-    prepared.unlink()
-
-
 def _settle(net: Wav2Lip) -> None:
     """Give batch norms mean and variance of what passes, so that no layer's output dies or explodes."""
     for module in net.modules():
@@ -129,11 +100,3 @@ def _settle(net: Wav2Lip) -> None:
     with torch.inference_mode():
         net(*(torch.from_numpy(array) for array in example(4, seed=2).values()))
     net.eval()
-
-
-class _Examples(CalibrationDataReader):  # type: ignore[misc]
-    def __init__(self) -> None:
-        self._left = [example(seed=10 + n) for n in range(_CALIBRATION)]
-
-    def get_next(self) -> dict[str, Array] | None:
-        return self._left.pop() if self._left else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,7 +70,7 @@ goes on when the same command is given again."""
 @click.option("--limit", "limits", multiple=True, metavar="LIMIT", help="Quality bar: 'l1<=1.1*dense'.")
 @click.option("--seed", default=1, show_default=True, help="Of chance: samples, random importance.")
 @click.option("--scan", "scan_path", type=_PATH, help="Sensitivity scan to show in the report.")
-@click.option("--export", "to_onnx", is_flag=True, help="Write network.onnx, too.")
+@click.option("--export", "to_onnx", is_flag=True, help="Write network.onnx and a model's folder, too.")
 @json_option
 @speaks_errors
 def lipsync(
@@ -246,13 +247,10 @@ def _need_packages() -> None:
 
 
 def _layer_ratio(text: str) -> tuple[str, float]:
-    name, _, ratio = text.rpartition("=")
-    try:
-        return name, float(ratio) if name else float("nan")
-    except ValueError:
-        raise BadInputError(
-            f"--layer {text[:60]!r}", "is no NAME=RATIO", "Write face_decoder_blocks.6=0.1"
-        ) from None
+    found = re.fullmatch(r"(.+)=(\d*\.?\d+)", text)
+    if found is None:
+        raise BadInputError(f"--layer {text[:60]!r}", "is no NAME=RATIO", "Write face_decoder_blocks.6=0.1")
+    return found[1], float(found[2])
 
 
 def _announcer(*, quiet: bool) -> Callable[[str], None]:

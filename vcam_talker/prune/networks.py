@@ -34,6 +34,8 @@ class Network:
     """Names, in the order of what `forward` returns."""
     pictures: bool = False
     """Whether the first output is the picture that is wanted."""
+    exporter: str = ""
+    """`module:function` that writes the folder the daemon opens, from network, folder and label."""
 
     @property
     def build(self) -> Build[nn.Module]:
@@ -60,7 +62,14 @@ def _lips(plan: Plan) -> tuple[tuple[int, ...], ...]:
 NETWORKS: Final = {
     network.name: network
     for network in (
-        Network("wav2lip", "vcam_talker.nets.wav2lip:Wav2Lip", _wav2lip, ("picture",), pictures=True),
+        Network(
+            "wav2lip",
+            "vcam_talker.nets.wav2lip:Wav2Lip",
+            _wav2lip,
+            ("picture",),
+            True,
+            "vcam_talker.nets.wav2lip_export:export_wav2lip",
+        ),
         Network("lips", "vcam_talker.nets.lips:LipsNet", _lips, ("flow", "alpha", "paint")),
     )
 }

@@ -52,12 +52,19 @@ class PictureTask:
         self._announce = announce
 
     def train(self, student: nn.Module, teacher: nn.Module, step: Round) -> None:
-        """Train by distillation, in place. Blocks for all steps."""
+        """Train by distillation, in place. Blocks for all steps.
+
+        Batch norms keep their statistics and learn scale and shift: deep layers have one value a sample, so
+        a batch of a dozen would give statistics of a dozen numbers.
+        """
         how = self._training
         optimiser = torch.optim.AdamW(student.parameters(), how.rate, weight_decay=0.0)
         batches = self._reader.train(how.rows, how.seed + step.number)
         with Distillation(student, teacher, step.plan, self._layers) as distillation:
             student.train()
+            for module in student.modules():
+                if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+                    module.eval()
             for number, batch in enumerate(islice(batches, how.steps)):
                 for group in optimiser.param_groups:
                     group["lr"] = how.rate * _slope(number, how.steps)
@@ -68,7 +75,7 @@ class PictureTask:
                 optimiser.step()
                 if number % 50 == 0:
                     self._announce(
-                        f"round {step.number}, step {number} of {how.steps}: loss {float(loss):.5f}"
+                        f"round {step.number}, step {number} of {how.steps}: loss {loss.item():.5f}"
                     )
         student.eval()
 

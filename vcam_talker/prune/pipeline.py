@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol
@@ -31,6 +31,7 @@ ImportanceName = Literal["magnitude", "bn", "taylor", "random"]
 Announce = Callable[[str], None]
 
 ONNX_FILE: Final = "network.onnx"
+MODEL_FOLDER: Final = "model"
 _TAYLOR_BATCHES: Final = 8
 _EXACT: Final = 1e-9
 """Greatest difference that rounding in float64 may leave; wrong indices leave some 0.1."""
@@ -96,7 +97,7 @@ class Pruned:
 def prune(job: Job, announce: Announce = lambda _line: None) -> Pruned:
     """Prune, and train where there is data. Blocks for all of it. Raises VcamTalkerError.
 
-    In `job.out` lie plan.json and weights.safetensors, and network.onnx when asked for.
+    In `job.out` lie plan.json and weights.safetensors; when asked for, network.onnx and the folder `model`.
     """
     _check(job)
     dense, network = read_network(job.model)
@@ -111,6 +112,7 @@ def prune(job: Job, announce: Announce = lambda _line: None) -> Pruned:
         announce("exporting to ONNX")
         pruned, _ = read_network(job.out)
         export(pruned, network, job.out / ONNX_FILE)
+        _export_folder(pruned, network, job)
     return Pruned(dense, network, plan, job.out, task, stopped)
 
 
@@ -224,6 +226,14 @@ def export(module: nn.Module, network: Network, path: Path) -> float:
     )
 
 
+def _export_folder(pruned: nn.Module, network: Network, job: Job) -> None:
+    """Write what the daemon opens, where the network has a form for it; a resumed run's is written anew."""
+    if network.exporter:
+        module, _, name = network.exporter.partition(":")
+        label = f"{job.model.stem}, {job.cut.ratio:.0%} of its channels pruned"
+        getattr(import_module(module), name)(pruned, job.out / MODEL_FOLDER, label, replace=True)
+
+
 def _check(job: Job) -> None:
     check_rounds(job.cut, job.rounds)
     if job.data is not None:
@@ -282,7 +292,7 @@ def _made(job: Job) -> dict[str, Any]:
         made["seed"] = job.seed
     if job.data is not None:
         training = job.training
-        made |= {"data": job.data.name, "steps": training.steps, "rows": training.rows, "rate": training.rate}
+        made |= {"data": job.data.name, **asdict(training)}
     return made
 
 

@@ -15,8 +15,17 @@ from vcam_talker.air.reopen import Keeper
 from vcam_talker.air.sinks.null import NullVideoSink
 from vcam_talker.air.timeline import QUANTUM, Timeline
 from vcam_talker.core.clock import ManualClock, frame_pts
-from vcam_talker.core.stages import NO_NEEDS, VideoSink
-from vcam_talker.core.types import NS_PER_S, Activity, Emotion, FaceInput, Pts, TurnId, VideoFrame
+from vcam_talker.core.stages import NO_NEEDS, SceneNeeds, VideoSink
+from vcam_talker.core.types import (
+    NS_PER_S,
+    SAMPLE_RATE,
+    Activity,
+    Emotion,
+    FaceInput,
+    Pts,
+    TurnId,
+    VideoFrame,
+)
 
 pytestmark = pytest.mark.unit
 
@@ -135,3 +144,32 @@ def test_when_the_clock_is_laid_anew_the_count_starts_from_it(jump_ms: int) -> N
     # Neither a burst nor a frozen picture: the next frame is due within one period.
     wait_ns = media.time_of(frame_pts(following, _FPS)) - clock.now_ns()
     assert 0 < wait_ns <= NS_PER_S / _FPS
+
+
+def test_sound_is_gathered_for_a_scene_that_asks_and_a_mouth_that_moves() -> None:
+    scene, timeline = FakeScene(), Timeline()
+    painter = _painter(scene, timeline)
+    ramp = np.linspace(-0.5, 0.5, 60 * QUANTUM, dtype=np.float32)
+    timeline.push(TurnId(1), ramp, np.full((60, 7), 0.5, np.float32))
+    painter.draw(frame_pts(2, _FPS))
+    assert scene.drawn[-1][1].sound is None
+    scene.needs = SceneNeeds((0.05, 0.25))
+    painter.draw(frame_pts(3, _FPS))
+    sound = scene.drawn[-1][1].sound
+    assert sound is not None
+    middle = round((3.5 / _FPS - 0.05) * SAMPLE_RATE)
+    np.testing.assert_allclose(sound, ramp[middle : middle + round(0.3 * SAMPLE_RATE)], atol=1e-4)
+    painter.draw(frame_pts(300, _FPS))
+    painter.draw(frame_pts(310, _FPS))
+    assert scene.drawn[-1][1].sound is None, "at rest"
+
+
+@pytest.mark.parametrize(
+    ("patience_s", "ahead_ms"),
+    [(0.0, 16.0), (0.005, 21.0), (0.02, 0.95 * 1000 / 30), (1.0, 0.95 * 1000 / 30)],
+)
+def test_a_scene_that_may_have_to_wait_is_asked_earlier(patience_s: float, ahead_ms: float) -> None:
+    clock = ManualClock()
+    pacer = _pacer(NullVideoSink(), clock, PlayoutClock(clock, 48_000, 0))
+    pacer._painter._scene.needs = SceneNeeds(patience_s=patience_s)
+    assert pacer._ahead_ns / 1e6 == pytest.approx(ahead_ms)

@@ -117,6 +117,10 @@ def test_another_persona_has_its_own_lips_or_none(on_air: Daemon) -> None:
     _wait_lips(on_air, "ready")
     on_air.client.say(_LONG)
     _wait_drawn(on_air)
+    on_air.client.persona("kofi")
+    _wait_lips(on_air, "ready")
+    on_air.client.say(_LONG)
+    _wait_drawn(on_air)
     assert _lips(on_air)["restarts"] == 0
 
 

@@ -40,8 +40,8 @@ log = logging.getLogger(__name__)
 
 # Without a microphone there is no latency to follow; this keeps a picture's sound committed before it.
 _IDLE_LATENCY_NS = 40_000_000
-_SENSES_TIMEOUT_S = 6.0
-"""Longer than the engine's: some recognisers let no other thread run while they decode, unseen."""
+_NATIVE_TIMEOUT_S = 6.0
+"""Longer than the engine's: what loads or computes for senses and lips may let no other thread run."""
 
 
 def make_scene(persona: Persona, config: Config, mouths: MouthMaker | None = None) -> Scene:
@@ -124,7 +124,7 @@ class Air:
             from vcam_talker.senses.process import senses_main
 
             mains.append(senses_main)
-        patient = replace(limits, heartbeat_timeout_s=max(_SENSES_TIMEOUT_S, limits.heartbeat_timeout_s))
+        patient = replace(limits, heartbeat_timeout_s=max(_NATIVE_TIMEOUT_S, limits.heartbeat_timeout_s))
         context = child_context(mains)
         root = str(persona.root)
         self.supervisor: Supervisor[EngineEvent] = Supervisor(
@@ -134,7 +134,7 @@ class Air:
         self.senses: Supervisor[SensesEvent] | None = None
         """Ears and chat; None when neither is wanted."""
         self.lips = lips
-        lips.supervise(context, limits, choice)
+        lips.supervise(context, patient, choice)
         if listens:
             self.senses = Supervisor(
                 "senses", senses_main, context, None, clock, patient, parse_senses, on_senses,

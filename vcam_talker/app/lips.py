@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 _MOST_OF_A_PERIOD = 0.6
 """What of a frame's time its mouth may take."""
-_OVERDUE_S = 3.0
+_OVERDUE_S = 2.0
 """A question without an answer for so long: the network hangs, whatever its process's heartbeat says."""
 
 
@@ -108,10 +108,15 @@ class Lips:
 
     def use(self, choice: LipsChoice) -> None:
         """Draw another persona's mouths."""
+        before = self._choice
         self._client.draws(0)
         self._take(choice)
         if self._supervisor is not None:
-            self._supervisor.use_persona(str(choice.persona.root))
+            root = choice.persona.root
+            self._supervisor.use_persona(str(root))
+            if before is not None and before.persona.root == root:
+                # Chosen once more, its files may have changed; the supervisor has nothing new to tell.
+                self._supervisor.send({"op": "persona", "name": str(root)})
         self.start()
 
     def check(self) -> None:
@@ -171,7 +176,8 @@ class Lips:
             case LipsRest():
                 self._label = ""
                 self._client.draws(0)
-                if event.fault:
+                wanted = self._choice is not None and self._choice.package is not None
+                if event.fault and wanted:
                     self._fault = event.fault
                     log.warning("%s", event.fault)
             case EngineDown():

@@ -28,6 +28,7 @@ pytestmark = pytest.mark.unit
 
 SIZE = (640, 360)
 CONFIG = LipsConfig(engine="ort", precision="fp32", threads=1)
+GREY = np.full((96, 64), 128, np.uint8)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,7 @@ def crops(scene: ClipScene) -> Crops:
 
 @pytest.fixture(scope="module")
 def pose_model(tmp_path_factory: pytest.TempPathFactory) -> LipsModel:
-    return open_model(load_package(make_pose_model(tmp_path_factory.mktemp("pose"))), CONFIG)
+    return open_model(load_package(make_pose_model(tmp_path_factory.mktemp("pose"))), CONFIG, GREY)
 
 
 def jaw(value: float) -> np.ndarray:
@@ -178,7 +179,7 @@ class TestPoseModel:
 
     def test_batches_draw_the_same(self, scene: ClipScene, crops: Crops, tmp_path: Path) -> None:
         package = load_package(make_pose_model(tmp_path))
-        alone, together = open_model(package, CONFIG), open_model(package, CONFIG, batch=4)
+        alone, together = open_model(package, CONFIG, GREY), open_model(package, CONFIG, GREY, batch=4)
         pictures = [crop_of(scene, crops)] * 6
         poses = [jaw(n / 5) for n in range(6)]
         one = [alone.draw([p], [0], [c])[0] for p, c in zip(pictures, poses, strict=True)]
@@ -197,13 +198,13 @@ class TestPoseModel:
         data["parts"]["face"]["sha256"] = hashlib.sha256(file.read_bytes()).hexdigest()
         path.write_text(json.dumps(data))
         with pytest.raises(EngineError, match=r"face\.onnx"):
-            open_model(load_package(folder), CONFIG)
+            open_model(load_package(folder), CONFIG, GREY)
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> LipsModel:
     package = load_package(make_wav2lip_model(tmp_path_factory.mktemp("wav2lip")))
-    made = open_model(package, CONFIG)
+    made = open_model(package, CONFIG, GREY)
     warm_up(made, package, (64, 64))
     assert condition_length(package) == 13_440
     return made

@@ -45,7 +45,7 @@ class LocalDrawer:
         """Open the model and show it the face. Blocks for seconds. Raises EngineError, PersonaError."""
         sitting = sit(persona, package, size)
         self.face = face_id(persona, package, size)
-        self._model = open_model(package, config)
+        self._model = open_model(package, config, sitting.rest)
         self._model.begin(sitting.references)
         warm_up(self._model, package, sitting.crops.size)
         self.label = self._model.label

@@ -56,14 +56,15 @@ class LipsModel(Protocol):
         ...
 
 
-def open_model(package: Package, config: LipsConfig, batch: int = 1) -> LipsModel:
+def open_model(package: Package, config: LipsConfig, face: Pixels, batch: int = 1) -> LipsModel:
     """Return the model, its sessions open and warm; `batch`: how many pictures are drawn at once at most.
 
+    `face`: a crop of a face at rest, of any size, which engines are measured and compared with.
     Blocks for seconds; with TensorRT for minutes, the first time. Raises EngineError: a damaged file, a
     network that does not do what its kind does, no engine to run it.
     """
     module, _, name = _KINDS[package.spec.kind].partition(":")
-    found: LipsModel = getattr(import_module(module), name)(package, config, batch)
+    found: LipsModel = getattr(import_module(module), name)(package, config, face, batch)
     return found
 
 

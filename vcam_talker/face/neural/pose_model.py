@@ -23,22 +23,23 @@ from vcam_talker.face.neural.sessions import checked_ports, open_part
 Floats = npt.NDArray[np.float32]
 
 _CACHE_BYTES: Final = 96_000_000
+_HALF_OPEN: Final = 0.5
+"""What engines are measured with."""
 
 
 class PoseModel:
     """A `LipsModel` of kind `pose`."""
 
-    def __init__(self, package: Package, config: LipsConfig, batch: int = 1) -> None:
+    def __init__(self, package: Package, config: LipsConfig, face: Pixels, batch: int = 1) -> None:
         """Open `face` and `mouth`. See `model.open_model`."""
         self._size = package.spec.size
         self._batch = batch
-        rows, columns = self._size
-        picture = np.zeros((1, 3, rows, columns), np.float32)
+        picture = self._fed(to_rgb(face))
         self._face = open_part(package, config, "face", {"rest": picture, "other": picture})
         checked_ports(package, self._face, "face", {"rest", "other"}, set())
         features = self._face.run({"rest": picture, "other": picture})
         example = {name: np.repeat(values, batch, 0) for name, values in features.items()}
-        example["pose"] = np.zeros((batch, len(MOUTH_PARAMS)), np.float32)
+        example["pose"] = np.full((batch, len(MOUTH_PARAMS)), _HALF_OPEN, np.float32)
         self._mouth = open_part(package, config, "mouth", example)
         checked_ports(package, self._mouth, "mouth", {"pose"}, {"flow", "alpha", "paint"})
         self._uses = [port.name for port in self._mouth.inputs if port.name != "pose"]

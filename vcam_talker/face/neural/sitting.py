@@ -18,6 +18,8 @@ class Sitting:
     """What a network is told of a face before it draws it."""
 
     crops: Crops
+    rest: Pixels
+    """A crop with the mouth at rest."""
     references: tuple[Pixels, ...]
     """Crops with the mouth wide open; none of a presenter of whom only the mouth at rest is known."""
 
@@ -29,9 +31,10 @@ def sit(persona: Persona, package: Package, size: tuple[int, int]) -> Sitting:
     """
     scene = ClipScene(persona, *size)
     crops = Crops(scene.assets, package.spec.region.region(), package.spec.size)
+    rest = crops.cut(scene.still().pixels, scene.to_patch(0))
     shapes = scene.assets.shapes
     if len(shapes) == 1:
-        return Sitting(crops, ())
+        return Sitting(crops, rest, ())
     wide = shapes[int(shapes[:, _JAW].argmax())]
     drawn = scene.draw(Pts(0), FaceInput(wide, persona.emotions.default))
-    return Sitting(crops, (crops.cut(drawn.pixels, scene.to_patch(scene.shown)),))
+    return Sitting(crops, rest, (crops.cut(drawn.pixels, scene.to_patch(scene.shown)),))

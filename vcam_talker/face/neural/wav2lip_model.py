@@ -20,7 +20,7 @@ from vcam_talker.dsp.resample import resample
 from vcam_talker.face.clip.resample import averaged, bicubic, bilinear
 from vcam_talker.face.neural.crops import to_rgb, to_yuv
 from vcam_talker.face.neural.features import FeatureCache, Features, unbatched
-from vcam_talker.face.neural.model import SOUND_S
+from vcam_talker.face.neural.model import SOUND_S, condition_length
 from vcam_talker.face.neural.package import Package
 from vcam_talker.face.neural.sessions import checked_ports, open_part
 
@@ -35,12 +35,14 @@ _SEAM: Final = 0.06
 class Wav2LipModel:
     """A `LipsModel` of kind `wav2lip`."""
 
-    def __init__(self, package: Package, config: LipsConfig, batch: int = 1) -> None:
+    def __init__(self, package: Package, config: LipsConfig, face: Pixels, batch: int = 1) -> None:
         """Open `sound`, `face` and `mouth`. See `model.open_model`."""
-        rows, columns = self._size = package.spec.size
+        self._size = package.spec.size
         self._batch = batch
-        mels = mel_input(np.zeros((batch, 16, 80), np.float32))
-        faces = np.zeros((1, 6, rows, columns), np.float32)
+        # What engines are measured with: noise is as loud as speech in every band.
+        noise = np.random.default_rng(1).normal(0.0, 0.1, condition_length(package)).astype(np.float32)
+        mels = mel_input(np.repeat(_mel(noise)[None], batch, 0))
+        faces = self._fed(to_rgb(face))
         self._sound = open_part(package, config, "sound", {"mel": mels})
         checked_ports(package, self._sound, "sound", {"mel"}, set())
         self._face = open_part(package, config, "face", {"face": faces})
@@ -90,15 +92,18 @@ class Wav2LipModel:
     def _features(self, rgb: Pixels, key: int) -> Features:
         found = self._kept.get(key)
         if found is None:
-            rows, columns = self._size
-            resized = averaged if columns < rgb.shape[1] else bilinear
-            small = resized(rgb, (columns, rows))[:, :, ::-1].astype(np.float32) / np.float32(255)
-            hidden = small.copy()
-            hidden[rows // 2 :] = 0.0
-            face = np.concatenate([hidden, small], 2).transpose(2, 0, 1)[None]
-            found = unbatched(self._face.run({"face": np.ascontiguousarray(face)}), 0)
+            found = unbatched(self._face.run({"face": self._fed(rgb)}), 0)
             self._kept.put(key, found)
         return found
+
+    def _fed(self, rgb: Pixels) -> Floats:
+        """Return a picture as the network takes it, float32[1, 6, h, w]."""
+        rows, columns = self._size
+        resized = averaged if columns < rgb.shape[1] else bilinear
+        small = resized(rgb, (columns, rows))[:, :, ::-1].astype(np.float32) / np.float32(255)
+        hidden = small.copy()
+        hidden[rows // 2 :] = 0.0
+        return np.ascontiguousarray(np.concatenate([hidden, small], 2).transpose(2, 0, 1)[None])
 
     def _check(self, package: Package, shape: tuple[int, ...]) -> None:
         rows, columns = self._size

@@ -31,11 +31,12 @@ class Task:
 
     def __init__(self, worse: Callable[[float], float] = lambda lost: lost) -> None:
         self.trained: list[int] = []
+        self.found: list[bool] = []
         self.judged = 0
         self._worse = worse
 
     def train(self, student: Residual, teacher: nn.Module, step: Round) -> None:
-        assert step.folder.is_dir()
+        self.found.append((step.folder / "notes").exists())
         (step.folder / "notes").write_text("kept while the round runs")
         assert sum(p.numel() for p in teacher.parameters()) > sum(p.numel() for p in student.parameters())
         with torch.no_grad():
@@ -144,6 +145,7 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
     task = Task()
     done = _go(broken_off, task)
     assert task.trained == [2, 3]
+    assert task.found == [True, False]  # what the killed training had kept for itself is still there
     assert done.plan == wanted.plan
     assert not list((broken_off / "rounds").glob(".*"))
     for name, tensor in wanted.best.state_dict().items():

@@ -186,8 +186,6 @@ class _Run(Generic[N]):
                     "holds a run with other settings or another network",
                     "Name another folder, or delete this one",
                 )
-            for partial in self._place(1).parent.glob(".*"):
-                shutil.rmtree(partial)
             return _result(run)
         self._folder.mkdir(parents=True, exist_ok=True)
         metrics = self._judge(self._dense)

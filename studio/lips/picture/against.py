@@ -28,12 +28,14 @@ from vcam_talker.face.clip.scene import ClipScene
 Floats = npt.NDArray[np.float32]
 
 _MARGIN: Final = 0.25
-"""Of the mouth's width: what is looked at around lips and chin."""
+"""Of the mouth's width: what is looked at around the lips."""
+_LIPS: Final = slice(0, 32)
+"""Landmarks of both rings."""
 
 
 @dataclass(frozen=True, slots=True)
 class Likeness:
-    """Means over all moments, over the box of mouth and chin; pictures in [0, 1]."""
+    """Means over all moments, over the box of the lips; pictures in [0, 1]."""
 
     l1: float
     psnr_db: float
@@ -94,8 +96,8 @@ def sheet(moments: Moments, count: int, path: Path) -> None:
 
 
 def _box(scene: ClipScene, frame: int) -> tuple[int, int, int, int]:
-    """Return left, top, right, bottom of lips and chin in a frame, all mouths considered."""
-    marks = scene.assets.landmarks.reshape(-1, 2)
+    """Return left, top, right, bottom of the lips in a frame, all mouths considered."""
+    marks = scene.assets.landmarks[:, :, _LIPS].reshape(-1, 2)
     low, high = marks.min(0), marks.max(0)
     room = _MARGIN * float(np.ptp(scene.assets.landmarks[0, 0, :20, 0]))
     back = cv2.invertAffineTransform(scene.to_patch(frame))

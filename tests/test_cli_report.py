@@ -123,9 +123,9 @@ def test_ears_chat_obs_cache_and_senses() -> None:
 
 
 def test_who_draws_the_lips() -> None:
-    assert rows("lips", lips=LipsView("ready", "tiny on ort, fp32", "", 7, 1, 120, 118, 4.2, 9.5)) == [
-        "drawn by tiny on ort, fp32, p50 4.2 ms, p95 9.5 ms, 118 of 120 in time, restarted 1x"
-    ]
+    assert rows(
+        "lips", lips=LipsView("ready", "tiny on ort, fp32", "", 7, 1, 120, 118, 4.2, 9.5, "killed")
+    ) == ["drawn by tiny on ort, fp32, p50 4.2 ms, p95 9.5 ms, 118 of 120 in time, restarted 1x (killed)"]
     assert rows("lips", lips=LipsView("failed", detail="model.json: is no JSON")) == [
         "drawn by shapes, failed: model.json: is no JSON"
     ]

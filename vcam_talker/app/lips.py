@@ -148,6 +148,7 @@ class Lips:
             answered=self._client.answered,
             p50_ms=round(times_ms[0], 1) if times_ms else None,
             p95_ms=round(times_ms[1], 1) if times_ms else None,
+            last_error=process.last_error if process else "",
         )
 
     def _state(self, process: str) -> LipsState:

@@ -244,6 +244,8 @@ class LiveStation:
         lips = air.lips.view()
         if lips.state == "slow":
             found.append("the lips' network is too slow for this machine; shapes draw them for a while")
+        elif lips.state == "restarting":
+            found.append(f"the lips' process restarts, shapes draw them: {lips.last_error}")
         elif lips.detail:
             found.append(lips.detail)
         return tuple(w for w in found if w)

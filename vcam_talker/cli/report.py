@@ -165,7 +165,7 @@ def _lips(lips: Report) -> str:
         parts.append(f"p50 {lips['p50_ms']} ms, p95 {lips['p95_ms']} ms")
         parts.append(f"{lips['answered']} of {lips['asked']} in time")
     if lips["restarts"]:
-        parts.append(f"restarted {lips['restarts']}x")
+        parts.append(f"restarted {lips['restarts']}x ({_plain(lips['last_error'], _DETAIL_CHARS)})")
     return ", ".join(parts) + _detail(lips)
 
 

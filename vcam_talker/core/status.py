@@ -219,6 +219,8 @@ class LipsView:
     p50_ms: float | None = None
     p95_ms: float | None = None
     """How long they took, of the last 300."""
+    last_error: str = ""
+    """Why the process was lost last."""
 
 
 @dataclass(frozen=True, slots=True)

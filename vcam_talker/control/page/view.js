@@ -120,12 +120,12 @@ function renderHealth(status) {
   );
 }
 
-function lipsRow({ state, drawn_by, detail, restarts, asked, answered, p50_ms }) {
+function lipsRow({ state, drawn_by, detail, restarts, last_error, asked, answered, p50_ms }) {
   const small = [
     state === "ready" ? "" : state,
     detail,
     known(p50_ms) ? `${p50_ms.toFixed(1)} ms each, ${asked - answered} of ${asked} late` : "",
-    restarts ? `restarted ${restarts}×` : "",
+    restarts ? `restarted ${restarts}×: ${last_error}` : "",
   ];
   return ["Lips", drawn_by, small.filter(Boolean).join(", "), state === "ready" ? "good" : "warn"];
 }

@@ -79,6 +79,9 @@ test;optional;xz-utils;cmd:xz;tests of the real camera device fail
 test;optional;libegl1;lib:libEGL.so.1;tests of the studio's renderer fail
 test;optional;libgl1;lib:libGL.so.1;tests of the studio's renderer fail
 test;optional;libgl1-mesa-dri;cmd:;tests of the studio's renderer fail
+test;optional;pocketsphinx-testdata;cmd:;tests of the mouth on recorded people fail
+test;optional;asterisk-core-sounds-en;cmd:;tests of the mouth on recorded people fail
+test;optional;asterisk-core-sounds-en-g722;cmd:;tests of the mouth on recorded people fail
 test;optional;libelf1t64|libelf1;lib:libelf.so.1;tests of the real camera device fail
 END
 }

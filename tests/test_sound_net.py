@@ -73,7 +73,8 @@ def test_numpy_says_what_torch_says(trained: TorchNet, exported: Path) -> None:
     assert np.abs(same.poses - expected[:, :7]).max() < 1e-5
 
 
-def test_parts_with_their_context_are_the_whole(exported: Path) -> None:
+def test_parts_with_their_context_are_the_whole(exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_time, "_GAIN_DB", 0.0)
     net = SoundNet.load(exported)
     sound = chatter()
     whole = Listener(net).hear(sound, RATE, 200, last=True)
@@ -87,7 +88,8 @@ def test_parts_with_their_context_are_the_whole(exported: Path) -> None:
         at += count
 
 
-def test_it_looks_no_farther_ahead_than_it_says(exported: Path) -> None:
+def test_it_looks_no_farther_ahead_than_it_says(exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_time, "_GAIN_DB", 0.0)
     net = SoundNet.load(exported)
     sound = chatter()
     changed = sound.copy()
@@ -97,6 +99,36 @@ def test_it_looks_no_farther_ahead_than_it_says(exported: Path) -> None:
     window_ms = 12.5
     assert differs[0] * 10 >= 1000 - net.ahead * 10 - window_ms
     assert net.ahead * 10 + window_ms <= 120
+
+
+@pytest.mark.parametrize("gain_db", [-26, -6, 10])
+def test_soft_and_loud_voices_are_alike(exported: Path, gain_db: float) -> None:
+    net = SoundNet.load(exported)
+    sound = chatter() * np.float32(10 ** (gain_db / 20))
+    found = Listener(net).hear(sound, RATE, 200, last=True).poses
+    assert np.abs(found - Listener(net).hear(chatter(), RATE, 200, last=True).poses).max() < 1e-3
+
+
+def test_the_level_is_kept_until_it_is_off(exported: Path) -> None:
+    """Parts of a speech sound alike: a softer end isn't turned up, another speaker is."""
+    net = SoundNet.load(exported)
+
+    def second(gain_db: float) -> np.ndarray:
+        listener = Listener(net)
+        listener.hear(chatter(), RATE, 200, last=False)
+        part = chatter() * np.float32(10 ** (gain_db / 20))
+        return listener.hear(part, RATE, 200, last=True).poses[80:]
+
+    same = second(0)
+    assert np.abs(second(-3) - same).max() > 1e-3
+    assert np.abs(second(-20) - same).max() < 1e-3
+
+
+def test_noise_is_not_turned_up(exported: Path) -> None:
+    faint = np.random.default_rng(1).normal(0, 3e-4, RATE).astype(np.float32)
+    listener = Listener(SoundNet.load(exported))
+    listener.hear(faint, RATE, 100, last=True)
+    assert listener.level_db == -np.inf
 
 
 def test_forgetting(exported: Path) -> None:

@@ -40,11 +40,12 @@ def make(out: Path, hours: float, seed: int) -> None:
 @cli.command(help="Train to the end of the recipe; goes on where it was stopped.")
 @click.option("--data", required=True, type=_FOLDER)
 @click.option("--out", required=True, type=_OUT, help="Folder of the checkpoint and the log.")
-@click.option("--steps", default=6500, show_default=True, type=click.IntRange(1))
+@click.option("--steps", default=5000, show_default=True, type=click.IntRange(1))
 @click.option("--seed", default=1, show_default=True, type=click.IntRange(0))
 @click.option("--device", default="cpu", show_default=True, type=click.Choice(["cpu", "cuda"]))
 @click.option("--threads", default=1, show_default=True, type=click.IntRange(1, 64))
-def train(data: Path, out: Path, steps: int, seed: int, device: str, threads: int) -> None:
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(0, 64), help="Making batches.")
+def train(data: Path, out: Path, steps: int, seed: int, device: str, threads: int, workers: int) -> None:
     """Train."""
     import torch
 
@@ -52,7 +53,7 @@ def train(data: Path, out: Path, steps: int, seed: int, device: str, threads: in
     from studio.lips.sound.train import train as run
 
     torch.set_num_threads(threads)
-    run(data, out, Recipe(steps=steps, seed=seed), click.echo, device)
+    run(data, out, Recipe(steps=steps, seed=seed), click.echo, device, workers)
 
 
 @cli.command(help="State how the shipped network, or another, does; writes FOLDER/DATE.json with --to.")

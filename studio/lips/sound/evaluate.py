@@ -25,6 +25,7 @@ from vcam_talker.dsp.levels import frame_levels_db
 from vcam_talker.face.evaluate import closed, closures, false_closures, open_in_silence, silences
 from vcam_talker.face.motion import JAW, ROUNDING
 from vcam_talker.face.phonemes import PhonemeDriver, segments_of
+from vcam_talker.face.visemes import Kind
 
 Values = npt.NDArray[np.float32]
 Make = Callable[[], FaceDriver]
@@ -33,6 +34,7 @@ NOISE_DB: Final = 15.0
 NOISE_SEED: Final = 1
 _REACH: Final = 15
 """Poses to either side that a delay is looked for in."""
+_PAUSE_EDGE: Final = 6
 _LOUD_DB: Final = 40.0
 _OPEN: Final = frozenset(("aa", "ae", "ao", "ah", "eh", "ay", "aw"))
 _CLOSE: Final = frozenset(("iy", "ih", "uw", "uh"))
@@ -120,6 +122,7 @@ def figures(make: Make, cases: Sequence[Case], *, phones: bool = False) -> dict[
         found["bilabials"] = whole
         found["touched"] = _share(*_touched(known))
         found["others_closed"] = _share(false, others)
+        found["open_in_pauses"] = _share(*_gaping(known))
         found |= _sounds(known)
     quiet = [(c.speech, t) for c, t in zip(cases, tracks, strict=True)]
     poses = sum(b - a for speech, _ in quiet for a, b in silences(speech))
@@ -146,7 +149,7 @@ def _touched(known: Sequence[tuple[Speech, Values]]) -> tuple[int, int]:
     for speech, values in known:
         shut = closed(values)
         for segment in segments_of(speech):
-            if segment.shape.kind.name == "BILABIAL":
+            if segment.shape.kind is Kind.BILABIAL:
                 span = slice(
                     max(0, int(segment.start_s * MOUTH_RATE_HZ) - 3),
                     int(segment.end_s * MOUTH_RATE_HZ) + 4,
@@ -154,6 +157,23 @@ def _touched(known: Sequence[tuple[Speech, Values]]) -> tuple[int, int]:
                 good += bool(shut[span].any())
                 whole += 1
     return good, whole
+
+
+def _gaping(known: Sequence[tuple[Speech, Values]]) -> tuple[int, int]:
+    """Return how many poses in pauses, less 60 ms at either end, show an open mouth, and how many there are.
+
+    Recordings are never silent: where people pause, the alignment knows.
+    """
+    gaping = whole = 0
+    for speech, values in known:
+        shut = closed(values)
+        for segment in segments_of(speech):
+            if segment.shape.kind is Kind.REST:
+                first = int(segment.start_s * MOUTH_RATE_HZ) + _PAUSE_EDGE
+                inside = shut[first : max(first, int(segment.end_s * MOUTH_RATE_HZ) - _PAUSE_EDGE)]
+                gaping += int((~inside).sum())
+                whole += len(inside)
+    return gaping, whole
 
 
 def _sounds(known: Sequence[tuple[Speech, Values]]) -> dict[str, float]:

@@ -30,6 +30,7 @@ _COLUMNS: Final = (
     ("touched", ""),
     ("others_closed", ""),
     ("open_in_silence", ""),
+    ("open_in_pauses", ""),
     ("offset_ms", ""),
     ("r_loudness", ""),
     ("jaw_open", ""),

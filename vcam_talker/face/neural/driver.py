@@ -35,7 +35,10 @@ AUDIBLE_DB: Final = -62.0
 SILENCE_POSES: Final = 8
 """A silence of this many poses shuts the mouth; a shorter one is the closure of a consonant."""
 SHUT: Final = 0.5
-REST: Final = 0.5
+REST: Final = 0.35
+"""Lower than even: a mouth that rests a little early is seldom seen, one that moves in a pause is."""
+BELOW_SPEECH_DB: Final = 34.0
+"""What is that far below the speaker's stressed vowels isn't speech."""
 CLOSURE_POSES: Final = 2
 """A closure that the network is sure of for a shorter time is a flicker."""
 SOUND_SHARE: Final = 0.5
@@ -45,6 +48,8 @@ _CERTAIN: Final = frozenset((Kind.BILABIAL, Kind.LABIODENTAL, Kind.SIBILANT, Kin
 """Sounds whose lips or teeth meet: there the timings have the say alone."""
 
 _PRESSING: Final = 0.05
+_PRESSED: Final = 0.98
+_CALM: Final = np.hanning(7)[1:-1] / 3
 
 
 class NeuralDriver:
@@ -77,12 +82,13 @@ class NeuralDriver:
         if speech.phones:
             read = self._reader.drive(speech).values.astype(np.float64)
             share = self._share(speech, read)
-            motion = read + share[:, None] * (answer.poses - read)
+            motion = read + share[:, None] * (_calm(answer.poses) - read)
             # Lips that press are the text's to know.
             motion[:, PRESS] = read[:, PRESS]
         else:
             self._reader.reset()
-            motion = _alone(answer, frame_levels_db(speech.samples, speech.rate, MOUTH_RATE_HZ, count))
+            levels = frame_levels_db(speech.samples, speech.rate, MOUTH_RATE_HZ, count)
+            motion = _alone(answer, levels, max(AUDIBLE_DB, self._listener.level_db - BELOW_SPEECH_DB))
         self._known = speech.last
         return MouthTrack(self._flow.carry(motion, last=speech.last))
 
@@ -102,10 +108,10 @@ class NeuralDriver:
         return _soft(share)
 
 
-def _alone(answer: Answer, levels_db: Levels) -> Poses:
-    """Return the motion that the sound alone gives, float64[T, 7]."""
-    motion = answer.poses.astype(np.float64)
-    silent = (answer.rest > REST) | (levels_db < AUDIBLE_DB)
+def _alone(answer: Answer, levels_db: Levels, audible_db: float) -> Poses:
+    """Return the motion that the sound alone gives, float64[T, 7]; below `audible_db` it rests."""
+    motion = _calm(answer.poses)
+    silent = (answer.rest > REST) | (levels_db < audible_db)
     shut = shut_through(silent, SILENCE_POSES)
     _press(motion, answer.shut > SHUT)
     motion *= 1 - _soft(shut)[:, None]
@@ -118,11 +124,18 @@ def _press(motion: Poses, shut: Mask) -> None:
     for start, stop in runs(shut):
         if stop - start < CLOSURE_POSES:
             held[start:stop] = False
-    # As far beyond the closure as the phoneme driver goes: smoothing takes little off its ends.
-    parted = 1 - _soft(dilate(held, REACH - 1))
+    # The network has learnt closures with their strokes; what it is sure of is already as wide as they are.
+    parted = 1 - _soft(dilate(held, 1))
     motion[:, JAW] *= parted
     motion[:, TEETH] *= parted
-    motion[:, PRESS] = np.maximum(motion[:, PRESS], 0.98 * _soft(dilate(held, REACH - 2)))
+    motion[:, PRESS] += _soft(held) * (_PRESSED - motion[:, PRESS])
+
+
+def _calm(poses: npt.NDArray[np.float32]) -> Poses:
+    """Return `poses` float32[T, 7] without what is faster than lips: a weighted mean over 50 ms."""
+    reach = len(_CALM) // 2
+    padded = np.pad(poses, ((reach, reach), (0, 0)), mode="edge")
+    return np.stack([np.convolve(column, _CALM, mode="valid") for column in padded.T], axis=1)
 
 
 def _poses(segment: Segment) -> slice:

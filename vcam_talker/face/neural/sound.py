@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 import zipfile
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,12 +22,21 @@ import numpy.typing as npt
 
 from vcam_talker.core.errors import EngineError
 from vcam_talker.core.types import MOUTH_PARAMS, MOUTH_RATE_HZ, Samples
+from vcam_talker.dsp.levels import frame_levels_db
 from vcam_talker.face.neural import spectrum
 from vcam_talker.face.neural.products import product
 
 FORMAT: Final = 1
 FACTS: Final = "sound.json"
 WEIGHTS: Final = "sound.npz"
+
+LEVEL_DB: Final = -18.0
+"""At which the network hears stressed vowels, full scale: in the middle of what it was trained with."""
+LEVEL_SLACK_DB: Final = 5.0
+FAINT_DB: Final = -55.0
+"""What is softer is no speech to measure a level by."""
+_GAIN_DB: Final = 30.0
+_TRUSTED_POSES: Final = 8
 
 _POSES: Final = len(MOUTH_PARAMS)
 _WIDTH: Final = MOUTH_PARAMS.index("width")
@@ -121,12 +131,16 @@ class SoundNet:
 
 
 class Listener:
-    """Hears a speech part by part. Remembers what the network needs of the parts before; not thread-safe."""
+    """Hears a speech part by part. Remembers what the network needs of the parts before; not thread-safe.
+
+    Soft and loud recordings are brought to one level. It is kept from part to part until it is off by more
+    than LEVEL_SLACK_DB, so that the parts of a speech sound alike.
+    """
 
     def __init__(self, net: SoundNet) -> None:
         self._net = net
-        self._before: Samples = np.zeros(0, np.float32)
         self._rate = 0
+        self.reset()
 
     @property
     def ahead(self) -> int:
@@ -135,7 +149,9 @@ class Listener:
 
     def reset(self) -> None:
         """Forget the parts before."""
-        self._before = np.zeros(0, np.float32)
+        self._before: Samples = np.zeros(0, np.float32)
+        self.level_db = -math.inf
+        """Of the speaker's stressed vowels, full scale; -inf while nobody has spoken."""
 
     def hear(self, samples: Samples, rate: int, count: int, *, last: bool) -> Answer:
         """Return `count` poses, one per 1/MOUTH_RATE_HZ s from the first of `samples` (float32[N]) on."""
@@ -145,7 +161,10 @@ class Listener:
         net = self._net
         whole = np.concatenate((self._before, np.asarray(samples, np.float32)))
         moments = np.arange(-net.past, count + (net.ahead if last else -1), dtype=np.intp)
-        heard = spectrum.bands(whole, rate, moments * rate // MOUTH_RATE_HZ + self._before.size)
+        centres = moments * rate // MOUTH_RATE_HZ + self._before.size
+        heard = spectrum.bands(
+            whole * np.float32(10 ** (self._gain_db(samples, rate, count) / 20)), rate, centres
+        )
         if not last:
             # The last window reaches into what comes next; hold what was heard before it.
             held = np.repeat(heard[-1:], net.ahead + 1, axis=0)
@@ -153,6 +172,18 @@ class Listener:
         kept = (net.past + 2) * rate // MOUTH_RATE_HZ + spectrum.window_size(rate)
         self._before = np.zeros(0, np.float32) if last else whole[-kept:].copy()
         return net(heard)
+
+    def _gain_db(self, samples: Samples, rate: int, count: int) -> float:
+        """Return what brings this part's stressed vowels to LEVEL_DB."""
+        levels = frame_levels_db(samples, rate, MOUTH_RATE_HZ, count)
+        loud = levels[levels > max(FAINT_DB, float(levels.max()) - 25.0)]
+        if loud.size >= _TRUSTED_POSES:
+            level_db = float(np.percentile(loud, 80))
+            if abs(level_db - self.level_db) > LEVEL_SLACK_DB:
+                self.level_db = level_db
+        if math.isinf(self.level_db):
+            return 0.0
+        return min(_GAIN_DB, max(-_GAIN_DB, LEVEL_DB - self.level_db))
 
 
 @lru_cache(maxsize=1)
@@ -178,5 +209,4 @@ def _check(taps: Taps, weights: dict[str, Array]) -> None:
 
 
 def _sigmoid(x: Array) -> Array:
-    found: Array = 1 / (1 + np.exp(-np.clip(x, -30, 30)))
-    return found
+    return np.asarray(1 / (1 + np.exp(-np.clip(x, -30, 30))), np.float32)

@@ -121,7 +121,7 @@ def test_a_late_answer_is_never_shown(child: Child, client: LipsClient) -> None:
     for _ in range(3):
         assert client.draw(FACE, 2, CROP, POSE) is None, "nothing is asked while an answer is due"
     assert len(child.asks) == asked == 1
-    assert client.overdue_s > 0.0
+    assert client.overdue_s() > 0.0
     child.go_on.set()
     assert child.answered.acquire(timeout=10)
     client._deadline_s = _PATIENT_S
@@ -129,7 +129,19 @@ def test_a_late_answer_is_never_shown(child: Child, client: LipsClient) -> None:
     drawn = client.draw(FACE, 3, other, POSE)
     assert drawn is not None
     np.testing.assert_array_equal(drawn, other[::-1], "the answer to the last question, not the late one")
-    assert client.overdue_s == 0.0
+    assert client.overdue_s() == 0.0
+
+
+def test_an_answer_that_comes_after_the_last_frame_is_not_overdue(child: Child, client: LipsClient) -> None:
+    client._deadline_s = 0.0
+    child.go_on.clear()
+    assert client.draw(FACE, 1, CROP, POSE) is None
+    time.sleep(0.02)
+    assert client.overdue_s() > 0.01
+    child.go_on.set()
+    assert child.answered.acquire(timeout=10)
+    assert client.overdue_s() == 0.0
+    assert client.ready(FACE)
 
 
 def test_a_stopped_child_is_waited_for_once(child: Child, client: LipsClient) -> None:
@@ -147,7 +159,7 @@ def test_a_stopped_child_is_waited_for_once(child: Child, client: LipsClient) ->
 def test_a_child_that_can_draw_nothing_says_so(client: LipsClient) -> None:
     child = Child(client, lambda _ask, _crop, _condition: None)
     assert client.draw(FACE, 1, CROP, POSE) is None
-    assert client.overdue_s == 0.0
+    assert client.overdue_s() == 0.0
     assert client.answered == 0
     client.detach()
     child.close()
@@ -168,7 +180,7 @@ def test_the_next_child_starts_afresh(client: LipsClient, child: Child) -> None:
     client.draw(FACE, 1, CROP, POSE)
     client.detach()
     assert not client.ready(FACE)
-    assert client.overdue_s == 0.0
+    assert client.overdue_s() == 0.0
     client._deadline_s = _PATIENT_S
     following = Child(client)
     assert client.draw(FACE, 1, CROP, POSE) is not None

@@ -124,7 +124,7 @@ class Lips:
         if not self._running or self._supervisor is None:
             return
         self._supervisor.check()
-        if self._client.overdue_s > _OVERDUE_S:
+        if self._client.overdue_s() > _OVERDUE_S:
             self._client.draws(0)
             self._supervisor.replace(f"no mouth was drawn for {_OVERDUE_S:.0f} s")
 

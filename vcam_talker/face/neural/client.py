@@ -85,11 +85,22 @@ class LipsClient:
             self._forget()
             self._face = face
 
-    @property
     def overdue_s(self) -> float:
-        """How long the oldest question has been waiting for an answer."""
-        pending = self._pending
-        return 0.0 if pending is None else time.monotonic() - pending[1]
+        """Return how long a question has been waiting for an answer.
+
+        Takes in one that came after its frame: in silence, or while it is left alone, nobody else does.
+        """
+        with self._lock:
+            if self._pending is None or self._pipe is None:
+                return 0.0
+            number, asked_s = self._pending
+            try:
+                came = self._await(self._pipe, number, 0.0)
+            except (OSError, EOFError, ValueError) as e:
+                log.debug("the lips don't answer: %r", e)
+                self._forget()
+                return 0.0
+            return 0.0 if came else time.monotonic() - asked_s
 
     @property
     def slow(self) -> bool:

@@ -310,7 +310,7 @@ def test_pictures_for_the_report_are_rgb(tmp_path: Path) -> None:
     first = next(task._reader.test(1)).target[0]
     assert truth[0][0, 0].tolist() == [round(float(v) * 255) for v in first[[2, 1, 0], 0, 0]]
     assert len(task.losses(3)) == 3
-    assert float(task.losses(1)[0](net)) == pytest.approx(0.0, abs=1e-6)
+    assert task.losses(1)[0](net).item() == pytest.approx(0.0, abs=1e-6)
     assert "mouth_l1" not in task.evaluate(net)
 
 

@@ -19,10 +19,11 @@ from vcam_talker.bench.harness import Daemon, daemon
 pytestmark = pytest.mark.real
 
 _LONG = "This sentence is long enough for all that is to happen while it is spoken, and for some more of it. "
-_SMALL = "[air]\nwidth = 640\nheight = 360\n"
-_PERIOD_MS = 1000 / 30
-# Of a noisy machine, whose processes wait for each other: late answers are what other tests are about.
+_FPS = 15
+# Half the usual rate leaves a mouth twice the time: late answers are what other tests are about.
+_SMALL = f"[air]\nwidth = 640\nheight = 360\nfps = {_FPS}\n"
 _PATIENT = "deadline_ms = 100\nthreads = 1\n"
+_PERIOD_MS = 1000 / _FPS
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +95,7 @@ def test_its_death_costs_no_frame_and_it_comes_back(on_air: Daemon) -> None:
         _wait_drawn(on_air)
         time.sleep(1.2)
         frames = on_air.frames().after(since_ns)
-        assert len(frames.sent_ns) > 30
+        assert len(frames.sent_ns) > _FPS
         assert np.diff(frames.sent_ns).max() / 1e6 < 3 * _PERIOD_MS + stall.longest_ms
         if stall.longest_ms < _PERIOD_MS:
             assert on_air.client.status()["pacing"]["skipped"] == skipped
@@ -139,8 +140,8 @@ def test_viewers_see_the_network_then_shapes_in_the_frame_it_is_gone(model: Path
     green = _green(film)
     drawn = np.flatnonzero(green > 50)
     gaps = np.diff(drawn)
-    assert len(drawn) > 60
-    assert gaps.max() > 5, "shapes drew while it was gone"
+    assert len(drawn) > 40
+    assert gaps.max() > 3, "shapes drew while it was gone"
 
 
 def test_a_network_that_listens_hears_what_is_said(tmp_path: Path) -> None:
@@ -151,10 +152,10 @@ def test_a_network_that_listens_hears_what_is_said(tmp_path: Path) -> None:
         _wait_lips(running, "ready")
         running.wait_idle()
         running.client.say(_LONG)
-        _wait_drawn(running, 60)
+        _wait_drawn(running, 40)
     green = _green(film)
     # Silence would be drawn black: the brighter, the louder.
-    assert (green > 500).sum() > 40
+    assert (green > 500).sum() > 20
 
 
 @pytest.mark.parametrize("fault", ["missing", "damaged"])

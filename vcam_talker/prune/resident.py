@@ -7,22 +7,21 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib import import_module
 from pathlib import Path
 from typing import Final, cast
 
 from vcam_talker.core.errors import VcamTalkerError
 from vcam_talker.inference import EngineChoice, PrecisionChoice, open_session
+from vcam_talker.inference.engines import find_engine
 from vcam_talker.inference.session import noise
 
-_LIBRARIES: Final = {"torch": "torch", "openvino": "openvino"}
 _RUNS: Final = 5
 
 
 def main(argv: list[str]) -> int:
     """Open, run some times, and print bytes. Returns the exit status."""
     model, engine, precision = argv
-    import_module(_LIBRARIES.get(engine, "onnxruntime"))
+    find_engine(engine).load()
     before = _resident_bytes()
     try:
         session = open_session(

@@ -21,6 +21,7 @@ from vcam_talker.core.status import (
     ChatView,
     EarsView,
     EngineView,
+    LipsView,
     ShowView,
     SkippedView,
     SourceView,
@@ -216,6 +217,7 @@ BUSY: dict[str, object] = {
     "chat": ChatView((SourceView("twitch #ada", "open", "", 120, 1),), 80, {"flood": 30, "repeated": 10}),
     "obs": SourceView("obs", "lost", "OBS does not answer on 127.0.0.1:4455. Is it running?", 3, 2),
     "senses": EngineView("ready", 77, 0),
+    "lips": LipsView("ready", "tiny on ort, fp32", "", 78, 1, 120, 118, 4.2, 9.5, "killed by signal 9"),
 }
 TONES = (
     "Object.fromEntries([...document.querySelectorAll('.chip')].map((e) => [e.textContent, e.dataset.tone]))"
@@ -266,6 +268,15 @@ def test_sources_show_their_state_and_on_focus_why(
     assert page.evaluate("document.querySelector('#quiet').textContent") == "Talks by itself in 42 s."
 
 
+def test_who_draws_the_lips_is_shown(page: Page, station: FakeStation, server: RunningServer) -> None:
+    assert "Lips" not in page.evaluate("document.querySelector('#health').innerText")
+    show(station, server, **BUSY)
+    page.wait("document.querySelector('#health').innerText.includes('Lips')")
+    text = page.evaluate("document.querySelector('#health').innerText")
+    assert "tiny on ort, fp32" in text
+    assert "4.2 ms each, 2 of 120 late, restarted 1×: killed by signal 9" in text
+
+
 def test_skipped_lines_say_why(page: Page, station: FakeStation, server: RunningServer) -> None:
     show(station, server, **BUSY)
     page.wait("!document.querySelector('#skipped-card').hidden")
@@ -308,7 +319,7 @@ JSON.parse = (text) => {
   const found = parse(text);
   if (found.status) {
     const drop = (from, names) => names.split(" ").forEach((name) => delete from[name]);
-    drop(found.status, "show brains cache ears chat obs senses");
+    drop(found.status, "show brains cache ears chat obs senses lips");
     for (const turn of found.status.recent) drop(turn, "heard_ms first_token_ms first_frame_ms brain cached");
   }
   return found;

@@ -97,7 +97,7 @@ function renderHealth(status) {
     ["Pacing", `±${pacing.deviation_p99_ms.toFixed(1)} ms p99`, `longest gap ${ms(pacing.longest_gap_ms)}, ${lost} late or skipped`, ""],
     processRow("Engine", engine),
     ...(status.senses ? [processRow("Senses", status.senses)] : []),
-    ...(status.lips.state === "off" ? [] : [lipsRow(status.lips)]),
+    ...((status.lips?.state ?? "off") === "off" ? [] : [lipsRow(status.lips)]),
     ...status.sinks.filter((sink) => sink.kind !== "null").map((sink) => [
       sink.kind[0].toUpperCase() + sink.kind.slice(1),
       sink.state === "open" ? sink.name : `${sink.name} is ${sink.state}`,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -175,3 +177,15 @@ class TestOffline:
         with pytest.raises(EngineError, match="NaN"):
             local.check()
         local.close()
+
+
+def test_what_air_needs_of_it_loads_no_library_of_models() -> None:
+    """The daemon starts, and draws a network's mouths, without anything that runs networks."""
+    script = (
+        "import sys; import vcam_talker.app.daemon, vcam_talker.lips.process; "
+        "light = {'cv2', 'av', 'skia'} & set(sys.modules); "
+        "import vcam_talker.face.neural.patches, vcam_talker.face.neural.client; "
+        "print(light | {'onnxruntime', 'torch', 'openvino', 'ctranslate2'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

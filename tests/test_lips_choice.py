@@ -183,7 +183,7 @@ def test_what_air_needs_of_it_loads_no_library_of_models() -> None:
     """The daemon starts, and draws a network's mouths, without anything that runs networks."""
     script = (
         "import sys; import vcam_talker.app.daemon, vcam_talker.lips.process; "
-        "light = {'cv2', 'av', 'skia'} & set(sys.modules); "
+        "light = {'cv2', 'av'} & set(sys.modules); "
         "import vcam_talker.face.neural.patches, vcam_talker.face.neural.client; "
         "print(light | {'onnxruntime', 'torch', 'openvino', 'ctranslate2'} & set(sys.modules))"
     )

@@ -31,6 +31,7 @@ ENGINES: dict[str, dict[str, str]] = {
     "face_driver": {
         "phonemes": "vcam_talker.face.phonemes:PhonemeDriver",
         "audio": "vcam_talker.face.audio:AudioDriver",
+        "neural": "vcam_talker.face.neural.driver:NeuralDriver",
         "still": "vcam_talker.face.still:StillDriver",
     },
     "scene": {

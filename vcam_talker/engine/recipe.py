@@ -18,7 +18,17 @@ FACE_DRIVER: Final = "phonemes"
 """Name in the registry of the one that the engine uses."""
 _CODE: Final = ("dsp", "face", "tts")
 """Our packages that shape sound and mouth; their parts which draw (`face/rig`) do neither."""
-_CODE_FILES: Final = ("cache/phrase.py", "core/language.py", "core/text.py", "engine/maker.py")
+_CODE_FILES: Final = (
+    "cache/phrase.py",
+    "core/language.py",
+    "core/text.py",
+    "engine/maker.py",
+    "face/neural/driver.py",
+    "face/neural/products.py",
+    "face/neural/sound.py",
+    "face/neural/spectrum.py",
+    "models/lips/sound.json",
+)
 _LIBRARIES: Final = ("pypinyin", "soxr")
 
 

@@ -110,9 +110,13 @@ class Flow:
         self._tail = np.concatenate((self._tail, targets))[-REACH:]
         return self.carry(motion, last=last)
 
-    def carry(self, motion: Poses, *, last: bool) -> npt.NDArray[np.float32]:
-        """Return `motion` (float64[T, 7], T >= 1; changed), smooth already, joined to the part before."""
-        self._join(motion)
+    def carry(self, motion: Poses, *, last: bool, joined: bool = False) -> npt.NDArray[np.float32]:
+        """Return `motion` (float64[T, 7], T >= 1; changed), smooth already, joined to the part before.
+
+        `joined`: it goes on from there as it is.
+        """
+        if not joined:
+            self._join(motion)
         if last:
             _settle(motion)
         np.clip(motion, _LOW, 1.0, out=motion)

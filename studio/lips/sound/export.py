@@ -46,10 +46,9 @@ def export_onnx(net: SoundNet, path: Path) -> None:
 
     The last two columns are logits.
     """
-    net.eval()
     example = torch.zeros(1, net.plan.past + net.plan.ahead + 100, net.plan.bands)
     torch.onnx.export(
-        _Rows(net),
+        _Rows(net).eval(),
         (example,),
         str(path),
         input_names=["heard"],

@@ -34,7 +34,8 @@ AUDIBLE_DB: Final = -62.0
 """Nothing below this is speech."""
 SILENCE_POSES: Final = 8
 """A silence of this many poses shuts the mouth; a shorter one is the closure of a consonant."""
-SHUT: Final = 0.5
+SHUT: Final = 0.4
+"""Lower than even: a closure too many is seen less than one that is missing."""
 REST: Final = 0.35
 """Lower than even: a mouth that rests a little early is seldom seen, one that moves in a pause is."""
 BELOW_SPEECH_DB: Final = 34.0
@@ -49,6 +50,8 @@ _CERTAIN: Final = frozenset((Kind.BILABIAL, Kind.LABIODENTAL, Kind.SIBILANT, Kin
 
 _PRESSING: Final = 0.05
 _PRESSED: Final = 0.98
+_OPENING: Final = 1.15
+"""An answer is a mean of what might be: of unknown voices, jaws spread 0.87 times as far as they should."""
 _CALM: Final = np.hanning(7)[1:-1] / 3
 
 
@@ -67,13 +70,15 @@ class NeuralDriver:
         self._flow = Flow()
         self._known = True
         """Whether the end of the part before was made knowing what came next."""
+        self._read = True
+        """Whether it had timings, or there was none: then the phoneme driver goes on from it by itself."""
 
     def reset(self) -> None:
         """Forget the previous speech."""
         self._listener.reset()
         self._reader.reset()
         self._flow.reset()
-        self._known = True
+        self._known = self._read = True
 
     def drive(self, speech: Speech) -> MouthTrack:
         """Return float32[T, 7], T = ceil(duration * MOUTH_RATE_HZ), at least 1; odd phones raise nothing."""
@@ -89,8 +94,9 @@ class NeuralDriver:
             self._reader.reset()
             levels = frame_levels_db(speech.samples, speech.rate, MOUTH_RATE_HZ, count)
             motion = _alone(answer, levels, max(AUDIBLE_DB, self._listener.level_db - BELOW_SPEECH_DB))
-        self._known = speech.last
-        return MouthTrack(self._flow.carry(motion, last=speech.last))
+        joined = bool(speech.phones) and self._read
+        self._known, self._read = speech.last, bool(speech.phones) or speech.last
+        return MouthTrack(self._flow.carry(motion, last=speech.last, joined=joined))
 
     def _share(self, speech: Speech, read: Poses) -> Levels:
         """Return how much of each pose is the sound's; `read` float64[T, 7] is what the timings give."""
@@ -111,6 +117,7 @@ class NeuralDriver:
 def _alone(answer: Answer, levels_db: Levels, audible_db: float) -> Poses:
     """Return the motion that the sound alone gives, float64[T, 7]; below `audible_db` it rests."""
     motion = _calm(answer.poses)
+    motion[:, JAW] = np.minimum(1.0, motion[:, JAW] * _OPENING)
     silent = (answer.rest > REST) | (levels_db < audible_db)
     shut = shut_through(silent, SILENCE_POSES)
     _press(motion, answer.shut > SHUT)

@@ -42,8 +42,8 @@ BELOW_SPEECH_DB: Final = 34.0
 """What is that far below the speaker's stressed vowels isn't speech."""
 CLOSURE_POSES: Final = 2
 """A closure that the network is sure of for a shorter time is a flicker."""
-SOUND_SHARE: Final = 0.5
-"""Of a vowel whose timing is known: half what was meant, half what is heard."""
+SOUND_SHARE: Final = np.array([0.5, 0.25, 0.15, 0.15, 0.3, 0.3, 0.0])
+"""By column, of a vowel whose timing is known: the jaw is heard best, rounding worst."""
 
 _CERTAIN: Final = frozenset((Kind.BILABIAL, Kind.LABIODENTAL, Kind.SIBILANT, Kind.REST))
 """Sounds whose lips or teeth meet: there the timings have the say alone."""
@@ -53,14 +53,15 @@ _PRESSED: Final = 0.98
 _OPENING: Final = 1.15
 """An answer is a mean of what might be: of unknown voices, jaws spread 0.87 times as far as they should."""
 _CALM: Final = np.hanning(7)[1:-1] / 3
+"""Weights over 50 ms."""
 
 
 class NeuralDriver:
     """FaceDriver that listens with a network, and reads along where the voice gives phoneme timings.
 
     Without timings the network says when lips press and when nobody speaks. With them, every m, b, p, f, v, s
-    and every pause is the phoneme driver's; vowels and the rest are half its, half the sound's. Not
-    thread-safe; does not block; costs about 2 % of real time.
+    and every pause is the phoneme driver's, and in vowels and the rest the sound has its share. Not
+    thread-safe; does not block; costs about 0.5 % of real time.
     """
 
     def __init__(self, net: SoundNet | None = None) -> None:
@@ -87,9 +88,7 @@ class NeuralDriver:
         if speech.phones:
             read = self._reader.drive(speech).values.astype(np.float64)
             share = self._share(speech, read)
-            motion = read + share[:, None] * (_calm(answer.poses) - read)
-            # Lips that press are the text's to know.
-            motion[:, PRESS] = read[:, PRESS]
+            motion = read + share[:, None] * SOUND_SHARE * (_heard(answer) - read)
         else:
             self._reader.reset()
             levels = frame_levels_db(speech.samples, speech.rate, MOUTH_RATE_HZ, count)
@@ -99,8 +98,11 @@ class NeuralDriver:
         return MouthTrack(self._flow.carry(motion, last=speech.last, joined=joined))
 
     def _share(self, speech: Speech, read: Poses) -> Levels:
-        """Return how much of each pose is the sound's; `read` float64[T, 7] is what the timings give."""
-        share = np.full(len(read), SOUND_SHARE)
+        """Return how far the sound has its share in each pose, 0 .. 1.
+
+        `read` float64[T, 7] is what the timings give.
+        """
+        share = np.ones(len(read))
         for segment in segments_of(speech):
             if segment.shape.kind in _CERTAIN:
                 share[_poses(segment)] = 0.0
@@ -116,8 +118,7 @@ class NeuralDriver:
 
 def _alone(answer: Answer, levels_db: Levels, audible_db: float) -> Poses:
     """Return the motion that the sound alone gives, float64[T, 7]; below `audible_db` it rests."""
-    motion = _calm(answer.poses)
-    motion[:, JAW] = np.minimum(1.0, motion[:, JAW] * _OPENING)
+    motion = _heard(answer)
     silent = (answer.rest > REST) | (levels_db < audible_db)
     shut = shut_through(silent, SILENCE_POSES)
     _press(motion, answer.shut > SHUT)
@@ -138,11 +139,13 @@ def _press(motion: Poses, shut: Mask) -> None:
     motion[:, PRESS] += _soft(held) * (_PRESSED - motion[:, PRESS])
 
 
-def _calm(poses: npt.NDArray[np.float32]) -> Poses:
-    """Return `poses` float32[T, 7] without what is faster than lips: a weighted mean over 50 ms."""
+def _heard(answer: Answer) -> Poses:
+    """Return the poses of an answer, float64[T, 7], without what is faster than lips."""
     reach = len(_CALM) // 2
-    padded = np.pad(poses, ((reach, reach), (0, 0)), mode="edge")
-    return np.stack([np.convolve(column, _CALM, mode="valid") for column in padded.T], axis=1)
+    padded = np.pad(answer.poses, ((reach, reach), (0, 0)), mode="edge")
+    poses = np.stack([np.convolve(column, _CALM, mode="valid") for column in padded.T], axis=1)
+    poses[:, JAW] = np.minimum(1.0, poses[:, JAW] * _OPENING)
+    return poses
 
 
 def _poses(segment: Segment) -> slice:

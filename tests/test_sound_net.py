@@ -168,7 +168,7 @@ def test_what_is_no_number_is_silence() -> None:
 
 def test_the_shipped_network() -> None:
     net = shipped()
-    folder = resources.files("vcam_talker") / "models" / "lips"
+    folder = resources.files("vcam_talker") / "models" / "sound"
     facts = json.loads((folder / FACTS).read_text("utf-8"))
     raw = (folder / WEIGHTS).read_bytes()
     assert hashlib.sha256(raw).hexdigest() == facts["sha256"]

@@ -113,7 +113,7 @@ def render_file(
             sink.open(size[0], size[1], fps)
             with Encoding(sink) as encoding:
                 renderer = _Renderer(persona, scene, fps, encoding, stop)
-                frames = renderer.run(first, speeches, "phonemes" if audio is None else "audio")
+                frames = renderer.run(first, speeches, "phonemes" if audio is None else "neural")
             mouths.check()
             sink.finish()
             partial.replace(out)

@@ -27,7 +27,7 @@ _CODE_FILES: Final = (
     "face/neural/products.py",
     "face/neural/sound.py",
     "face/neural/spectrum.py",
-    "models/lips/sound.json",
+    "models/sound/sound.json",
 )
 _LIBRARIES: Final = ("pypinyin", "soxr")
 

@@ -76,7 +76,7 @@ def evaluate(data: Path, net: Path | None, root: Path, takes: int, to: Path | No
 
 @cli.command(help="Put a trained network where the daemon finds it.")
 @click.option("--run", "folder", required=True, type=_FOLDER, help="What `train` made.")
-@click.option("--to", type=_OUT, help="Default: vcam_talker/models/lips.")
+@click.option("--to", type=_OUT, help="Default: vcam_talker/models/sound.")
 @click.option(
     "--figures", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Of `evaluate`."
 )

@@ -14,7 +14,7 @@ from studio.lips.sound.train import Recipe
 from vcam_talker.face.neural.sound import FACTS, FORMAT, WEIGHTS
 from vcam_talker.nets.sound import SoundNet
 
-SHIPPED: Final = Path(__file__).parents[3] / "vcam_talker" / "models" / "lips"
+SHIPPED: Final = Path(__file__).parents[3] / "vcam_talker" / "models" / "sound"
 
 
 def export(net: SoundNet, folder: Path, recipe: Recipe, facts: dict[str, Any]) -> None:

@@ -189,7 +189,7 @@ class Listener:
 @lru_cache(maxsize=1)
 def shipped() -> SoundNet:
     """Return the network that comes with the package, read once, in some 10 ms. Raises EngineError."""
-    with resources.as_file(resources.files("vcam_talker") / "models" / "lips") as folder:
+    with resources.as_file(resources.files("vcam_talker") / "models" / "sound") as folder:
         return SoundNet.load(folder)
 
 

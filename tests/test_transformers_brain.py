@@ -17,9 +17,9 @@ from tests.support.tiny_llm import CHATML, FAMILIES, NO_SYSTEM, byte_level_token
 from vcam_talker.config import BrainConfig, TransformersConfig
 from vcam_talker.core.errors import DeclinedError, EngineError
 from vcam_talker.core.types import Exchange, Question
+from vcam_talker.inference.processor import this_processor
 from vcam_talker.llm.chat_format import ChatFormat
 from vcam_talker.llm.gate import AnswerCutError
-from vcam_talker.llm.processor import computes_bfloat16
 from vcam_talker.llm.prompt import build_messages
 from vcam_talker.llm.transformers import TransformersResponder
 from vcam_talker.persona import BrainSection, Persona, VoiceSection
@@ -432,6 +432,7 @@ def test_a_template_that_opens_the_models_thoughts_is_noticed() -> None:
     ],
 )
 def test_whether_the_processor_computes_bfloat16(tmp_path: Path, text: str, expected: bool) -> None:
-    (tmp_path / "cpuinfo").write_text(text)
-    assert computes_bfloat16(tmp_path / "cpuinfo") is expected
-    assert computes_bfloat16(tmp_path / "none") is False
+    assert this_processor(tmp_path).computes_bfloat16 is False
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc" / "cpuinfo").write_text(text)
+    assert this_processor(tmp_path).computes_bfloat16 is expected

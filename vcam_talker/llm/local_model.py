@@ -20,11 +20,11 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from vcam_talker.config import TransformersConfig
 from vcam_talker.core.errors import EngineError
 from vcam_talker.core.stages import Cancelled
+from vcam_talker.inference.processor import this_processor
 from vcam_talker.llm.chat_format import ChatFormat
 from vcam_talker.llm.detokenise import Detokeniser
 from vcam_talker.llm.hf_folder import HfFolder
 from vcam_talker.llm.kv_cache import KvCache
-from vcam_talker.llm.processor import computes_bfloat16, default_threads
 from vcam_talker.llm.sampling import Sampler
 
 log = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ class LocalModel:
         """
         self._what = str(folder.path)
         self._config = config
-        torch.set_num_threads(config.threads or default_threads())
+        torch.set_num_threads(config.threads or this_processor().spare_threads)
         self._device = _device(config)
         self._tokenizer: Any = _load_tokenizer(folder)
         self.chat = ChatFormat(self._tokenizer, self._what)
@@ -231,7 +231,7 @@ def _device(config: TransformersConfig) -> str:
 def _dtype(config: TransformersConfig, device: str) -> torch.dtype:
     if config.dtype != "auto":
         return torch.bfloat16 if config.dtype == "bfloat16" else torch.float32
-    native = torch.cuda.is_bf16_supported() if device == "cuda" else computes_bfloat16()
+    native = torch.cuda.is_bf16_supported() if device == "cuda" else this_processor().computes_bfloat16
     return torch.bfloat16 if native else torch.float32
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from studio.character import Character
 from studio.export import PITCHES_DEG, YAWS_DEG, Patches, emotion_fields, face_mask, lower_face, write_tables
-from studio.film import to_yuv, write_film
+from studio.film import to_yuv
 from studio.landmarks import JAW, MOUTH
 from studio.life.gaze import FPS
 from studio.life.segments import plan
@@ -20,6 +20,7 @@ from studio.pose import Pose
 from studio.render_life import frames, render_segments
 from studio.sitting import Sitting, load_backdrop
 from vcam_talker.core.types import Emotion
+from vcam_talker.face.clip.film import write_film
 
 _SHAPES: Final = 56
 _LIFE_CRFS: Final = (20.0, 22.0, 23.0, 24.0, 25.0, 26.0)

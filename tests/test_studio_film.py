@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from studio.export import face_mask, fitted, mask
-from studio.film import to_yuv, write_film
+from studio.film import to_yuv
 from studio.mouth_shapes import choose, usual_mouths
 from studio.sitting import Crop
+from vcam_talker.face.clip.film import write_film
 
 pytestmark = pytest.mark.unit
 

@@ -131,6 +131,13 @@ class RasterPerson:
         landmarks = camera.project(posed.body[MOUTH]).astype(np.float32)
         return TruthFrame(picture, landmarks, _aperture(posed, landmarks), labels)
 
+    def seen(
+        self, pose: Pose, shot: Shot, rows: npt.NDArray[np.int64]
+    ) -> tuple[Picture, npt.NDArray[np.float32]]:
+        """Draw one moment; return it with the places (float32[N, 2]) of body points `rows`."""
+        posed, camera, (picture, _) = self._drawn(pose, shot)
+        return picture, camera.project(posed.body[rows]).astype(np.float32)
+
     def taken(self, pose: Pose, shot: Shot) -> Taken:
         """Draw one moment, the figure alone, in linear light."""
         posed, camera, _ = self._drawn(pose, shot)

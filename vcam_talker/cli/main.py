@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from vcam_talker import __version__
-from vcam_talker.cli import cache, models, offline, prune, remote, running
+from vcam_talker.cli import cache, models, offline, persona, prune, remote, running
 
 _EPILOG = """Exit codes: 0 done, 1 internal fault, 2 wrong usage, 3 configuration or persona, 4 device,
 5 no daemon is running, 6 a daemon is already running, 7 bad input, 8 a voice or model failed,
@@ -31,7 +31,7 @@ for _verb in (
     remote.pause,
     remote.resume,
     remote.emotion,
-    remote.persona,
+    persona.persona,
     remote.status,
     remote.devices,
     cache.cache,

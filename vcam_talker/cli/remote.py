@@ -115,29 +115,6 @@ def emotion(name: str) -> None:
     click.echo("the mood is the persona's own" if name == "none" else f"the mood is {name}")
 
 
-@click.command(epilog="Example:  vcam-talker persona kofi")
-@click.argument("name", required=False)
-@json_option
-@speaks_errors
-def persona(name: str | None, as_json: bool) -> None:
-    """Put persona NAME on air; without NAME list what there is."""
-    if name is not None:
-        chosen = ControlClient.discover().persona(name)
-        if as_json:
-            print_json(chosen)
-        else:
-            click.echo(f"{chosen.title} is on air")
-        return
-    from vcam_talker.persona import list_personas
-
-    found = list_personas()
-    if as_json:
-        print_json([{"name": p.name, "title": p.title, "language": p.language} for p in found])
-        return
-    for p in found:
-        click.echo(f"{p.name:16} {p.language:6} {p.title}. {p.description}")
-
-
 @click.command(epilog="Example:  vcam-talker status --json")
 @json_option
 @speaks_errors

@@ -55,8 +55,8 @@ class MoodField:
         self._rows = [_EMOTIONS.index(emotion) for emotion in assets.emotions]
         self._strength = strength
         rows, columns = assets.emotion_flow.shape[1:3]
-        self._flows = assets.emotion_flow.reshape(len(self._rows), -1)
-        self._ratios = (assets.emotion_ratio - np.float32(1.0)).reshape(len(self._rows), -1)
+        self._flows = assets.emotion_flow.reshape(len(self._rows), rows * columns * 2)
+        self._ratios = (assets.emotion_ratio - np.float32(1.0)).reshape(len(self._rows), rows * columns)
         self._shape = (rows, columns)
         left, top, right, bottom = assets.face_canvas
         across, down = columns / (right - left), rows / (bottom - top)

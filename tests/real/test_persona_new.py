@@ -1,0 +1,159 @@
+"""`vcam-talker persona new` from pictures and clips of rendered presenters, and `render` with the results."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from tests.support import pictures
+from vcam_talker.core.errors import BadInputError
+from vcam_talker.face.clip.scene import ClipScene
+from vcam_talker.persona import load_persona
+from vcam_talker.persona_new.detect import FaceFinder
+from vcam_talker.persona_new.landmarks import gap, mouth_landmarks, mouth_width
+
+pytestmark = pytest.mark.real
+
+
+@pytest.fixture(scope="module")
+def finder() -> FaceFinder:
+    return FaceFinder()
+
+
+def run(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "vcam_talker", *arguments]
+    env = {**os.environ, "XDG_CONFIG_HOME": str(home), "OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=env)
+
+
+def left(home: Path) -> list[str]:
+    folder = home / "vcam-talker" / "personas"
+    return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+
+
+def frames_of(path: Path) -> np.ndarray:
+    with av.open(str(path)) as container:
+        return np.stack([f.to_ndarray(format="gray") for f in container.decode(video=0)]).astype(np.int16)
+
+
+@pytest.mark.parametrize("name", ["elena", "kofi"])
+def test_points_of_presenters_are_found(finder: FaceFinder, name: str) -> None:
+    points = finder.one(pictures.presenter(name), name)
+    with np.load(load_persona(name).root / "face.npz") as known:
+        truth = known["landmarks"][len(known["views"]) // 2, 0]
+        to_patch = known["frame_to_patch"][0]
+    found = mouth_landmarks(points) @ to_patch[:, :2].T + to_patch[:, 2]
+    off = np.linalg.norm(found - truth, axis=1) / mouth_width(points)
+    assert off[:32].mean() < 0.12
+    assert off[32:].mean() < 0.3
+    assert gap(points) < 0.1
+
+
+def test_what_is_wrong_with_a_picture_is_told(finder: FaceFinder) -> None:
+    kofi = pictures.presenter("kofi")
+    small = cv2.resize(kofi, (640, 360), interpolation=cv2.INTER_AREA)
+    noise = np.random.default_rng(2).integers(0, 255, (300, 400, 3), np.uint8)
+    tiny = np.full((720, 1280, 3), 120, np.uint8)
+    tiny[200:300, 300:478] = cv2.resize(kofi, (178, 100), interpolation=cv2.INTER_AREA)
+    elena = cv2.resize(pictures.presenter("elena"), (640, 360), interpolation=cv2.INTER_AREA)
+    cases = (
+        (noise, "no face is found", "--box"),
+        (np.hstack((small, elena)), "shows 2 faces", "--box"),
+        (cv2.rotate(small, cv2.ROTATE_90_COUNTERCLOCKWISE), "on its side", ", clockwise"),
+        (cv2.rotate(small, cv2.ROTATE_90_CLOCKWISE), "on its side", "counter-clockwise"),
+        (cv2.rotate(small, cv2.ROTATE_180), "upside down", "upside down"),
+        (tiny, "pixels high", "larger"),
+    )
+    for picture, why, remedy in cases:
+        with pytest.raises(BadInputError) as error:
+            finder.one(np.ascontiguousarray(picture), "photo.jpg")
+        assert why in str(error.value) or (picture is tiny and "no face" in error.value.why)
+        assert remedy in error.value.remedy or picture is tiny
+
+
+def test_a_box_chooses_between_faces(finder: FaceFinder) -> None:
+    two = np.hstack([pictures.presenter("kofi"), pictures.presenter("elena")])
+    with pytest.raises(BadInputError) as error:
+        finder.one(two, "two.jpg")
+    boxes = [word for word in error.value.why.replace(", ", " ").split() if word.count(",") == 3][:2]
+    chosen = [finder.one(two, "two.jpg", tuple(map(float, box.split(",")))) for box in boxes]
+    sides = sorted(points[:, 0].mean() > 1280 for points in chosen)
+    assert sides == [False, True]
+    with pytest.raises(BadInputError) as error:
+        finder.one(two, "two.jpg", (5000, 10, 100, 100))
+    assert "outside" in error.value.why
+    with pytest.raises(BadInputError) as error:
+        finder.one(two, "two.jpg", (10, 500, 60, 60))
+    assert "no face" in error.value.why
+
+
+def test_a_photograph_becomes_a_persona_that_talks(tmp_path: Path) -> None:
+    photo = pictures.write(tmp_path / "photo.png", pictures.presenter("kofi"))
+    done = run(tmp_path, "persona", "new", "ada", "--portrait", str(photo), "--size", "320x180")
+    assert done.returncode == 0, done.stderr
+    assert "vcam-talker run --persona ada" in done.stdout
+    assert left(tmp_path) == ["ada"]
+    folder = tmp_path / "vcam-talker" / "personas" / "ada"
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == ["face.npz", "life.mp4", "persona.toml", "portrait.jpg"]
+    scene = ClipScene(load_persona(str(folder)), 640, 360)
+    assert scene.assets.fps == 30
+    frames = frames_of(folder / "life.mp4")
+    assert len(frames) == sum(s.frames for s in scene.assets.segments) > 1500
+    # It lives about the face; the corners stand still.
+    spread = frames[::10].std(0)
+    assert spread[30:120, 110:210].mean() > 4 * spread[:12, :12].mean()
+    again = run(tmp_path, "persona", "new", "ada", "--portrait", str(photo))
+    assert again.returncode == 7
+    assert "already" in again.stderr
+    out = tmp_path / "talk.mp4"
+    done = run(
+        tmp_path, "render", "--persona", "ada", "--text", "Hello.", "--out", str(out), "--size", "320x180"
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(frames_of(out)) > 30
+
+
+def test_a_clip_becomes_a_seamless_loop(tmp_path: Path) -> None:
+    some = [cv2.resize(p, (640, 360), interpolation=cv2.INTER_AREA) for p in pictures.life("kofi", 150)]
+    clip = pictures.write_clip(tmp_path / "clip.mp4", some, [round(n * 1000 / 30) for n in range(150)])
+    done = run(
+        tmp_path,
+        "persona",
+        "new",
+        "ben",
+        "--clip",
+        str(clip),
+        "--size",
+        "320x180",
+        "--json",
+        "--voice",
+        "flite:rms",
+    )
+    assert done.returncode == 0, done.stderr
+    made = json.loads(done.stdout)
+    assert made["segments"] == 1
+    folder = Path(made["folder"])
+    frames = frames_of(folder / "life.mp4")
+    assert len(frames) == round(made["seconds"] * 30)
+    steps = np.abs(np.diff(frames, axis=0)).mean((1, 2))
+    assert np.abs(frames[-1] - frames[0]).mean() < 2.5 * np.percentile(steps, 90) + 0.5
+    assert load_persona(str(folder)).voice.name == "rms"
+
+
+def test_a_failure_leaves_nothing_behind(tmp_path: Path) -> None:
+    nobody = pictures.write(tmp_path / "nobody.png", np.full((200, 300, 3), 90, np.uint8))
+    for arguments in (("--portrait", str(nobody)), ("--clip", str(nobody)), ("--clip", str(tmp_path))):
+        done = run(tmp_path, "persona", "new", "ada", *arguments)
+        assert done.returncode == 7
+        assert len(done.stderr.strip().splitlines()) == 1
+        assert "Traceback" not in done.stderr
+    assert left(tmp_path) == []

@@ -1,0 +1,254 @@
+"""Finds the one face of a picture: OpenCV's packaged cascades propose, the landmark net confirms.
+
+The cascades (P. Viola and M. Jones, 2001) look at two sizes of the picture, with and without equalised
+light, and each proposal counts its votes. The net looks at each from two starts: on a face both end at the
+same points, and those lie as a face's points do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+
+from vcam_talker.core.errors import BadInputError
+from vcam_talker.core.types import Pixels
+from vcam_talker.persona_new.landmarks import (
+    EYE_LEFT,
+    EYE_RIGHT,
+    JAW,
+    LIPS,
+    NOSE,
+    LandmarkNet,
+    Points,
+    level,
+    mouth_width,
+)
+
+Box = tuple[float, float, float, float]
+"""Left, top, width, height, pixels of the picture."""
+
+_FOLDER: Final = Path(cv2.__file__).parent / "data"
+_CASCADES: Final = ("haarcascade_frontalface_default.xml", "haarcascade_frontalface_alt2.xml")
+_SIDES_PX: Final = (480, 960)
+"""Longer sides that the picture is looked at in."""
+_LEAST: Final = 0.045
+"""Of the longer side: smaller faces are not looked for."""
+_SAME: Final = 0.3
+_VOTES: Final = 2
+_SURE: Final = 0.25
+"""How narrow the net's heat maps are at least: 0.3 and more on faces, 0.23 at most on vases and flags."""
+_SURE_BY_HAND: Final = 0.18
+"""The same, where somebody says that there is a face."""
+_AGREED: Final = 0.22
+"""Of the mouth's width: how far the two ends may lie apart on average."""
+_ALSO: Final = 0.4
+"""Of the largest face's side: smaller ones are in the background."""
+_LEAST_FACE_PX: Final = 56
+"""From brows to chin: a smaller face shows no lips."""
+_TILTED_DEG: Final = 35.0
+_TURNS: Final = (
+    (cv2.ROTATE_90_CLOCKWISE, "lies on its side", "Turn the picture by a quarter, clockwise"),
+    (cv2.ROTATE_90_COUNTERCLOCKWISE, "lies on its side", "Turn the picture by a quarter, counter-clockwise"),
+    (cv2.ROTATE_180, "is upside down", "Turn the picture upside down"),
+)
+_BY_HAND: Final = "give its place with --box X,Y,W,H (pixels: left, top, width, height)"
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """Where the cascades see a face."""
+
+    box: Box
+    votes: int
+
+
+class FaceFinder:
+    """Finds faces. One thread."""
+
+    def __init__(self) -> None:
+        """Open what it needs. Raises EngineError without the landmark net."""
+        self.net = LandmarkNet()
+        self._cascades = [cv2.CascadeClassifier(str(_FOLDER / name)) for name in _CASCADES]
+
+    def one(self, picture: Pixels, what: str, box: Box | None = None) -> Points:
+        """Return the points of the only face of a picture uint8[H, W, 3], or of the one in `box`.
+
+        Blocks for a second or a few. Raises BadInputError, which says what is wrong with the picture `what`
+        and what to do.
+        """
+        points = self._only(picture, what) if box is None else self._in_box(picture, what, box)
+        _check(points, what)
+        return points
+
+    def find(self, picture: Pixels, sides: Sequence[int] = _SIDES_PX) -> list[Points]:
+        """Return the points of every face, the largest first; `sides`: sizes to look at the picture in."""
+        found: list[Points] = []
+        for proposal in self.proposals(picture, sides):
+            points = self.confirmed(picture, proposal)
+            if points is not None and all(_apart(points, other) for other in found):
+                found.append(points)
+        found.sort(key=_size, reverse=True)
+        return found
+
+    def proposals(self, picture: Pixels, sides: Sequence[int] = _SIDES_PX) -> list[Proposal]:
+        """Return what the cascades see, most votes first."""
+        longer = max(picture.shape[:2])
+        grey = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8)
+        seen: list[Box] = []
+        for side in sides:
+            scale = side / longer
+            if side != sides[0] and scale > 2:
+                continue
+            size = (max(round(grey.shape[1] * scale), 1), max(round(grey.shape[0] * scale), 1))
+            small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+            least = max(round(_LEAST * side), 24)
+            for cascade in self._cascades:
+                for view in (small, cv2.equalizeHist(small)):
+                    boxes = cascade.detectMultiScale(view, 1.1, 4, minSize=(least, least))
+                    seen += [(x / scale, y / scale, w / scale, h / scale) for x, y, w, h in boxes]
+        return _merged(seen)
+
+    def confirmed(self, picture: Pixels, proposal: Proposal) -> Points | None:
+        """Return the points of a proposal, None when the net sees no face there."""
+        left, top, width, height = proposal.box
+        first = self.net.find(picture, proposal.box)
+        if first.sure < _SURE or not is_face(first.points):
+            return None
+        side = 1.12 * width
+        second_box = (left - 0.02 * width, top - 0.1 * height, side, side)
+        second = self.net.find(picture, second_box)
+        one, other = first.points, second.points
+        if second.sure < _SURE or not is_face(other):
+            return None
+        apart = float(np.linalg.norm(one - other, axis=1).mean()) / mouth_width(one)
+        if apart > _AGREED or (proposal.votes < _VOTES and apart > _AGREED / 2):
+            return None
+        return np.asarray((one + other) / 2, np.float32)
+
+    def _only(self, picture: Pixels, what: str) -> Points:
+        found = self.find(picture)
+        if not found:
+            raise self._none(picture, what)
+        largest = _size(found[0])
+        others = [each for each in found[1:] if _size(each) >= _ALSO * largest]
+        if others:
+            places = ", ".join(_told(each) for each in (found[0], *others))
+            raise BadInputError(
+                what,
+                f"shows {len(others) + 1} faces, at {places} (X,Y,W,H)",
+                "Choose one of them with --box, or cut the picture to one face",
+            )
+        return found[0]
+
+    def _in_box(self, picture: Pixels, what: str, box: Box) -> Points:
+        height, width = picture.shape[:2]
+        x, y, w, h = box
+        if w < 8 or h < 8 or x >= width or y >= height or x + w <= 0 or y + h <= 0:
+            raise BadInputError(
+                "--box",
+                f"lies outside {what}, which is {width}x{height} pixels",
+                "Give X,Y,W,H in its pixels",
+            )
+        found = self.net.find(picture, box)
+        points = found.points
+        if found.sure < _SURE_BY_HAND or not is_face(points):
+            why = "no face is to be made out in the box"
+            raise BadInputError(what, why, "Draw it closely around the face: brows to chin, ear to ear")
+        return points
+
+    def _none(self, picture: Pixels, what: str) -> BadInputError:
+        for turn, why, remedy in _TURNS:
+            turned = np.asarray(cv2.rotate(picture, turn), np.uint8)
+            if self.find(turned, _SIDES_PX[:1]):
+                return BadInputError(what, f"the face {why}", remedy)
+        return BadInputError(
+            what, "no face is found in it", f"Give one that looks into the camera, or {_BY_HAND}"
+        )
+
+
+def is_face(points: Points) -> bool:
+    """Return whether the points lie as those of a face do, turned or tilted by 40 degrees at most."""
+    eyes = np.stack((points[EYE_LEFT].mean(0), points[EYE_RIGHT].mean(0)))
+    across = eyes[1] - eyes[0]
+    between = float(np.linalg.norm(across))
+    if between < 4:
+        return False
+    along = across / between
+    down = np.array([-along[1], along[0]])
+
+    def seen(place: Points) -> tuple[float, float]:
+        offset = (place - eyes.mean(0)) / between
+        return float(offset @ along), float(offset @ down)
+
+    mouth, chin, nose = seen(points[LIPS].mean(0)), seen(points[JAW][4]), seen(points[NOSE][3])
+    jaw = float(np.linalg.norm(points[JAW][8] - points[JAW][0])) / between
+    return (
+        0.6 < mouth[1] < 1.9
+        and abs(mouth[0]) < 0.75
+        and 0.2 < nose[1] < mouth[1]
+        and mouth[1] + 0.15 < chin[1] < 3.0
+        and 0.35 < mouth_width(points) / between < 1.6
+        and 1.2 < jaw < 3.4
+    )
+
+
+def face_height(points: Points) -> float:
+    """Return how far it is from the brows to the chin, pixels."""
+    return float(np.linalg.norm(points[9:19].mean(0) - points[JAW][4]))
+
+
+def _check(points: Points, what: str) -> None:
+    height = face_height(points)
+    if height < _LEAST_FACE_PX:
+        why = f"the face is {height:.0f} pixels high from brows to chin, less than {_LEAST_FACE_PX}"
+        raise BadInputError(what, why, "Give a larger picture, or one taken from nearer")
+    tilt = float(np.degrees(level(points)))
+    if abs(tilt) > _TILTED_DEG:
+        way = "counter-clockwise" if tilt > 0 else "clockwise"
+        why = f"the face leans by {abs(tilt):.0f} degrees"
+        raise BadInputError(what, why, f"Turn the picture {way} until it is upright")
+
+
+def _size(points: Points) -> float:
+    return float((points.max(0) - points.min(0)).max())
+
+
+def _apart(one: Points, other: Points) -> bool:
+    away = float(np.linalg.norm(one.mean(0) - other.mean(0)))
+    return away > 0.5 * max(_size(one), _size(other))
+
+
+def _told(points: Points) -> str:
+    low = points.min(0)
+    wide, high = points.max(0) - low
+    # The points begin at the brows; a box of a face has some of the forehead.
+    return f"{max(low[0], 0):.0f},{max(low[1] - 0.15 * high, 0):.0f},{wide:.0f},{1.15 * high:.0f}"
+
+
+def _merged(boxes: Sequence[Box]) -> list[Proposal]:
+    groups: list[list[Box]] = []
+    for box in boxes:
+        near = [group for group in groups if _overlap(np.mean(group, 0).tolist(), box) > _SAME]
+        if near:
+            near[0].append(box)
+        else:
+            groups.append([box])
+    found = []
+    for group in groups:
+        x, y, w, h = np.median(group, 0).tolist()
+        found.append(Proposal((x, y, w, h), len(group)))
+    return sorted(found, key=lambda each: -each.votes)
+
+
+def _overlap(one: Sequence[float], other: Sequence[float]) -> float:
+    """Return the area that two boxes share over the area that they cover."""
+    shared = 1.0
+    for k in range(2):
+        low, high = max(one[k], other[k]), min(one[k] + one[k + 2], other[k] + other[k + 2])
+        shared *= max(0.0, high - low)
+    return shared / (one[2] * one[3] + other[2] * other[3] - shared)

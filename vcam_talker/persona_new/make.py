@@ -1,0 +1,255 @@
+"""From a picture or a clip to a persona's folder, whole or not at all."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+import av
+import cv2
+import numpy as np
+
+from vcam_talker.core.errors import BadInputError
+from vcam_talker.core.paths import config_dir
+from vcam_talker.core.types import Pixels
+from vcam_talker.face.clip.film import write_film
+from vcam_talker.face.clip.scene import ClipScene
+from vcam_talker.face.neural.crops import to_yuv
+from vcam_talker.persona import CLIP_FILE, PERSONA_FILE, Persona, load_persona
+from vcam_talker.persona_new.canvas import Canvas
+from vcam_talker.persona_new.detect import Box, FaceFinder
+from vcam_talker.persona_new.landmarks import Floats, Points, gap
+from vcam_talker.persona_new.living import LivingPhoto
+from vcam_talker.persona_new.loop import Loop, best_loop
+from vcam_talker.persona_new.motion import FPS, life
+from vcam_talker.persona_new.patch import Patch, Stretch
+from vcam_talker.persona_new.photo import load_photo
+from vcam_talker.persona_new.script import check_name, parse_voice, script
+from vcam_talker.persona_new.track import OPEN, follow, shut_part, to_rest, told
+from vcam_talker.persona_new.video import MAX_S, open_clip
+
+FACE_FILE: Final = "face.npz"
+PORTRAIT_FILE: Final = "portrait.jpg"
+_CRF: Final = 19.0
+_PRESET: Final = "medium"
+_COARSE: Final = 2.6
+"""Pixels of the frame per pixel of the picture: above, the frame looks soft."""
+_ANCHOR: Final = "loop"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is to be made."""
+
+    name: str
+    source: Path
+    """A picture or a clip."""
+    is_clip: bool
+    size: tuple[int, int] = (1280, 720)
+    box: Box | None = None
+    """Where the face is, pixels of the (first) picture; None: found."""
+    voice: str = ""
+    """ENGINE:NAME; empty: one of the language."""
+    language: str = "en"
+    lips: str = ""
+    """Of the persona's [face]; empty: the model that is shipped."""
+    seed: int = 1
+    brief: bool = False
+    """Seconds of life instead of a minute, to look at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What was made."""
+
+    persona: Persona
+    seconds: float
+    """Of life."""
+    segments: int
+    notices: tuple[str, ...]
+    """What to know about it, a sentence each."""
+
+
+@dataclass(slots=True)
+class _Work:
+    """What is gathered on the way."""
+
+    folder: Path
+    size: tuple[int, int]
+    notices: list[str] = field(default_factory=list)
+    frames: int = 0
+    fps: int = FPS
+    segments: int = 0
+
+
+def new_persona(wish: Wish, say: Callable[[str], None]) -> Made:
+    """Make the persona's folder among the user's own. Blocks for minutes; `say` gets a line for each step.
+
+    Raises BadInputError (the picture, the clip, the name, the disk) or EngineError; then nothing is left
+    behind.
+    """
+    check_name(wish.name)
+    text = script(
+        wish.name,
+        parse_voice(wish.voice, wish.language),
+        wish.language,
+        wish.lips,
+        "a clip" if wish.is_clip else "a photograph",
+    )
+    personas = config_dir() / "personas"
+    with _in_a_folder(personas, wish.name) as folder:
+        work = _Work(folder, wish.size)
+        (_of_clip if wish.is_clip else _of_photo)(wish, work, say)
+        (folder / PERSONA_FILE).write_text(text, encoding="utf-8")
+        # Whatever the daemon would refuse is refused here.
+        ClipScene(load_persona(str(folder)), *wish.size)
+        folder.chmod(0o755)
+        folder.rename(personas / wish.name)
+    persona = load_persona(str(personas / wish.name))
+    return Made(persona, work.frames / work.fps, work.segments, tuple(work.notices))
+
+
+@contextmanager
+def _in_a_folder(personas: Path, name: str) -> Iterator[Path]:
+    """Yield a hidden folder beside the one to be; it is gone afterwards, unless it was renamed."""
+    folder: Path | None = None
+    try:
+        personas.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=personas))
+        yield folder
+    except (OSError, av.FFmpegError) as e:
+        why = f"can't be written ({getattr(e, 'strerror', None) or e})"
+        raise BadInputError(str(personas / name), why, "Free some space, or check who may write there") from e
+    finally:
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _of_photo(wish: Wish, work: _Work, say: Callable[[str], None]) -> None:
+    photo = load_photo(wish.source)
+    points = FaceFinder().one(photo, str(wish.source), wish.box)
+    canvas = Canvas((photo.shape[1], photo.shape[0]), points, wish.size)
+    rest, places = canvas.draw(photo), canvas.places(points)
+    _tell_of_canvas(canvas, work)
+    if gap(points) > OPEN:
+        work.notices.append("The mouth is open in the picture; one with lips that touch looks better.")
+    living = LivingPhoto(rest, places)
+    if not living.lids.usable:
+        work.notices.append("The eyes are not to be seen whole and open, so they don't blink.")
+    segments = life(wish.seed, blinks=living.lids.usable, brief=wish.brief)
+    moments = [
+        (head, breath, lids)
+        for segment in segments
+        for head, breath, lids in zip(segment.head, segment.breath, segment.lids, strict=True)
+    ]
+    stretches = [Stretch(segment.frames, segment.begins, segment.ends) for segment in segments]
+    say(f"Drawing {len(moments) / FPS:.0f} s of life")
+    _write(
+        work,
+        places,
+        np.stack([living.to_rest(head, breath) for head, breath, _ in moments]),
+        stretches,
+        FPS,
+        (living.frame(head, float(breath), float(lids)) for head, breath, lids in moments),
+    )
+    _write_portrait(work.folder / PORTRAIT_FILE, rest)
+
+
+def _of_clip(wish: Wish, work: _Work, say: Callable[[str], None]) -> None:
+    clip = open_clip(wish.source)
+    if clip.seconds_left_out:
+        left, used = clip.seconds_left_out, MAX_S
+        work.notices.append(f"The first {used:.0f} s of the clip are used; {left:.0f} s are left out.")
+    say(f"Following the face through {clip.frames / clip.fps:.0f} s")
+    track = follow(clip, FaceFinder(), wish.box)
+    run, opened = shut_part(track, clip)
+    if opened:
+        work.notices.append(f"The mouth is open at {told(opened, clip.fps)}: that part is left out.")
+    loop = best_loop(track, run, clip.fps)
+    shown = slice(loop.first, loop.end)
+    canvas = Canvas(track.size, np.median(track.points[shown], 0), wish.size)
+    _tell_of_canvas(canvas, work)
+    rest = canvas.places(track.points[loop.first])
+    moves = to_rest(np.stack([canvas.places(points) for points in track.points]), rest)
+    say(f"Drawing a loop of {loop.frames / clip.fps:.1f} s")
+    _write(
+        work,
+        rest,
+        _faded(moves, loop),
+        [Stretch(loop.frames, _ANCHOR, _ANCHOR)],
+        clip.fps,
+        _looped((canvas.draw(picture) for picture in islice(clip.pictures(), loop.end)), loop),
+    )
+    picture = next(iter(islice(clip.pictures(), loop.first, None)))
+    _write_portrait(work.folder / PORTRAIT_FILE, canvas.draw(picture))
+
+
+def _tell_of_canvas(canvas: Canvas, work: _Work) -> None:
+    if canvas.scale > _COARSE:
+        work.notices.append(
+            f"The face is enlarged {canvas.scale:.1f} times and looks soft; a larger picture looks better."
+        )
+    if canvas.widened:
+        work.notices.append("The picture is narrower than the frame; its blurred rim fills the sides.")
+
+
+def _write(
+    work: _Work,
+    places: Points,
+    moves: Floats,
+    stretches: list[Stretch],
+    fps: int,
+    pictures: Iterator[Pixels],
+) -> None:
+    """Write life.mp4 and face.npz. There is one mouth, at rest, so there is no mouths.mp4."""
+    patch = Patch(places)
+    patch.write(work.folder / FACE_FILE, work.size, fps, stretches, moves)
+    counts = np.array([each.frames for each in stretches])
+    keys = frozenset((np.cumsum(counts) - counts).tolist())
+    frames = (to_yuv(picture) for picture in pictures)
+    work.frames = write_film(work.folder / CLIP_FILE, frames, fps, keys, _CRF, _PRESET)
+    work.fps, work.segments = fps, len(stretches)
+
+
+def _looped(pictures: Iterator[Pixels], loop: Loop) -> Iterator[Pixels]:
+    """Yield the loop's pictures; its last ones go over into those before its first."""
+    before: list[Pixels] = []
+    for number, picture in enumerate(pictures):
+        if number < loop.first - loop.fade:
+            continue
+        if number < loop.first:
+            before.append(picture)
+            continue
+        step = number - (loop.end - loop.fade)
+        yield picture if step < 0 else _mixed(picture, before[step], _share(step, loop.fade))
+
+
+def _faded(moves: Floats, loop: Loop) -> Floats:
+    """Return the affines of the loop's pictures, gone over as they are."""
+    found = moves[loop.first : loop.end].copy()
+    for step in range(loop.fade):
+        share, other = _share(step, loop.fade), moves[loop.first - loop.fade + step]
+        row = len(found) - loop.fade + step
+        found[row] = (1 - share) * found[row] + share * other
+    return found
+
+
+def _share(step: int, fade: int) -> float:
+    share = (step + 1) / (fade + 1)
+    return share * share * (3 - 2 * share)
+
+
+def _mixed(one: Pixels, other: Pixels, share: float) -> Pixels:
+    return np.asarray(cv2.addWeighted(one, 1 - share, other, share, 0), np.uint8)
+
+
+def _write_portrait(path: Path, picture: Pixels) -> None:
+    good, packed = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])
+    if good:
+        path.write_bytes(packed.tobytes())

@@ -1,0 +1,142 @@
+"""Follows the face of a clip: points for every picture, calmed; where there is none, or the mouth is open."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from vcam_talker.core.errors import BadInputError
+from vcam_talker.core.types import Pixels
+from vcam_talker.persona_new.detect import Box, FaceFinder, is_face
+from vcam_talker.persona_new.landmarks import LIPS, POINTS, STEADY, Floats, Points, gap, mouth_width
+from vcam_talker.persona_new.video import MIN_S, Clip
+
+OPEN: Final = 0.12
+"""Of the mouth's width: a gap between the inner lips from which on the mouth counts as open."""
+_CALM_FRAMES: Final = 2.0
+"""Deviation of the Gaussian that calms points."""
+_JUMP: Final = 0.6
+"""Of the mouth's width: points that go so far in one picture have lost the face."""
+_SURE: Final = 0.2
+"""How narrow the net's heat maps are at least, on a face that was there a moment ago."""
+_SMALL: Final = (64, 36)
+_MAX_TOLD: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """Of each picture of a clip."""
+
+    points: npt.NDArray[np.float32]
+    """float32[T, 72, 2], pixels of the picture, calmed."""
+    gaps: npt.NDArray[np.float32]
+    """float32[T]: how far the lips are apart, in widths of the mouth."""
+    small: npt.NDArray[np.float32]
+    """float32[T, 36 * 64]: what the pictures look like, to be compared."""
+    size: tuple[int, int]
+    """Width and height of the pictures."""
+
+
+def follow(clip: Clip, finder: FaceFinder, box: Box | None) -> Track:
+    """Return the face in every picture. Blocks for about as long as the clip lasts. Raises BadInputError."""
+    raw: list[Points | None] = []
+    small: list[Floats] = []
+    size = (0, 0)
+    last: Points | None = None
+    for number, picture in enumerate(clip.pictures()):
+        if number == 0:
+            size = (picture.shape[1], picture.shape[0])
+            # What is wrong with a whole clip shows in its first picture, and is told as of a photograph.
+            last = finder.one(picture, str(clip.path), box)
+        elif (picture.shape[1], picture.shape[0]) != size:
+            why = f"changes its size, at {number / clip.fps:.1f} s"
+            raise BadInputError(str(clip.path), why, "Give a clip of one size")
+        else:
+            last = _next(picture, finder, last)
+        raw.append(last)
+        grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+        small.append(cv2.resize(grey, _SMALL, interpolation=cv2.INTER_AREA).astype(np.float32).ravel())
+    missing = [n for n, points in enumerate(raw) if points is None]
+    if missing or not raw:
+        where = told(missing, clip.fps)
+        remedy = "Cut that part out, or give a clip that shows the face throughout"
+        raise BadInputError(str(clip.path), f"shows no face at {where}", remedy)
+    found = np.stack([points for points in raw if points is not None])
+    calmed = _calmed(found)
+    gaps = _calmed(np.array([gap(points) for points in found], np.float32)[:, None, None])[:, 0, 0]
+    return Track(calmed, gaps, np.stack(small), size)
+
+
+def shut_part(track: Track, clip: Clip) -> tuple[range, list[int]]:
+    """Return the longest run of pictures whose mouth is shut, and the pictures whose mouth is open.
+
+    Raises BadInputError when no run is long enough for a loop.
+    """
+    opened = np.flatnonzero(track.gaps > OPEN).tolist()
+    bounds = [-1, *opened, len(track.gaps)]
+    first, last = max(pairwise(bounds), key=lambda pair: pair[1] - pair[0])
+    run = range(first + 1, last)
+    if len(run) < MIN_S * clip.fps:
+        raise BadInputError(
+            str(clip.path),
+            f"the mouth is open at {told(opened, clip.fps)}",
+            f"Give a clip with at least {MIN_S:.0f} s in a row of a shut mouth, as one listens",
+        )
+    return run, opened
+
+
+def told(frames: Sequence[int], fps: int) -> str:
+    """Return which seconds these pictures are: `0.0-1.2 s, 3.4-3.9 s`."""
+    spans: list[list[int]] = []
+    for frame in frames:
+        if spans and frame - spans[-1][1] <= fps // 4:
+            spans[-1][1] = frame
+        else:
+            spans.append([frame, frame])
+    text = [f"{a / fps:.1f}-{(b + 1) / fps:.1f} s" for a, b in spans[:_MAX_TOLD]]
+    return ", ".join(text) + (" and more" if len(spans) > _MAX_TOLD else "")
+
+
+def to_rest(points: npt.NDArray[np.float32], rest: Points) -> Floats:
+    """Return the affines float32[T, 2, 3] that bring the faces of `points` onto `rest`.
+
+    Similarities, by least squares (S. Umeyama, 1991), of what does not move by itself, and of the lips.
+    """
+    rows = np.concatenate((STEADY, np.arange(POINTS)[LIPS]))
+    goal = rest[rows].astype(np.float64)
+    middle = goal.mean(0)
+    found = np.empty((len(points), 2, 3), np.float32)
+    for number, face in enumerate(points):
+        here = face[rows].astype(np.float64)
+        centre = here.mean(0)
+        a, b = here - centre, goal - middle
+        size = float((a * a).sum())
+        cos, sin = float((a * b).sum()) / size, float((a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum()) / size
+        matrix = np.array([[cos, -sin], [sin, cos]])
+        found[number] = np.column_stack((matrix, middle - matrix @ centre))
+    return found
+
+
+def _next(picture: Pixels, finder: FaceFinder, last: Points | None) -> Points | None:
+    if last is not None:
+        found = finder.net.track(picture, last)
+        went = float(np.linalg.norm(found.points - last, axis=1).mean()) / mouth_width(last)
+        if found.sure > _SURE and is_face(found.points) and went < _JUMP:
+            return found.points
+    faces = finder.find(picture)
+    return faces[0] if faces else None
+
+
+def _calmed(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    reach = int(3 * _CALM_FRAMES)
+    taps = np.exp(-0.5 * (np.arange(-reach, reach + 1) / _CALM_FRAMES) ** 2)
+    taps /= taps.sum()
+    wide = np.pad(values, ((reach, reach), (0, 0), (0, 0)), mode="edge")
+    found = sum(tap * wide[k : k + len(values)] for k, tap in enumerate(taps))
+    return np.asarray(found, np.float32)

@@ -12,7 +12,7 @@ from typing import Final, cast
 
 from vcam_talker.core.errors import VcamTalkerError
 from vcam_talker.inference import EngineChoice, PrecisionChoice, open_session
-from vcam_talker.inference.engines import find_engine
+from vcam_talker.inference.engines import EngineName, find_engine
 from vcam_talker.inference.session import noise
 
 _RUNS: Final = 5
@@ -21,7 +21,7 @@ _RUNS: Final = 5
 def main(argv: list[str]) -> int:
     """Open, run some times, and print bytes. Returns the exit status."""
     model, engine, precision = argv
-    find_engine(engine).load()
+    find_engine(cast("EngineName", engine)).load()
     before = _resident_bytes()
     try:
         session = open_session(

@@ -12,8 +12,8 @@ from typing import Final, cast
 
 from vcam_talker.core.errors import VcamTalkerError
 from vcam_talker.inference import EngineChoice, PrecisionChoice, open_session
-from vcam_talker.inference.engines import EngineName, find_engine
-from vcam_talker.inference.session import noise
+from vcam_talker.inference.engines import find_engine
+from vcam_talker.inference.session import EngineName, noise
 
 _RUNS: Final = 5
 

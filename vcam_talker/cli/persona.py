@@ -165,5 +165,5 @@ def _lips_told(persona: Persona) -> str:
         if folder is not None:
             return f"The mouth is drawn by '{load_package(folder).spec.label}'. {another}"
     except VcamTalkerError as e:
-        return f"The mouth stays shut for now: {e}. {another}"
-    return f"The mouth stays shut for now: no network is there to draw it. {another}"
+        return f"The mouth rests for now: {e}. {another}"
+    return f"The mouth rests for now: no network is there to draw it. {another}"

@@ -31,7 +31,7 @@ from vcam_talker.persona_new.motion import FPS, life
 from vcam_talker.persona_new.patch import Patch, Stretch
 from vcam_talker.persona_new.photo import load_photo
 from vcam_talker.persona_new.script import check_name, parse_voice, script
-from vcam_talker.persona_new.track import OPEN, follow, shut_part, to_rest, told
+from vcam_talker.persona_new.track import follow, shut_part, to_rest, told
 from vcam_talker.persona_new.video import MAX_S, open_clip
 
 FACE_FILE: Final = "face.npz"
@@ -40,6 +40,8 @@ _CRF: Final = 19.0
 _PRESET: Final = "medium"
 _COARSE: Final = 2.6
 """Pixels of the frame per pixel of the picture: above, the frame looks soft."""
+_PARTED: Final = 0.07
+"""Of the mouth's width: a gap between the lips of a photograph that is told."""
 _ANCHOR: Final = "loop"
 
 
@@ -137,8 +139,11 @@ def _of_photo(wish: Wish, work: _Work, say: Callable[[str], None]) -> None:
     canvas = Canvas((photo.shape[1], photo.shape[0]), points, wish.size)
     rest, places = canvas.draw(photo), canvas.places(points)
     _tell_of_canvas(canvas, work)
-    if gap(points) > OPEN:
-        work.notices.append("The mouth is open in the picture; one with lips that touch looks better.")
+    if gap(points) > _PARTED:
+        work.notices.append(
+            "The mouth seems open in the picture: teeth that show at rest show through every other mouth."
+            " One with lips that touch looks better."
+        )
     living = LivingPhoto(rest, places)
     if not living.lids.usable:
         work.notices.append("The eyes are not to be seen whole and open, so they don't blink.")

@@ -256,10 +256,13 @@ def test_products_stay_on_their_thread() -> None:
         "from vcam_talker.face.neural.products import product\n"
         "a, b = np.ones((4000, 128), np.float32), np.ones((128, 128), np.float32)\n"
         "product(a, b)\n"
-        "mine = time.thread_time()\n"
-        "whole = time.process_time()\n"
-        "for _ in range(20): product(a, b)\n"
-        "print((time.process_time() - whole) / (time.thread_time() - mine))\n"
+        "ratios = []\n"
+        "for _ in range(8):\n"
+        "    mine, whole = time.thread_time(), time.process_time()\n"
+        "    for _ in range(20): product(a, b)\n"
+        "    ratios.append((time.process_time() - whole) / (time.thread_time() - mine))\n"
+        # Threads that were made when NumPy was loaded spin for a while, wanted or not.
+        "print(min(ratios))\n"
     )
     environment = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
     done = subprocess.run(

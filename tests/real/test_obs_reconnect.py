@@ -69,7 +69,7 @@ async def test_a_custom_event_is_obeyed_and_acknowledged(studio: ObsStudio) -> N
     station = FakeStation()
     async with linked(studio, station) as link:
         assert "OBS " in link.view().detail
-        assert "no text source 'words'" in link.view().detail
+        await until(lambda: "no text source 'words'" in link.view().detail)  # asked for once connected
         ack = await command(studio.client, cmd="say", text="Hello, OBS.")
         assert ack["ok"] is True
         assert station.calls == [("say", {"text": "Hello, OBS.", "emotion": None, "source": "obs"})]

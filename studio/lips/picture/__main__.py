@@ -17,6 +17,7 @@ from studio.lips.picture.evaluate import at_rest, by_net, evaluate, train_reader
 from studio.lips.picture.export import export as export_net
 from studio.lips.picture.make import make as make_files
 from studio.lips.picture.scenes import people, presenters
+from studio.lips.picture.shrink import TwinsTask, shrink
 from studio.lips.picture.train import Schedule, load
 from studio.lips.picture.train import train as train_net
 from studio.pack import StudioError
@@ -29,6 +30,7 @@ _CHARACTERS = Path("studio/characters")
 _PLANS = Path(__file__).parent / "plans"
 
 _folder = click.Path(path_type=Path, file_okay=False)
+_file = click.Path(path_type=Path, exists=True, dir_okay=False)
 _threads = click.option("--threads", type=click.IntRange(1, 128), default=2, show_default=True)
 _data = click.option("--data", type=_folder, required=True, help="Folder of the drawn files.")
 
@@ -92,6 +94,45 @@ def train(
     click.echo("done" if whole else "stopped; the same command goes on")
 
 
+@main.command(name="shrink")
+@_data
+@click.option("--teacher", type=_folder, required=True, help="Training folder of the teacher.")
+@click.option("--out", type=_folder, required=True, help="Folder of the student; it goes on from there.")
+@click.option("--reader", "weights", type=_file, required=True, help="The reader of mouths.")
+@click.option("--ratio", type=float, default=0.75, show_default=True, help="Of the channels that go.")
+@click.option("--rounds", type=click.IntRange(1), default=3, show_default=True)
+@click.option("--round-to", type=click.IntRange(1), default=8, show_default=True)
+@click.option("--steps", type=click.IntRange(1), default=4000, show_default=True, help="Of a round.")
+@click.option("--batch", type=click.IntRange(1), default=16, show_default=True)
+@click.option("--rate", type=float, default=1.5e-3, show_default=True)
+@_threads
+def shrink_net(
+    data: Path,
+    teacher: Path,
+    out: Path,
+    weights: Path,
+    ratio: float,
+    rounds: int,
+    round_to: int,
+    steps: int,
+    batch: int,
+    rate: float,
+    threads: int,
+) -> None:
+    """Prune a teacher to a student, and let it learn after each round."""
+    torch.set_num_threads(threads)
+    with _told():
+        task = TwinsTask(
+            cut(data, "train", data / "cut"),
+            cut(data, "val", data / "cut"),
+            _reader(weights),
+            Schedule(steps, batch, rate),
+            click.echo,
+        )
+        done = shrink(load(teacher), task, out, ratio=ratio, rounds=rounds, round_to=round_to, say=click.echo)
+    click.echo(done.stopped or "all rounds hold")
+
+
 @main.command()
 @_data
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="Its weights.")
@@ -108,7 +149,7 @@ def reader(data: Path, out: Path, steps: int, threads: int) -> None:
 
 @main.command(name="evaluate")
 @_data
-@click.option("--reader", "weights", type=click.Path(path_type=Path, exists=True), required=True)
+@click.option("--reader", "weights", type=_file, required=True)
 @click.option("--split", type=click.Choice(SPLITS), default="test", show_default=True)
 @click.option("--count", type=click.IntRange(1), default=1500, show_default=True)
 @_threads
@@ -118,10 +159,8 @@ def evaluate_nets(
 ) -> None:
     """Compare trained NETS with truth on people, voices and lights they never saw; prints JSON."""
     torch.set_num_threads(threads)
-    judge = MouthReader()
-    judge.load_state_dict(torch.load(weights, weights_only=True))
-    judge.eval()
     with _told():
+        judge = _reader(weights)
         twins = cut(data, split, data / "cut")
         found: dict[str, Any] = {"the mouth at rest": asdict(evaluate(at_rest, twins, judge, count=count))}
         for folder in nets:
@@ -151,6 +190,12 @@ def _told() -> Iterator[None]:
         yield
     except (StudioError, VcamTalkerError, OSError, ValueError) as e:
         raise click.ClickException(str(e)) from None
+
+
+def _reader(weights: Path) -> MouthReader:
+    reader = MouthReader()
+    reader.load_state_dict(torch.load(weights, weights_only=True))
+    return reader.eval()
 
 
 def _plan(name: str) -> LipsPlan:

@@ -18,7 +18,9 @@ from torch import Tensor
 
 from studio.lips.picture.data import Batch, Twins, batches
 from studio.truth.render import Label
+from vcam_talker.nets.checkpoint import load_tensors
 from vcam_talker.nets.lips import LipsNet, composed
+from vcam_talker.prune.apply import WEIGHTS_FILE, loaded
 
 _MOUTH_WEIGHT: Final = 4.0
 _LIPS_WEIGHT: Final = 2.5
@@ -220,7 +222,12 @@ def _resume(folder: Path, net: LipsNet, optimiser: torch.optim.Optimizer, averag
 
 
 def load(folder: Path) -> LipsNet:
-    """Return the averaged net of a training folder, for evaluation. Raises OSError, ValueError."""
+    """Return the net of a training folder (averaged), or of a folder that `shrink` or an export wrote.
+
+    In evaluation mode. Raises OSError, ValueError, VcamTalkerError.
+    """
     net = LipsNet.from_plan(json.loads((folder / "plan.json").read_text()))
+    if (folder / WEIGHTS_FILE).exists():
+        return loaded(net, load_tensors(folder / WEIGHTS_FILE), str(folder))
     net.load_state_dict(torch.load(folder / "state.pt", weights_only=True)["average"])
     return net.eval()

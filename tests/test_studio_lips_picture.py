@@ -24,6 +24,7 @@ from studio.lips.picture.scenes import (
     people,
     presenters,
 )
+from studio.lips.picture.shrink import TwinsTask, shrink
 from studio.lips.picture.train import Schedule, load, tensors, train
 from studio.pack import StudioError
 from studio.truth import container
@@ -160,6 +161,27 @@ def test_a_student_learns_from_its_teacher_too(twins: Twins, tmp_path: Path) -> 
     teacher = LipsNet(PLAN).eval()
     net = LipsNet(PLAN)
     assert train(net, twins, Schedule(2, batch=2), tmp_path, lambda _: None, teacher=teacher)
+
+
+def test_a_teacher_is_shrunk_in_rounds_that_are_trained_and_judged(
+    twins: Twins, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("studio.lips.picture.shrink._TAYLOR_BATCHES", 1)
+    monkeypatch.setattr("studio.lips.picture.shrink._JUDGED", 32)
+    torch.manual_seed(4)
+    teacher = LipsNet(LipsPlan({**PLAN.channels, "d2.0": 16, "e2.0": 16})).eval()
+    said: list[str] = []
+    reader = train_reader(twins, 2, said.append, batch=2)
+    task = TwinsTask(twins, twins, reader, Schedule(2, batch=2), said.append)
+    assert set(task.evaluate(teacher)) >= {"l1", "psnr_db", "aperture_r"}
+    done = shrink(teacher, task, tmp_path / "run", ratio=0.3, rounds=1, round_to=4, say=said.append)
+    assert [result.number for result in done.rounds] == [0, 1]
+    assert done.rounds[1].parameters < done.rounds[0].parameters
+    assert any("of the channels gone" in line for line in said)
+    assert bool(done.stopped) == bool(done.rounds[1].broken)
+    (kept,) = (tmp_path / "run" / "rounds").iterdir()
+    again = load(kept)
+    assert sum(p.numel() for p in again.parameters()) == done.rounds[1].parameters
 
 
 def test_figures_tell_a_right_picture_from_a_wrong_one(twins: Twins) -> None:

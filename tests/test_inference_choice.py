@@ -22,7 +22,7 @@ from vcam_talker.inference.candidates import Candidate, Measured, deviation, ran
 from vcam_talker.inference.choice import Question, recall, recall_all, remember
 from vcam_talker.inference.measure import measure
 from vcam_talker.inference.model import Request, find_model
-from vcam_talker.inference.processor import Processor, this_processor
+from vcam_talker.inference.processor import Processor
 from vcam_talker.inference.session import CheckedSession, Runner
 
 pytestmark = pytest.mark.unit
@@ -476,43 +476,10 @@ def test_tensorrt_has_a_folder_for_whatever_makes_another_engine(net: Path, tmp_
     assert all(folder.is_relative_to(tmp_path) for folder in folders)
 
 
-# Sessions and the processor
+# Sessions
 
 
 def test_outputs_that_are_no_numbers_are_named() -> None:
     session = CheckedSession(FakeRunner(np.inf), "ort", "fp32", "model x")
     with pytest.raises(EngineError, match="output 'y' holds NaN or infinity"):
         session.run({"x": np.ones((1, 3), np.float32)})
-
-
-CPUINFO = """processor\t: 0
-model name\t: Test  CPU
-flags\t\t: fpu avx2 avx512f avx512_bf16
-
-processor\t: 1
-model name\t: Test  CPU
-flags\t\t: fpu
-"""
-
-
-def test_the_processor_is_read_from_the_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3})
-    (tmp_path / "proc").mkdir()
-    (tmp_path / "proc/cpuinfo").write_text(CPUINFO)
-    for cpu, siblings in enumerate(["0,2", "1,3", "0,2", "1,3"]):
-        folder = tmp_path / f"sys/devices/system/cpu/cpu{cpu}/topology"
-        folder.mkdir(parents=True)
-        (folder / "thread_siblings_list").write_text(siblings + "\n")
-    found = this_processor(tmp_path)
-    assert found == Processor("Test CPU", frozenset({"fpu", "avx2", "avx512f", "avx512_bf16"}), 2)
-    assert found.computes_bfloat16
-    assert found.family == "AVX-512"
-    assert found.spare_threads == 1
-
-
-def test_a_processor_that_the_kernel_says_nothing_of_still_has_threads(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
-    found = this_processor(tmp_path)
-    assert (found.cores, found.spare_threads, found.computes_bfloat16) == (1, 1, False)

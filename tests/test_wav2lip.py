@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.support.wav2lip_nets import inputs, net
+from tests.support.wav2lip_nets import inputs, net, one_thread
 from tests.support.wav2lip_reference import shapes
 from vcam_talker.nets.fold import fold_batch_norm
 from vcam_talker.nets.plan import PlanError, plan_hash
@@ -22,11 +22,8 @@ pytestmark = pytest.mark.unit
 
 @pytest.fixture(autouse=True)
 def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    with torch.inference_mode():
+    with one_thread():
         yield
-    torch.set_num_threads(threads)
 
 
 @pytest.mark.parametrize(("size", "tensors"), [(96, 352), (256, 380)])

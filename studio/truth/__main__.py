@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from studio.command import run
 from studio.pack import StudioError
 from studio.truth import container
 from studio.truth.clips import Plan
@@ -19,7 +20,6 @@ from studio.truth.render import RENDERERS
 from studio.truth.report import write_report
 from studio.truth.shards import Shard, shard_paths
 from studio.truth.traced import traced
-from vcam_talker.core.errors import VcamTalkerError
 
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
@@ -116,17 +116,7 @@ cli.add_command(traced)
 
 def main() -> int:
     """Run from the command line; an expected failure is one line."""
-    try:
-        cli.main(standalone_mode=False)
-    except VcamTalkerError as e:
-        click.echo(str(e), err=True)
-        return int(e.exit_code)
-    except click.ClickException as e:
-        e.show()
-        return e.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        return 130
-    return 0
+    return run(cli)
 
 
 if __name__ == "__main__":

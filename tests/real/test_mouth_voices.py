@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from vcam_talker.core.stages import Synthesizer
-from vcam_talker.core.types import NO_TURN, Sentence, Speech, VoiceSpec
+from tests.support.real_voices import Engines, engines, said
+from vcam_talker.core.types import Speech
 from vcam_talker.face.evaluate import SENTENCES, agreement, closures, open_in_silence, report
 from vcam_talker.face.phonemes import PhonemeDriver
 from vcam_talker.registry import find
@@ -34,24 +34,14 @@ LINES: dict[tuple[str, str, str], tuple[str, ...]] = {
 
 
 @pytest.fixture(scope="module")
-def synthesizers() -> Iterator[dict[str, Synthesizer]]:
-    engines: dict[str, Synthesizer] = {name: find("synthesizer", name)() for name in ("flite", "espeak-ng")}
-    yield engines
-    for engine in engines.values():
-        engine.close()
+def synthesizers() -> Iterator[Engines]:
+    with engines() as started:
+        yield started
 
 
 @pytest.fixture(params=LINES, ids="-".join, scope="module")
-def speeches(request: pytest.FixtureRequest, synthesizers: dict[str, Synthesizer]) -> list[Speech]:
-    engine, voice, language = request.param
-    spec = VoiceSpec(engine, voice, language)
-    return [
-        part
-        for n, text in enumerate(LINES[request.param])
-        for part in synthesizers[engine].synthesize(
-            Sentence(NO_TURN, n, text, language=language), spec, lambda: False
-        )
-    ]
+def speeches(request: pytest.FixtureRequest, synthesizers: Engines) -> list[Speech]:
+    return said(synthesizers, request.param, LINES[request.param])
 
 
 def test_bilabials_close_and_silence_shuts(speeches: list[Speech], request: pytest.FixtureRequest) -> None:

@@ -11,13 +11,12 @@ import pytest
 from studio.lips.sound.evaluate import Case, aligned, figures
 from studio.lips.sound.human import Recording, recordings
 from tests.real.test_mouth_voices import LINES
-from vcam_talker.core.stages import Synthesizer
-from vcam_talker.core.types import NO_TURN, Sentence, Speech, VoiceSpec
+from tests.support.real_voices import Engines, engines, said
+from vcam_talker.core.types import Speech
 from vcam_talker.face.audio import AudioDriver
 from vcam_talker.face.evaluate import closures, open_in_silence
 from vcam_talker.face.neural.driver import NeuralDriver
 from vcam_talker.face.phonemes import PhonemeDriver
-from vcam_talker.registry import find
 
 pytestmark = pytest.mark.real
 
@@ -25,24 +24,14 @@ PEOPLE = 16
 
 
 @pytest.fixture(scope="module")
-def synthesizers() -> Iterator[dict[str, Synthesizer]]:
-    engines: dict[str, Synthesizer] = {name: find("synthesizer", name)() for name in ("flite", "espeak-ng")}
-    yield engines
-    for engine in engines.values():
-        engine.close()
+def synthesizers() -> Iterator[Engines]:
+    with engines() as started:
+        yield started
 
 
 @pytest.fixture(params=LINES, ids="-".join, scope="module")
-def parts(request: pytest.FixtureRequest, synthesizers: dict[str, Synthesizer]) -> list[Speech]:
-    engine, voice, language = request.param
-    spec = VoiceSpec(engine, voice, language)
-    return [
-        part
-        for n, text in enumerate(LINES[request.param])
-        for part in synthesizers[engine].synthesize(
-            Sentence(NO_TURN, n, text, language=language), spec, lambda: False
-        )
-    ]
+def parts(request: pytest.FixtureRequest, synthesizers: Engines) -> list[Speech]:
+    return said(synthesizers, request.param, LINES[request.param])
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from tests.support.wav2lip_nets import inputs, net
+from tests.support.wav2lip_nets import inputs, net, one_thread
 from tests.support.wav2lip_reference import generator
 
 pytestmark = pytest.mark.real
@@ -15,11 +15,8 @@ pytestmark = pytest.mark.real
 
 @pytest.fixture(autouse=True)
 def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    with torch.inference_mode():
+    with one_thread():
         yield
-    torch.set_num_threads(threads)
 
 
 @pytest.mark.parametrize("size", [96, 256])

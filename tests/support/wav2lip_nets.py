@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor
 
@@ -23,3 +26,13 @@ def net(size: int, channels: dict[str, int] | None = None, seed: int = 1) -> Wav
     state = random_state({n: tuple(t.shape) for n, t in made.state_dict().items()}, seed)
     made.load_state_dict(state, assign=True)
     return made.eval()
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute on one thread, without gradients."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with torch.inference_mode():
+        yield
+    torch.set_num_threads(threads)

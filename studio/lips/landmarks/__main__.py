@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,13 +11,12 @@ import click
 import numpy as np
 import torch
 
+from studio.command import run
 from studio.lips.landmarks.data import load
 from studio.lips.landmarks.scenes import make as make_files
 from studio.lips.landmarks.train import evaluate as evaluate_net
 from studio.lips.landmarks.train import train as train_net
-from studio.pack import StudioError
 from studio.truth.draw import SPLITS, Split
-from vcam_talker.core.errors import VcamTalkerError
 from vcam_talker.persona_new.landmarks import MODEL
 
 _folder = click.Path(path_type=Path, file_okay=False)
@@ -27,23 +25,22 @@ _data = click.option("--data", type=_folder, required=True, help="Folder of the 
 
 
 @click.group(help=__doc__)
-def main() -> None:
-    """Dispatch."""
+def cli() -> None:
+    """Group of the verbs."""
 
 
-@main.command()
+@cli.command()
 @click.option("--out", type=_folder, required=True, help="Folder of the files.")
 @click.option("--split", type=click.Choice(SPLITS), default="train", show_default=True)
 @click.option("--people", "count", type=click.IntRange(1), default=150, show_default=True)
 @click.option("--workers", type=click.IntRange(1, 64), default=2, show_default=True)
 def make(out: Path, split: Split, count: int, workers: int) -> None:
     """Draw people, head and shoulders, with their points. Goes on where it was stopped."""
-    with _told():
-        made = make_files(out, split, count, workers, click.echo)
+    made = make_files(out, split, count, workers, click.echo)
     click.echo(f"{made} files made")
 
 
-@main.command()
+@cli.command()
 @_data
 @click.option("--out", type=_file, default=MODEL, show_default=True, help="The weights, an .npz file.")
 @click.option("--steps", type=click.IntRange(1), default=2600, show_default=True)
@@ -53,31 +50,21 @@ def make(out: Path, split: Split, count: int, workers: int) -> None:
 def train(data: Path, out: Path, steps: int, batch: int, rate: float, threads: int) -> None:
     """Train the net and write what ships: some six minutes of one core."""
     torch.set_num_threads(threads)
-    with _told():
-        net = train_net(load(data, "train"), steps, batch, rate, click.echo)
-        out.parent.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(out, **net.weights())
+    net = train_net(load(data, "train"), steps, batch, rate, click.echo)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(out, **net.weights())
     click.echo(f"{out}: {out.stat().st_size / 1e6:.2f} MB")
 
 
-@main.command()
+@cli.command()
 @_data
 @click.option("--model", type=_file, default=MODEL, show_default=True)
 @click.option("--split", type=click.Choice(SPLITS), default="test", show_default=True)
 @click.option("--count", type=click.IntRange(1), default=300, show_default=True)
 def evaluate(data: Path, model: Path, split: Split, count: int) -> None:
     """Print how far off the net is on people it never saw, in widths of the mouth, as JSON."""
-    with _told():
-        click.echo(json.dumps(asdict(evaluate_net(model, load(data, split), count)), indent=1))
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    try:
-        yield
-    except (StudioError, VcamTalkerError, OSError) as e:
-        raise click.ClickException(str(e)) from None
+    click.echo(json.dumps(asdict(evaluate_net(model, load(data, split), count)), indent=1))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run(cli))

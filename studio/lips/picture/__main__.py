@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import click
 import torch
 
+from studio.command import run
 from studio.lips.picture.data import cut
 from studio.lips.picture.evaluate import at_rest, by_net, evaluate, train_reader
 from studio.lips.picture.export import export as export_net
@@ -20,9 +20,7 @@ from studio.lips.picture.scenes import people, presenters
 from studio.lips.picture.shrink import TwinsTask, shrink
 from studio.lips.picture.train import Schedule, load
 from studio.lips.picture.train import train as train_net
-from studio.pack import StudioError
 from studio.truth.draw import SPLITS, Split
-from vcam_talker.core.errors import VcamTalkerError
 from vcam_talker.nets.lips import LipsNet, LipsPlan
 from vcam_talker.nets.reader import MouthReader
 
@@ -30,17 +28,18 @@ _CHARACTERS = Path("studio/characters")
 _PLANS = Path(__file__).parent / "plans"
 
 _folder = click.Path(path_type=Path, file_okay=False)
+_trained = click.Path(path_type=Path, exists=True, file_okay=False)
 _file = click.Path(path_type=Path, exists=True, dir_okay=False)
 _threads = click.option("--threads", type=click.IntRange(1, 128), default=2, show_default=True)
 _data = click.option("--data", type=_folder, required=True, help="Folder of the drawn files.")
 
 
 @click.group(help=__doc__)
-def main() -> None:
-    """Dispatch."""
+def cli() -> None:
+    """Group of the verbs."""
 
 
-@main.command()
+@cli.command()
 @click.option("--out", type=_folder, required=True, help="Folder of the files.")
 @click.option("--split", type=click.Choice(SPLITS), default="train", show_default=True)
 @click.option("--people", "count", type=click.IntRange(0), default=440, show_default=True)
@@ -56,17 +55,16 @@ def main() -> None:
 @click.option("--workers", type=click.IntRange(1, 64), default=2, show_default=True)
 def make(out: Path, split: Split, count: int, lights: int, renderer: str, workers: int) -> None:
     """Draw people at rest and speaking, twins of each other. Goes on where it was stopped."""
-    with _told():
-        sitters = presenters(sorted(_CHARACTERS.glob("*.toml")), lights) if lights else []
-        made = make_files(out, [*sitters, *people(split, count)], renderer, workers, click.echo)
+    sitters = presenters(sorted(_CHARACTERS.glob("*.toml")), lights) if lights else []
+    made = make_files(out, [*sitters, *people(split, count)], renderer, workers, click.echo)
     click.echo(f"{made} files made")
 
 
-@main.command()
+@cli.command()
 @_data
 @click.option("--out", type=_folder, required=True, help="Folder of the training; it goes on from there.")
 @click.option("--plan", default="teacher", show_default=True, help="`teacher`, `student`, or a JSON file.")
-@click.option("--teacher", type=_folder, help="Training folder of a teacher, to learn from as well.")
+@click.option("--teacher", type=_trained, help="Training folder of a teacher, to learn from as well.")
 @click.option("--steps", type=click.IntRange(1), default=12_000, show_default=True)
 @click.option("--batch", type=click.IntRange(1), default=16, show_default=True)
 @click.option("--rate", type=float, default=2e-3, show_default=True, help="Highest learning rate.")
@@ -85,18 +83,17 @@ def train(
 ) -> None:
     """Train a net."""
     torch.set_num_threads(threads)
-    with _told():
-        net = LipsNet(_plan(plan))
-        taught = load(teacher) if teacher else None
-        schedule = Schedule(steps, batch, rate)
-        twins = cut(data, "train", data / "cut")
-        whole = train_net(net, twins, schedule, out, click.echo, teacher=taught, minutes=minutes)
+    net = LipsNet(_plan(plan))
+    taught = load(teacher) if teacher else None
+    schedule = Schedule(steps, batch, rate)
+    twins = cut(data, "train", data / "cut")
+    whole = train_net(net, twins, schedule, out, click.echo, teacher=taught, minutes=minutes)
     click.echo("done" if whole else "stopped; the same command goes on")
 
 
-@main.command(name="shrink")
+@cli.command(name="shrink")
 @_data
-@click.option("--teacher", type=_folder, required=True, help="Training folder of the teacher.")
+@click.option("--teacher", type=_trained, required=True, help="Training folder of the teacher.")
 @click.option("--out", type=_folder, required=True, help="Folder of the student; it goes on from there.")
 @click.option("--reader", "weights", type=_file, required=True, help="The reader of mouths.")
 @click.option("--ratio", type=float, default=0.75, show_default=True, help="Of the channels that go.")
@@ -121,19 +118,18 @@ def shrink_net(
 ) -> None:
     """Prune a teacher to a student, and let it learn after each round."""
     torch.set_num_threads(threads)
-    with _told():
-        task = TwinsTask(
-            cut(data, "train", data / "cut"),
-            cut(data, "val", data / "cut"),
-            _reader(weights),
-            Schedule(steps, batch, rate),
-            click.echo,
-        )
-        done = shrink(load(teacher), task, out, ratio=ratio, rounds=rounds, round_to=round_to, say=click.echo)
+    task = TwinsTask(
+        cut(data, "train", data / "cut"),
+        cut(data, "val", data / "cut"),
+        _reader(weights),
+        Schedule(steps, batch, rate),
+        click.echo,
+    )
+    done = shrink(load(teacher), task, out, ratio=ratio, rounds=rounds, round_to=round_to, say=click.echo)
     click.echo(done.stopped or "all rounds hold")
 
 
-@main.command()
+@cli.command()
 @_data
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="Its weights.")
 @click.option("--steps", type=click.IntRange(1), default=1500, show_default=True)
@@ -141,55 +137,44 @@ def shrink_net(
 def reader(data: Path, out: Path, steps: int, threads: int) -> None:
     """Train the reader of mouths, which judges what nets draw."""
     torch.set_num_threads(threads)
-    with _told():
-        found = train_reader(cut(data, "train", data / "cut"), steps, click.echo)
+    found = train_reader(cut(data, "train", data / "cut"), steps, click.echo)
     out.parent.mkdir(parents=True, exist_ok=True)
     torch.save(found.state_dict(), out)
 
 
-@main.command(name="evaluate")
+@cli.command(name="evaluate")
 @_data
 @click.option("--reader", "weights", type=_file, required=True)
 @click.option("--split", type=click.Choice(SPLITS), default="test", show_default=True)
 @click.option("--count", type=click.IntRange(1), default=1500, show_default=True)
 @_threads
-@click.argument("nets", type=_folder, nargs=-1)
+@click.argument("nets", type=_trained, nargs=-1)
 def evaluate_nets(
     data: Path, weights: Path, split: Split, count: int, threads: int, nets: tuple[Path, ...]
 ) -> None:
     """Compare trained NETS with truth on people, voices and lights they never saw; prints JSON."""
     torch.set_num_threads(threads)
-    with _told():
-        judge = _reader(weights)
-        twins = cut(data, split, data / "cut")
-        found: dict[str, Any] = {"the mouth at rest": asdict(evaluate(at_rest, twins, judge, count=count))}
-        for folder in nets:
-            net = load(folder)
-            figures = asdict(evaluate(by_net(net), twins, judge, count=count))
-            found[folder.name] = figures | {"parameters": sum(p.numel() for p in net.parameters())}
+    judge = _reader(weights)
+    twins = cut(data, split, data / "cut")
+    found: dict[str, Any] = {"the mouth at rest": asdict(evaluate(at_rest, twins, judge, count=count))}
+    for folder in nets:
+        net = load(folder)
+        figures = asdict(evaluate(by_net(net), twins, judge, count=count))
+        found[folder.name] = figures | {"parameters": sum(p.numel() for p in net.parameters())}
     click.echo(json.dumps(found, indent=1))
 
 
-@main.command()
-@click.argument("training", type=_folder)
+@cli.command()
+@click.argument("training", type=_trained)
 @click.option("--out", type=_folder, required=True, help="The model's folder.")
 @click.option("--label", required=True, help="What users see.")
 @click.option("--trained-on", required=True, help="What it learned from, in a sentence.")
 @click.option("--replace", is_flag=True, help="Put it in the place of a folder that is there.")
 def export(training: Path, out: Path, label: str, trained_on: str, replace: bool) -> None:
     """Write a trained net as a model folder for the daemon."""
-    with _told():
-        parity = export_net(load(training), out, label, trained_on, replace=replace)
+    parity = export_net(load(training), out, label, trained_on, replace=replace)
     for part, difference in parity.items():
         click.echo(f"{part}: ONNX is {difference:.1e} from torch")
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    try:
-        yield
-    except (StudioError, VcamTalkerError, OSError, ValueError) as e:
-        raise click.ClickException(str(e)) from None
 
 
 def _reader(weights: Path) -> MouthReader:
@@ -199,9 +184,13 @@ def _reader(weights: Path) -> MouthReader:
 
 
 def _plan(name: str) -> LipsPlan:
-    path = _PLANS / f"{name}.json"
-    return LipsPlan.from_json(json.loads((path if path.exists() else Path(name)).read_text()))
+    shipped = _PLANS / f"{name}.json"
+    path = shipped if shipped.exists() else Path(name)
+    try:
+        return LipsPlan.from_json(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as e:
+        raise click.BadParameter(f"{path} can't be read as a plan: {e}", param_hint="--plan") from None
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run(cli))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from vcam_talker.core.errors import VcamTalkerError
+from studio.command import run
 
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 _OUT = click.Path(file_okay=False, path_type=Path)
@@ -100,17 +100,7 @@ def main() -> int:
     """Run from the command line; an expected failure is one line."""
     # Small products on many threads cost more than they save. NumPy reads this once, when it is imported.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    try:
-        cli.main(standalone_mode=False)
-    except VcamTalkerError as e:
-        click.echo(str(e), err=True)
-        return int(e.exit_code)
-    except click.ClickException as e:
-        e.show()
-        return e.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        return 130
-    return 0
+    return run(cli)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,14 @@ class FeatureCache:
     def bytes(self) -> int:
         """What is kept takes this much memory."""
         return self._bytes
+
+    def of(self, key: int, compute: Callable[[], Features]) -> Features:
+        """Return what is kept under `key`; else compute and keep it."""
+        found = self.get(key)
+        if found is None:
+            found = compute()
+            self.put(key, found)
+        return found
 
     def get(self, key: int) -> Features | None:
         """Return what is kept under `key`, or None."""

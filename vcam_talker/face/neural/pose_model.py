@@ -15,6 +15,7 @@ import numpy.typing as npt
 from vcam_talker.config import LipsConfig
 from vcam_talker.core.types import MOUTH_PARAMS, Pixels
 from vcam_talker.face.clip.resample import averaged, bilinear, blended, fetched
+from vcam_talker.face.neural.batches import filled, in_batches
 from vcam_talker.face.neural.crops import to_rgb, to_yuv
 from vcam_talker.face.neural.features import FeatureCache, Features, unbatched
 from vcam_talker.face.neural.package import Package
@@ -57,11 +58,7 @@ class PoseModel:
         self, crops: Sequence[Pixels], keys: Sequence[int], conditions: Sequence[Floats]
     ) -> list[Pixels]:
         """Return the crops with their mouths. See `LipsModel.draw`."""
-        drawn: list[Pixels] = []
-        for first in range(0, len(crops), self._batch):
-            part = slice(first, first + self._batch)
-            drawn += self._draw(crops[part], keys[part], conditions[part])
-        return drawn
+        return in_batches(self._draw, self._batch, crops, keys, conditions)
 
     def close(self) -> None:
         """Free memory. Idempotent."""
@@ -74,9 +71,8 @@ class PoseModel:
     ) -> list[Pixels]:
         pictures = [to_rgb(crop) for crop in crops]
         features = [self._features(rgb, key) for rgb, key in zip(pictures, keys, strict=True)]
-        # A session has shapes of its own: what is missing of a batch is filled up, and thrown away.
-        fill = [len(crops) - 1] * (self._batch - len(crops))
-        rows = [*range(len(crops)), *fill]
+        # What fills up a batch is thrown away.
+        rows = filled(len(crops), self._batch)
         feeds = {name: np.stack([features[row][name] for row in rows]) for name in self._uses}
         feeds["pose"] = np.stack([conditions[row] for row in rows]).astype(np.float32)
         answer = self._mouth.run(feeds)
@@ -86,13 +82,12 @@ class PoseModel:
         ]
 
     def _features(self, rgb: Pixels, key: int) -> Features:
-        found = self._kept.get(key)
-        if found is None:
+        def compute() -> Features:
             rest = self._fed(rgb)
             other = rest if self._other is None else self._other
-            found = unbatched(self._face.run({"rest": rest, "other": other}), 0)
-            self._kept.put(key, found)
-        return found
+            return unbatched(self._face.run({"rest": rest, "other": other}), 0)
+
+        return self._kept.of(key, compute)
 
     def _fed(self, rgb: Pixels) -> Floats:
         """Return a picture as the network takes it, float32[1, 3, h, w] in [0, 1]."""

@@ -18,6 +18,7 @@ from vcam_talker.core.types import SAMPLE_RATE, Pixels
 from vcam_talker.dsp.mel import MEL_SAMPLE_RATE, mel_input, mel_window
 from vcam_talker.dsp.resample import resample
 from vcam_talker.face.clip.resample import averaged, bicubic, bilinear
+from vcam_talker.face.neural.batches import filled, in_batches
 from vcam_talker.face.neural.crops import to_rgb, to_yuv
 from vcam_talker.face.neural.features import FeatureCache, Features, unbatched
 from vcam_talker.face.neural.model import SOUND_S, condition_length
@@ -64,11 +65,7 @@ class Wav2LipModel:
         self, crops: Sequence[Pixels], keys: Sequence[int], conditions: Sequence[Floats]
     ) -> list[Pixels]:
         """Return the crops with their mouths. See `LipsModel.draw`."""
-        drawn: list[Pixels] = []
-        for first in range(0, len(crops), self._batch):
-            part = slice(first, first + self._batch)
-            drawn += self._draw(crops[part], keys[part], conditions[part])
-        return drawn
+        return in_batches(self._draw, self._batch, crops, keys, conditions)
 
     def close(self) -> None:
         """Free memory. Idempotent."""
@@ -81,8 +78,8 @@ class Wav2LipModel:
     ) -> list[Pixels]:
         pictures = [to_rgb(crop) for crop in crops]
         features = [self._features(rgb, key) for rgb, key in zip(pictures, keys, strict=True)]
-        # A session has shapes of its own: what is missing of a batch is filled up, and thrown away.
-        rows = [*range(len(crops)), *([len(crops) - 1] * (self._batch - len(crops)))]
+        # What fills up a batch is thrown away.
+        rows = filled(len(crops), self._batch)
         mels = [_mel(sound) for sound in conditions]
         feeds = self._sound.run({"mel": mel_input(np.stack([mels[row] for row in rows]))})
         feeds |= {name: np.stack([features[row][name] for row in rows]) for name in features[0]}
@@ -90,11 +87,7 @@ class Wav2LipModel:
         return [to_yuv(_laid(rgb, lower)) for rgb, lower in zip(pictures, answer, strict=False)]
 
     def _features(self, rgb: Pixels, key: int) -> Features:
-        found = self._kept.get(key)
-        if found is None:
-            found = unbatched(self._face.run({"face": self._fed(rgb)}), 0)
-            self._kept.put(key, found)
-        return found
+        return self._kept.of(key, lambda: unbatched(self._face.run({"face": self._fed(rgb)}), 0))
 
     def _fed(self, rgb: Pixels) -> Floats:
         """Return a picture as the network takes it, float32[1, 6, h, w]."""

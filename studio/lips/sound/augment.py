@@ -122,12 +122,7 @@ def crop(take: Take, shape: Shape, noises: Noises, rng: np.random.Generator) -> 
     places = first + np.arange(shape.length) * rate
     mouth = _at(take.values, places)
     clean = _sound(take, first - shape.past * rate, rate, shape.whole)
-    sound = _recorded(clean, noises, rng)
-    warp = one_of(rng, _WARPS) if rng.random() < 0.7 else 1.0
-    found = _heard(sound, shape.whole, warp)
-    if rng.random() < 0.8:
-        found = _throat(found, rng)
-    found = _line(found, rng)
+    found = voiced(clean, shape.whole, noises, rng)
     weight = np.ones(shape.length, np.float32)
     if rng.random() < 0.4:
         # A part of a speech whose next part isn't there yet: the driver holds what it heard last.
@@ -135,6 +130,19 @@ def crop(take: Take, shape: Shape, noises: Noises, rng: np.random.Generator) -> 
         found[edge:] = found[edge - 1]
         weight[-shape.ahead :] = 3.0
     return Crop(found, mouth, weight)
+
+
+def voiced(sound: Sound, count: int, noises: Noises, rng: np.random.Generator) -> Bands:
+    """Return what some microphone would have of `count` poses of a sound; nothing moves in time.
+
+    `sound`: from half a window before the first pose's moment to half a window behind the last one's.
+    """
+    recorded = _recorded(sound, noises, rng)
+    warp = one_of(rng, _WARPS) if rng.random() < 0.7 else 1.0
+    found = _heard(recorded, count, warp)
+    if rng.random() < 0.8:
+        found = _throat(found, rng)
+    return _line(found, rng)
 
 
 def plain(take: Take, shape_past: int, shape_ahead: int) -> Bands:

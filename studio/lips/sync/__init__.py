@@ -1,0 +1,1 @@
+"""The expert of lips and sound: whether they belong together, and when."""

@@ -31,8 +31,8 @@ def test_parts_are_the_whole(net: LipsNet) -> None:
         flow, alpha, paint = net(rest, other, pose)
         features = net.encode(rest, other)
         again = net.decode(pose, *features)
-    assert flow.shape == (2, 2, 48, 64)
-    assert alpha.shape == (2, 1, *SIZE)
+    assert flow.shape == (2, 4, 48, 64)
+    assert alpha.shape == (2, 2, *SIZE)
     assert paint.shape == (2, 3, *SIZE)
     assert [f.shape[2:] for f in features] == [(48, 64), (24, 32), (12, 16), (6, 8)]
     assert all(torch.equal(a, b) for a, b in zip((flow, alpha, paint), again, strict=True))
@@ -50,27 +50,31 @@ def test_at_first_it_leaves_the_face_as_it_is() -> None:
     torch.manual_seed(2)
     rest, pose = torch.rand(1, 3, *SIZE), torch.rand(1, 7)
     with torch.inference_mode():
-        made = composed(rest, *LipsNet(SMALL).eval()(rest, rest, pose))
+        made = composed(rest, rest, *LipsNet(SMALL).eval()(rest, rest, pose))
     assert float((made - rest).abs().mean()) < 0.06
 
 
 def test_flow_says_where_to_fetch_from() -> None:
     picture = torch.zeros(1, 3, 40, 80)
     picture[..., 10:20, 30:40] = 1
-    flow = torch.zeros(1, 2, 20, 40)
-    flow[:, 0] = 10 / 80
-    flow[:, 1] = -5 / 40
-    nothing = torch.zeros(1, 1, 20, 40), torch.zeros(1, 3, 20, 40)
-    made = composed(picture, flow, *nothing)
+    flow = torch.zeros(1, 4, 20, 40)
+    flow[:, 0], flow[:, 1] = 10 / 80, -5 / 40
+    flow[:, 2], flow[:, 3] = -10 / 80, 5 / 40
+    alpha, paint = torch.zeros(1, 2, 20, 40), torch.zeros(1, 3, 20, 40)
+    made = composed(picture, 1 - picture, flow, alpha, paint)
     assert torch.allclose(made[..., 15:25, 20:30], torch.ones(1, 3, 10, 10), atol=1e-5)
     assert float(made.sum()) == pytest.approx(float(picture.sum()), rel=1e-4)
+    alpha[:, 0] = 1
+    other = composed(1 - picture, picture, flow, alpha, paint)
+    assert torch.allclose(other[..., 5:15, 40:50], torch.ones(1, 3, 10, 10), atol=1e-5)
+    assert float(other.sum()) == pytest.approx(float(picture.sum()), rel=1e-4)
 
 
 def test_paint_covers_where_alpha_is() -> None:
     picture = torch.rand(1, 3, 40, 80)
-    alpha = torch.zeros(1, 1, 40, 80)
+    alpha = torch.zeros(1, 2, 40, 80)
     alpha[..., 10:20] = 1
-    made = composed(picture, torch.zeros(1, 2, 20, 40), alpha, torch.full((1, 3, 40, 80), 0.25))
+    made = composed(picture, 1 - picture, torch.zeros(1, 4, 20, 40), alpha, torch.full((1, 3, 40, 80), 0.25))
     assert torch.allclose(made[..., 10:20], torch.full((1, 3, 40, 10), 0.25))
     assert torch.allclose(made[..., 20:], picture[..., 20:], atol=1e-5)
 

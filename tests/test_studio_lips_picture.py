@@ -213,4 +213,4 @@ def test_openings_are_read_off_labels() -> None:
 def _error(net: LipsNet, samples: tuple[torch.Tensor, ...]) -> float:
     rest, other, target, mouth = samples
     with torch.inference_mode():
-        return float((composed(rest, *net(rest, other, mouth)) - target).abs().mean())
+        return float((composed(rest, other, *net(rest, other, mouth)) - target).abs().mean())

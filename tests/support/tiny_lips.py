@@ -70,12 +70,12 @@ def make_pose_model(folder: Path, gain: float = 1.0, **spec: Any) -> Path:
         zero=np.array([0]),
         one=np.array([1]),
         shape=np.array([-1, 1, 1, 1]),
-        blob=blob() * np.float32(gain),
+        blob=np.concatenate((0 * blob(), blob() * np.float32(gain)), 1),
         low=np.array(0.0, np.float32),
         high=np.array(1.0, np.float32),
         nothing=np.zeros((1, 1, 1, 1), np.float32),
         colour=np.broadcast_to(np.array(GREEN, np.float32)[None, :, None, None], (1, 3, rows, columns)),
-        still=np.zeros((1, 2, rows // 4, columns // 4), np.float32),
+        still=np.zeros((1, 4, rows // 4, columns // 4), np.float32),
     )
     region = {"mouth_at": [0.5, 0.34], "width_mouths": 2.5}
     return write_spec(folder, "pose", "pose", ("face", "mouth"), size=SIZE, region=region, **spec)

@@ -1,9 +1,10 @@
 """The picture net of lip-sync: how a face at rest looks with another mouth.
 
-It answers with three small pictures rather than one: a *flow* that says where each place of the new picture
-is fetched from in the picture at rest, a *paint* for what no flow can bring (teeth, tongue, the dark between
-the lips), and an *alpha* that says where the paint shows. Flow and alpha are smooth, so both may be applied
-to a picture far larger than the net's: skin keeps its pores.
+It answers with small maps rather than a picture: *flows* that say where each place of the new picture is
+fetched from in the picture at rest, and in another of the same person with the mouth open (teeth, if there is
+one); a *paint* for what no flow can bring (shadow, tongue, what nobody has seen yet); and *alphas* that say
+where the other picture shows, and where the paint does. All of them are smooth, so they may be applied to
+pictures far larger than the net's: skin keeps its pores, and teeth their edges.
 
 Pictures are float32[N, 3, 96, 128], RGB in [0, 1]; poses float32[N, 7], columns as in
 `core.types.MOUTH_PARAMS`. The layout is an encoder-decoder with skips (U-Net, arXiv 1505.04597); the mouth is
@@ -30,8 +31,14 @@ LEVELS: Final = 4
 
 _REACH: Final = 0.25
 """Greatest flow, in shares of the picture's width and height."""
-_HEAD: Final = 18
-"""Flow 2, and alpha and paint as 2 x 2 pixels of 4 channels."""
+FLOWS: Final = 4
+"""Right and down in the picture at rest, right and down in the other."""
+ALPHAS: Final = 2
+"""Of the other picture over the one at rest, of the paint over both."""
+_FINE: Final = ALPHAS + 3
+"""Alphas and paint: channels that are as fine as the picture."""
+_HEAD: Final = FLOWS + 4 * _FINE
+"""Fine ones as 2 x 2 pixels each."""
 
 TEACHER: Final[dict[str, int]] = {
     "pose": 128,
@@ -115,7 +122,7 @@ class LipsNet(nn.Module):
         with torch.no_grad():
             bias = cast("Tensor", self.head.bias)
             bias.zero_()
-            bias[2:6] = -3.0
+            bias[FLOWS : FLOWS + 4 * ALPHAS] = -3.0
 
     @classmethod
     def from_plan(cls, plan: Mapping[str, Any]) -> LipsNet:
@@ -127,10 +134,11 @@ class LipsNet(nn.Module):
         return self._plan.to_json()
 
     def forward(self, rest: Tensor, other: Tensor, pose: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return flow float[N, 2, 48, 64], alpha float[N, 1, 96, 128] and paint float[N, 3, 96, 128].
+        """Return flow float[N, 4, 48, 64], alpha float[N, 2, 96, 128] and paint float[N, 3, 96, 128].
 
         `other`: the same person with the mouth open, or `rest` again where there is no such picture. Flow is
-        right and down, in shares of width and height: the new picture at p shows rest at p + flow(p).
+        right and down, first in `rest`, then in `other`, in shares of width and height: the new picture at p
+        shows rest at p + flow(p)[:2] and, over it, other at p + flow(p)[2:].
         """
         return self.decode(pose, *self.encode(rest, other))
 
@@ -152,15 +160,16 @@ class LipsNet(nn.Module):
             x = torch.cat((x, features[level - 1]), 1)
             x = _through(self.get_submodule(f"d{level}"), x, mouth)
         x = self.head(x)
-        flow = torch.tanh(x[:, :2]) * _REACH
-        fine = torch.sigmoid(self.shuffle(x[:, 2:]))
-        return flow, fine[:, :1], fine[:, 1:]
+        flow = torch.tanh(x[:, :FLOWS]) * _REACH
+        fine = torch.sigmoid(self.shuffle(x[:, FLOWS:]))
+        return flow, fine[:, :ALPHAS], fine[:, ALPHAS:]
 
 
-def composed(rest: Tensor, flow: Tensor, alpha: Tensor, paint: Tensor) -> Tensor:
-    """Return the picture: `rest` (float[N, 3, H, W] of any size) warped, the paint over it.
+def composed(rest: Tensor, other: Tensor, flow: Tensor, alpha: Tensor, paint: Tensor) -> Tensor:
+    """Return the picture: `rest` warped, over it `other` warped, over both the paint.
 
-    Differentiable. Flow, alpha and paint are brought to the picture's size bilinearly.
+    Both float[N, 3, H, W], of any size. Differentiable. Flow, alpha and paint are brought to the pictures'
+    size bilinearly.
     """
     height, width = rest.shape[2:]
 
@@ -174,10 +183,15 @@ def composed(rest: Tensor, flow: Tensor, alpha: Tensor, paint: Tensor) -> Tensor
         (torch.arange(width, device=rest.device, dtype=rest.dtype) + 0.5) * (2 / width) - 1,
         indexing="ij",
     )
-    grid = torch.stack((x, y), -1) + 2 * sized(flow).permute(0, 2, 3, 1).to(rest.dtype)
-    warped = functional.grid_sample(rest, grid, "bilinear", "border", align_corners=False)
+    places = torch.stack((x, y), -1)
+    offsets = 2 * sized(flow).permute(0, 2, 3, 1).to(rest.dtype)
+
+    def warped(picture: Tensor, offset: Tensor) -> Tensor:
+        return functional.grid_sample(picture, places + offset, "bilinear", "border", align_corners=False)
+
     alpha = sized(alpha)
-    return warped * (1 - alpha) + sized(paint) * alpha
+    made = torch.lerp(warped(rest, offsets[..., :2]), warped(other, offsets[..., 2:]), alpha[:, :1])
+    return torch.lerp(made, sized(paint), alpha[:, 1:])
 
 
 def _stage(

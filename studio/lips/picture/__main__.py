@@ -31,6 +31,7 @@ _folder = click.Path(path_type=Path, file_okay=False)
 _trained = click.Path(path_type=Path, exists=True, file_okay=False)
 _file = click.Path(path_type=Path, exists=True, dir_okay=False)
 _threads = click.option("--threads", type=click.IntRange(1, 128), default=2, show_default=True)
+_bf16 = click.option("--bf16", is_flag=True, help="Count in bfloat16: quicker on processors that can.")
 _data = click.option("--data", type=_folder, required=True, help="Folder of the drawn files.")
 
 
@@ -70,6 +71,7 @@ def make(out: Path, split: Split, count: int, lights: int, renderer: str, worker
 @click.option("--rate", type=float, default=2e-3, show_default=True, help="Highest learning rate.")
 @click.option("--minutes", type=float, default=1e9, help="Stop after so long; the same command goes on.")
 @_threads
+@_bf16
 def train(
     data: Path,
     out: Path,
@@ -80,12 +82,13 @@ def train(
     rate: float,
     minutes: float,
     threads: int,
+    bf16: bool,
 ) -> None:
     """Train a net."""
     torch.set_num_threads(threads)
     net = LipsNet(_plan(plan))
     taught = load(teacher) if teacher else None
-    schedule = Schedule(steps, batch, rate)
+    schedule = Schedule(steps, batch, rate, bf16=bf16)
     twins = cut(data, "train", data / "cut")
     whole = train_net(net, twins, schedule, out, click.echo, teacher=taught, minutes=minutes)
     click.echo("done" if whole else "stopped; the same command goes on")
@@ -103,6 +106,7 @@ def train(
 @click.option("--batch", type=click.IntRange(1), default=16, show_default=True)
 @click.option("--rate", type=float, default=1.5e-3, show_default=True)
 @_threads
+@_bf16
 def shrink_net(
     data: Path,
     teacher: Path,
@@ -115,6 +119,7 @@ def shrink_net(
     batch: int,
     rate: float,
     threads: int,
+    bf16: bool,
 ) -> None:
     """Prune a teacher to a student, and let it learn after each round."""
     torch.set_num_threads(threads)
@@ -122,7 +127,7 @@ def shrink_net(
         cut(data, "train", data / "cut"),
         cut(data, "val", data / "cut"),
         _reader(weights),
-        Schedule(steps, batch, rate),
+        Schedule(steps, batch, rate, bf16=bf16),
         click.echo,
     )
     done = shrink(load(teacher), task, out, ratio=ratio, rounds=rounds, round_to=round_to, say=click.echo)

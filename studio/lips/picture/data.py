@@ -17,13 +17,20 @@ from studio.truth import container
 from studio.truth.draw import Split
 from studio.truth.pictures import unpack_jpeg, unpack_mask
 from vcam_talker.core.types import Pixels
+from studio.lips.picture.scenes import HEADS
 from vcam_talker.face.neural.region import REGION
+from vcam_talker.face.neural.sitting import inside_shown
 from vcam_talker.nets.lips import SIZE
 
 Floats = npt.NDArray[np.float32]
 
 MARGIN: Final = 10
 """Pixels kept around the net's picture, for jitter."""
+_ALONE: Final = 0.25
+"""Share of the samples without another picture."""
+_OPEN: Final = 3.0
+"""How much rather the other picture is one that shows much: e to the power of this, per unit of
+`inside_shown`."""
 _HEIGHT, _WIDTH = SIZE[0] + 2 * MARGIN, SIZE[1] + 2 * MARGIN
 
 
@@ -137,21 +144,26 @@ def batches(
     """Yield varied batches for ever. `weights`: how often each sample comes; all alike by default."""
     rng = np.random.default_rng(seed)
     share = None if weights is None else weights / weights.sum()
-    heads = _others(twins)
+    others = _Others.of(twins)
     while True:
         chosen = rng.choice(len(twins), size, p=share)
-        rows = [_varied(twins, int(n), heads, rng) for n in chosen]
+        rows = [_varied(twins, int(n), others, rng) for n in chosen]
         yield Batch(*(np.stack(column) for column in zip(*rows, strict=True)))
 
 
 def still(twins: Twins, chosen: npt.NDArray[np.int64]) -> Batch:
-    """Return these samples as they are, for evaluation; `other` is the sitter's widest open mouth."""
+    """Return these samples as they are, for evaluation; `other` shows most of the mouth's inside.
+
+    It is of the same sitter in the same light.
+    """
     inner = (slice(None), slice(MARGIN, -MARGIN), slice(MARGIN, -MARGIN))
-    openest = {
-        who: int(np.flatnonzero(twins.sitter == who)[np.argmax(twins.mouth[twins.sitter == who, 0])])
-        for who in np.unique(twins.sitter[chosen])
+    light = lights(twins)
+    best = {
+        int(n): int(same[np.argmax(inside_shown(twins.mouth[same]))])
+        for n in np.unique(light[chosen])
+        for same in [np.flatnonzero(light == n)]
     }
-    other = np.array([openest[who] for who in twins.sitter[chosen]])
+    other = np.array([best[int(n)] for n in light[chosen]])
     return Batch(
         twins.pictures[twins.rest[chosen]][inner],
         twins.pictures[other][inner],
@@ -161,18 +173,48 @@ def still(twins: Twins, chosen: npt.NDArray[np.int64]) -> Batch:
     )
 
 
-def _others(twins: Twins) -> list[npt.NDArray[np.int64]]:
-    return [np.flatnonzero(twins.sitter == who) for who in range(len(twins.names))]
+def lights(twins: Twins) -> npt.NDArray[np.int64]:
+    """Return the number of each sample's sitter and light, int64[N]: 0, 1, .. in the order of the samples."""
+    heads, head = np.unique(twins.rest, return_inverse=True)
+    sitter = np.asarray(twins.sitter)[heads]
+    first = np.searchsorted(sitter, sitter)
+    within = (np.arange(len(heads)) - first) // HEADS
+    found: npt.NDArray[np.int64] = np.unique(
+        np.stack((sitter, within), 1), axis=0, return_inverse=True
+    )[1].reshape(-1)[head]
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Others:
+    """What may be shown as the other picture of a sample."""
+
+    light: npt.NDArray[np.int64]
+    samples: list[npt.NDArray[np.int64]]
+    """By light."""
+    shares: list[npt.NDArray[np.float64]]
+    """How often each of them is."""
+
+    @classmethod
+    def of(cls, twins: Twins) -> _Others:
+        light = lights(twins)
+        order = np.argsort(light, kind="stable")
+        samples = np.split(order, np.flatnonzero(np.diff(light[order])) + 1)
+        weights = [np.exp(_OPEN * inside_shown(twins.mouth[same]).astype(np.float64)) for same in samples]
+        return cls(light, samples, [w / w.sum() for w in weights])
+
+    def draw(self, index: int, rng: np.random.Generator) -> int:
+        n = self.light[index]
+        return int(rng.choice(self.samples[n], p=self.shares[n]))
 
 
 def _varied(
-    twins: Twins, index: int, heads: list[npt.NDArray[np.int64]], rng: np.random.Generator
+    twins: Twins, index: int, others: _Others, rng: np.random.Generator
 ) -> tuple[Pixels, Pixels, Pixels, Pixels, Floats]:
     """Return a sample under a random place, size, angle, side, light and sharpness."""
     rest = int(twins.rest[index])
-    same = heads[int(twins.sitter[index])]
     # A photograph knows no other mouth than the one at rest.
-    other = rest if rng.random() < 0.3 else int(same[int(rng.integers(len(same)))])
+    other = rest if rng.random() < _ALONE else others.draw(index, rng)
     mirrored = rng.random() < 0.5
     together = _jitter(rng, mirrored)
     apart = _jitter(rng, mirrored)

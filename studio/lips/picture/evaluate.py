@@ -76,7 +76,7 @@ def by_net(net: LipsNet) -> Draw:
     def draw(batch: Batch) -> Floats:
         rest, other, _, mouth = tensors(batch)
         with torch.inference_mode():
-            made = composed(rest, *net(rest, other, mouth))
+            made = composed(rest, other, *net(rest, other, mouth))
         return np.ascontiguousarray(made.permute(0, 2, 3, 1).numpy())
 
     return draw

@@ -98,6 +98,6 @@ def _prepared(batch: Batch) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
 
 def _loss(rest: Tensor, other: Tensor, target: Tensor, mouth: Tensor, weights: Tensor) -> Loss:
     def loss(net: nn.Module) -> Tensor:
-        return (weights * (composed(rest, *net(rest, other, mouth)) - target).abs()).mean()
+        return (weights * (composed(rest, other, *net(rest, other, mouth)) - target).abs()).mean()
 
     return loss

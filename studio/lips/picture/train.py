@@ -135,12 +135,13 @@ def _step(net: LipsNet, teacher: LipsNet | None, batch: Batch, schedule: Schedul
     with torch.autocast("cpu", torch.bfloat16, enabled=schedule.bf16):
         flow, alpha, paint = net(rest, other, mouth)
     flow, alpha, paint = flow.float(), alpha.float(), paint.float()
-    made = composed(rest, flow, alpha, paint)
+    made = composed(rest, other, flow, alpha, paint)
     picture = (weights * (made - target).abs()).mean()
     edges = (weights[..., 1:, 1:] * (_edges(made) - _edges(target)).abs()).mean()
     if teacher is not None:
-        with torch.no_grad():
-            taught = composed(rest, *teacher(rest, other, mouth))
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=schedule.bf16):
+            drawn = teacher(rest, other, mouth)
+            taught = composed(rest, other, *(part.float() for part in drawn))
         picture = picture + schedule.teacher * (weights * (made - taught).abs()).mean()
     return Losses(picture, edges, alpha.mean(), _rough(flow))
 

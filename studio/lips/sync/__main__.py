@@ -1,4 +1,4 @@
-"""`python -m studio.lips.sync make|train|evaluate|measure`: whether lips and sound belong together, and when."""
+"""`python -m studio.lips.sync make|train|evaluate|measure`: when lips and sound belong together."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from studio.command import run
 from studio.truth.draw import SPLITS
 
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _OUT = click.Path(file_okay=False, path_type=Path)
 _PEOPLE = {"train": 200, "val": 14, "test": 36}
 _threads = click.option("--threads", default=1, show_default=True, type=click.IntRange(1, 64))
@@ -85,6 +86,53 @@ def evaluate(data: Path, expert: Path, threads: int) -> None:
         if clips:
             found[name] = judge(net, clips, threshold)
     click.echo(json.dumps(found, indent=1))
+
+
+@cli.command(help="From sound to the picture on air, against truth; prints JSON, and a table on stderr.")
+@click.option("--expert", required=True, type=_FOLDER, help="What `train` made.")
+@click.option("--reader", "weights", required=True, type=_FILE, help="Of `studio.lips.picture reader`.")
+@click.option("--model", "models", multiple=True, type=_FOLDER, help="Who draws lips, besides shapes.")
+@click.option("--persona", "personas", multiple=True, default=("elena", "kofi", "lumi"), show_default=True)
+@click.option("--sentences", default=6, show_default=True, type=click.IntRange(0), help="Of held-out voices.")
+@click.option("--recordings", type=_FOLDER, help="`/`, or where Debian's recorded people were unpacked.")
+@click.option("--count", default=6, show_default=True, type=click.IntRange(1), help="Of those.")
+@click.option("--sound", "sounds", multiple=True, type=_FILE, help="A recording to use as well.")
+@_threads
+def measure(
+    expert: Path,
+    weights: Path,
+    models: tuple[Path, ...],
+    personas: tuple[str, ...],
+    sentences: int,
+    recordings: Path | None,
+    count: int,
+    sounds: tuple[Path, ...],
+    threads: int,
+) -> None:
+    """Measure what is seen on air."""
+    import torch
+
+    from studio.lips.sound.human import recordings as recorded_people
+    from studio.lips.sync.measure import Judges, by_reader, table
+    from studio.lips.sync.presenters import everything
+    from studio.lips.sync.spoken import files, held_out, recorded
+    from studio.lips.sync.train import LABEL
+    from studio.lips.sync.train import load as expert_of
+
+    torch.set_num_threads(threads)
+    judges = Judges(by_reader(weights), expert_of(expert)[0])
+    sets = {"held-out voices and languages": held_out(sentences)}
+    if recordings or sounds:
+        people = recorded(recorded_people(recordings), count) if recordings else []
+        sets["recorded people"] = people + files(sounds)
+    found: dict[str, Any] = {"expert": LABEL}
+    for name, pieces in sets.items():
+        if pieces:
+            found[name] = everything(
+                pieces, personas, models, judges, lambda text: click.echo(text, err=True)
+            )
+            click.echo(f"\n{name}\n{table(found[name])}\n", err=True)
+    click.echo(json.dumps(found, indent=1, ensure_ascii=False))
 
 
 def main() -> int:

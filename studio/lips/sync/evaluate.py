@@ -13,7 +13,7 @@ import torch
 from studio.lips.sync.clips import MARGIN, Clip
 from studio.lips.sync.data import audible, levelled, listened_to, looked_at
 from studio.lips.sync.net import PICTURES, Expert
-from studio.lips.sync.timing import Timing, timing
+from studio.lips.sync.timing import Timing, joined, timing
 from studio.truth.clips import FPS
 from studio.truth.draw import generator
 from studio.truth.voices import AUDIO_RATE, TRAINED
@@ -74,7 +74,7 @@ def evaluate(net: Expert, clips: Sequence[Clip], threshold: float | None = None)
         "offset_ms": _spread(offsets * FRAME_MS),
         "distance": round(float(np.mean([t.distance for t in found])), 3),
         "confidence": round(float(np.mean([t.confidence for t in found])), 3),
-        "curve": [round(float(x), 3) for x in np.nanmean([t.curve for t in found], 0)[::5]],
+        "curve": [round(float(x), 3) for x in joined([t.curve for t in found]).curve[::5]],
     }
     if threshold is not None:
         right = (together > threshold).mean() + (apart <= threshold).mean()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -39,11 +40,15 @@ def timing(seen: Curve, heard: Curve, audible: npt.NDArray[np.bool_], reach: int
         there = audible[max(0, -late) : max(0, -late) + len(found)]
         if int(there.sum()) >= _LEAST:
             curve[late + reach] = float(found[there].mean())
-    if np.isnan(curve).all():
-        return Timing(float("nan"), float("nan"), float("nan"), curve)
-    best = int(np.nanargmin(curve))
-    offset, least = vertex(-curve, best)
-    return Timing(offset - reach, -least, float(np.nanmedian(curve) - np.nanmin(curve)), curve)
+    return _timed(curve)
+
+
+def joined(curves: Sequence[Curve]) -> Timing:
+    """Return what the mean of several clips' curves says."""
+    found = np.stack(curves)
+    known = np.isfinite(found)
+    total = np.where(known, found, 0).sum(0)
+    return _timed(np.where(known.any(0), total / np.maximum(known.sum(0), 1), np.nan))
 
 
 def lag(truth: Curve, got: Curve, reach: int = REACH) -> tuple[float, float]:
@@ -72,6 +77,14 @@ def vertex(values: Curve, top: int) -> tuple[float, float]:
 def correlation(a: Curve, b: Curve) -> float:
     """Return Pearson's r; 0 where one of them never moves, or there is nothing."""
     return _r(a, b) if len(a) > 1 else 0.0
+
+
+def _timed(curve: Curve) -> Timing:
+    if np.isnan(curve).all():
+        return Timing(float("nan"), float("nan"), float("nan"), curve)
+    best = int(np.nanargmin(curve))
+    offset, least = vertex(-curve, best)
+    return Timing(offset - len(curve) // 2, -least, float(np.nanmedian(curve) - np.nanmin(curve)), curve)
 
 
 def _overlap(truth: Curve, got: Curve, late: int) -> tuple[Curve, Curve]:

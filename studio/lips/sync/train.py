@@ -79,9 +79,8 @@ def train(
         right = kept * right + (1 - kept) * share
         now = time.monotonic()
         if step % _SAY_STEPS == 0:
-            say(
-                f"step {step}: loss {mean:.3f}, found within a frame {right:.3f}, {spent_s + now - began:.0f} s"
-            )
+            took_s = spent_s + now - began
+            say(f"step {step}: loss {mean:.3f}, found within a frame {right:.3f}, {took_s:.0f} s")
         if now - saved > _SAVE_S:
             _save(out, recipe, net, optimiser, step, spent_s + now - began)
             saved = now
@@ -102,7 +101,7 @@ def losses(net: Expert, batch: Batch) -> tuple[Tensor, float]:
         own = scale * seen @ heard.transpose(1, 2)
         whole = scale * seen.flatten(0, 1) @ heard.flatten(0, 1).T
     target = _target(windows).expand(count, -1, -1)
-    wide = torch.block_diag(*target)
+    wide = torch.block_diag(*target)  # type: ignore[no-untyped-call]
     weight = batch.audible.float()
     loss = _matched(own, target, weight) + _matched(own.transpose(1, 2), target, weight)
     flat = weight.flatten()

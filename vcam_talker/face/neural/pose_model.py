@@ -1,7 +1,7 @@
-"""Draws a mouth from its pose: the face at rest is warped by a flow, and what no flow can bring is painted.
+"""Draws a mouth from its pose: skin is fetched from the face at rest, teeth from a picture of the open mouth.
 
-The network is `nets.lips`; flow, alpha and paint are brought to the crop's own size, so that skin keeps the
-sharpness of the clip.
+The network is `nets.lips`, and paints what neither shows; all it says is brought to the crop's own size, so
+that skin and teeth keep the sharpness of the clip.
 """
 
 from __future__ import annotations
@@ -19,11 +19,13 @@ from vcam_talker.face.neural.batches import filled, in_batches
 from vcam_talker.face.neural.crops import to_rgb, to_yuv
 from vcam_talker.face.neural.features import FeatureCache, Features, unbatched
 from vcam_talker.face.neural.package import Package
-from vcam_talker.face.neural.sessions import checked_ports, open_part
+from vcam_talker.face.neural.sessions import checked_channels, checked_ports, open_part
 
 Floats = npt.NDArray[np.float32]
 
 _CACHE_BYTES: Final = 96_000_000
+_CHANNELS: Final = {"flow": 4, "alpha": 2, "paint": 3}
+"""Of the outputs (`nets.lips`)."""
 _HALF_OPEN: Final = 0.5
 """What engines are measured with."""
 
@@ -42,17 +44,22 @@ class PoseModel:
         example = {name: np.repeat(values, batch, 0) for name, values in features.items()}
         example["pose"] = np.full((batch, len(MOUTH_PARAMS)), _HALF_OPEN, np.float32)
         self._mouth = open_part(package, config, "mouth", example)
-        checked_ports(package, self._mouth, "mouth", {"pose"}, {"flow", "alpha", "paint"})
+        checked_ports(package, self._mouth, "mouth", {"pose"}, set(_CHANNELS))
+        checked_channels(package, self._mouth.run(example), "mouth", _CHANNELS)
         self._uses = [port.name for port in self._mouth.inputs if port.name != "pose"]
         self.label = f"{package.spec.label} on {self._mouth.engine}, {self._mouth.precision}"
         self._kept = FeatureCache(_CACHE_BYTES)
-        self._other: Floats | None = None
+        self._other: tuple[Pixels, Floats] | None = None
+        """The face with its mouth open: as it is, and as the network takes it."""
         self._grids: dict[tuple[int, int], Floats] = {}
 
     def begin(self, references: Sequence[Pixels]) -> None:
         """Take another face. See `LipsModel.begin`."""
         self._kept.clear()
-        self._other = self._fed(to_rgb(references[0])) if references else None
+        self._other = None
+        if references:
+            rgb = to_rgb(references[0])
+            self._other = rgb, self._fed(rgb)
 
     def draw(
         self, crops: Sequence[Pixels], keys: Sequence[int], conditions: Sequence[Floats]
@@ -77,14 +84,14 @@ class PoseModel:
         feeds["pose"] = np.stack([conditions[row] for row in rows]).astype(np.float32)
         answer = self._mouth.run(feeds)
         return [
-            to_yuv(self._composed(rgb, answer["flow"][n], answer["alpha"][n], answer["paint"][n]))
+            to_yuv(self._composed(rgb, *(answer[name][n] for name in ("flow", "alpha", "paint"))))
             for n, rgb in enumerate(pictures)
         ]
 
     def _features(self, rgb: Pixels, key: int) -> Features:
         def compute() -> Features:
             rest = self._fed(rgb)
-            other = rest if self._other is None else self._other
+            other = rest if self._other is None else self._other[1]
             return unbatched(self._face.run({"rest": rest, "other": other}), 0)
 
         return self._kept.of(key, compute)
@@ -97,16 +104,25 @@ class PoseModel:
         return np.ascontiguousarray(small.transpose(2, 0, 1)[None])
 
     def _composed(self, rgb: Pixels, flow: Floats, alpha: Floats, paint: Floats) -> Pixels:
-        """Return the picture warped by the flow, the paint over it; all in the picture's own size."""
+        """Return rest warped, the other picture warped over it, the paint over both (`nets.lips.composed`).
+
+        All in the picture's own size.
+        """
         rows, columns = rgb.shape[:2]
         size = (columns, rows)
+        other = rgb if self._other is None else self._other[0]
+        made = blended(
+            self._warped(rgb, flow[:2], size), self._warped(other, flow[2:], size), _share(alpha[0], size)
+        )
+        colours = np.clip(paint.transpose(1, 2, 0) * np.float32(255) + np.float32(0.5), 0.0, 255.0)
+        over = bilinear(np.ascontiguousarray(colours.astype(np.uint8)), size)
+        return blended(made, over, _share(alpha[1], size))
+
+    def _warped(self, rgb: Pixels, flow: Floats, size: tuple[int, int]) -> Pixels:
         places = bilinear(np.ascontiguousarray(flow.transpose(1, 2, 0), np.float32), size)
         places *= np.array(size, np.float32)
         places += self._grid(size)
-        colours = np.clip(paint.transpose(1, 2, 0) * np.float32(255) + np.float32(0.5), 0.0, 255.0)
-        over = bilinear(np.ascontiguousarray(colours.astype(np.uint8)), size)
-        share = np.clip(bilinear(np.ascontiguousarray(alpha[0], np.float32), size), 0.0, 1.0)
-        return blended(fetched(rgb, places), over, share)
+        return fetched(rgb, places)
 
     def _grid(self, size: tuple[int, int]) -> Floats:
         found = self._grids.get(size)
@@ -114,3 +130,7 @@ class PoseModel:
             x, y = np.arange(size[0], dtype=np.float32), np.arange(size[1], dtype=np.float32)
             found = self._grids[size] = np.stack(np.meshgrid(x, y), -1)
         return found
+
+
+def _share(alpha: Floats, size: tuple[int, int]) -> Floats:
+    return np.clip(bilinear(np.ascontiguousarray(alpha, np.float32), size), 0.0, 1.0)

@@ -32,3 +32,17 @@ def checked_ports(package: Package, session: Session, part: str, inputs: set[str
                 f"has no {what} {', '.join(sorted(missing))}",
                 f"It is no '{part}' of a model of kind '{package.spec.kind}'",
             )
+
+
+def checked_channels(
+    package: Package, answer: Mapping[str, Array], part: str, channels: Mapping[str, int]
+) -> None:
+    """Raise EngineError unless the outputs are pictures of so many channels."""
+    for name, wanted in channels.items():
+        shape = answer[name].shape
+        if len(shape) != 4 or shape[1] != wanted:
+            raise EngineError(
+                str(package.folder / package.spec.parts[part].file),
+                f"answers with '{name}' of shape {shape}, not [N, {wanted}, height, width]",
+                f"It is no '{part}' of a model of kind '{package.spec.kind}'",
+            )

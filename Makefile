@@ -17,11 +17,11 @@ PINS := pyproject.toml constraints.txt scripts/install-python.sh scripts/find-py
 # A .venv whose interpreter is gone (an upgraded or removed Python) is repaired.
 BROKEN := $(shell test -x $(BIN)/python || echo always)
 
-.PHONY: help run install test lint format bench pins studio clean always
+.PHONY: help run install test lint format bench pins studio lips-train lips-evaluate clean always
 
 help: ## print this
 	@echo "vcam_talker, a talking person on your virtual webcam and microphone"
-	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 	@echo "Options of vcam-talker go into ARGS:  make run ARGS='--camera null --for 60'"
 
 run: .venv/.installed ## install what is missing, then go on air
@@ -55,6 +55,12 @@ pins: .venv/.installed-dev ## write the versions now in .venv to constraints.txt
 studio: .venv/.installed ## install what makes presenters and training truth (PACK=folder or archive of the head pack)
 	@scripts/install-python.sh studio$(addprefix $(comma),$(EXTRAS))
 	@scripts/install-studio.sh $(PACK)
+
+lips-train: ## draw the truth, train every network of the lips and put it in its place (hours; needs make studio EXTRAS=prune)
+	scripts/train-lips.sh
+
+lips-evaluate: ## state how good the lips that ship are (an hour; the same)
+	scripts/evaluate-lips.sh
 
 clean: ## remove .venv, stamps, caches and built files (system packages stay)
 	rm -rf .venv build dist out .vm .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

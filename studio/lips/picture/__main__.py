@@ -12,6 +12,8 @@ import click
 import torch
 
 from studio.command import run
+from studio.lips.picture.against import compare, scenes_of, speaking
+from studio.lips.picture.against import sheet as draw_sheet
 from studio.lips.picture.data import cut
 from studio.lips.picture.evaluate import at_rest, by_net, evaluate, train_reader
 from studio.lips.picture.export import export as export_net
@@ -20,11 +22,15 @@ from studio.lips.picture.scenes import people, presenters
 from studio.lips.picture.shrink import TwinsTask, shrink
 from studio.lips.picture.train import Schedule, load
 from studio.lips.picture.train import train as train_net
+from studio.pack import open_pack
 from studio.truth.draw import SPLITS, Split
 from vcam_talker.nets.lips import LipsNet, LipsPlan
 from vcam_talker.nets.reader import MouthReader
+from vcam_talker.persona import load_persona
 
 _CHARACTERS = Path("studio/characters")
+_AIR_SIZE = (1280, 720)
+_COLUMNS = 7
 _PLANS = Path(__file__).parent / "plans"
 
 _folder = click.Path(path_type=Path, file_okay=False)
@@ -32,6 +38,9 @@ _trained = click.Path(path_type=Path, exists=True, file_okay=False)
 _file = click.Path(path_type=Path, exists=True, dir_okay=False)
 _threads = click.option("--threads", type=click.IntRange(1, 128), default=2, show_default=True)
 _bf16 = click.option("--bf16", is_flag=True, help="Count in bfloat16: quicker on processors that can.")
+_device = click.option(
+    "--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="What counts."
+)
 _data = click.option("--data", type=_folder, required=True, help="Folder of the drawn files.")
 
 
@@ -72,6 +81,7 @@ def make(out: Path, split: Split, count: int, lights: int, renderer: str, worker
 @click.option("--minutes", type=float, default=1e9, help="Stop after so long; the same command goes on.")
 @_threads
 @_bf16
+@_device
 def train(
     data: Path,
     out: Path,
@@ -83,12 +93,13 @@ def train(
     minutes: float,
     threads: int,
     bf16: bool,
+    device: str,
 ) -> None:
     """Train a net."""
     torch.set_num_threads(threads)
     net = LipsNet(_plan(plan))
     taught = load(teacher) if teacher else None
-    schedule = Schedule(steps, batch, rate, bf16=bf16)
+    schedule = Schedule(steps, batch, rate, bf16=bf16, device=_there(device))
     twins = cut(data, "train", data / "cut")
     whole = train_net(net, twins, schedule, out, click.echo, teacher=taught, minutes=minutes)
     click.echo("done" if whole else "stopped; the same command goes on")
@@ -107,6 +118,7 @@ def train(
 @click.option("--rate", type=float, default=1.5e-3, show_default=True)
 @_threads
 @_bf16
+@_device
 def shrink_net(
     data: Path,
     teacher: Path,
@@ -120,6 +132,7 @@ def shrink_net(
     rate: float,
     threads: int,
     bf16: bool,
+    device: str,
 ) -> None:
     """Prune a teacher to a student, and let it learn after each round."""
     torch.set_num_threads(threads)
@@ -127,7 +140,7 @@ def shrink_net(
         cut(data, "train", data / "cut"),
         cut(data, "val", data / "cut"),
         _reader(weights),
-        Schedule(steps, batch, rate, bf16=bf16),
+        Schedule(steps, batch, rate, bf16=bf16, device=_there(device)),
         click.echo,
     )
     done = shrink(load(teacher), task, out, ratio=ratio, rounds=rounds, round_to=round_to, say=click.echo)
@@ -169,6 +182,36 @@ def evaluate_nets(
     click.echo(json.dumps(found, indent=1))
 
 
+@cli.command(name="against")
+@click.argument("name")
+@click.argument("models", type=_trained, nargs=-1)
+@click.option("--backdrop", type=_file, help="The presenter's room; build/sets/NAME.png by default.")
+@click.option("--personas", type=_folder, default=Path("personas"), show_default=True)
+@click.option("--seconds", type=click.FloatRange(0.5, 600), default=10.0, show_default=True)
+@click.option("--every", type=click.IntRange(1), default=10, show_default=True, help="Frames per comparison.")
+@click.option("--seed", type=int, default=31, show_default=True, help="Of the presenter's idle life.")
+@click.option("--sheet", type=click.Path(path_type=Path, dir_okay=False), help="A picture of some moments.")
+def against_truth(
+    name: str,
+    models: tuple[Path, ...],
+    backdrop: Path | None,
+    personas: Path,
+    seconds: float,
+    every: int,
+    seed: int,
+    sheet: Path | None,
+) -> None:
+    """Compare presenter NAME on air, by shapes and by each of MODELS, with NAME drawn anew; prints JSON."""
+    room = backdrop or Path("build/sets") / f"{name}.png"
+    with scenes_of(load_persona(str(personas / name)), models, _AIR_SIZE) as scenes:
+        found, moments = compare(
+            open_pack(), _CHARACTERS / f"{name}.toml", room, scenes, speaking(seconds), every, seed
+        )
+    if sheet is not None:
+        draw_sheet(moments, _COLUMNS, sheet)
+    click.echo(json.dumps({who: asdict(likeness) for who, likeness in found.items()}, indent=1))
+
+
 @cli.command()
 @click.argument("training", type=_trained)
 @click.option("--out", type=_folder, required=True, help="The model's folder.")
@@ -180,6 +223,12 @@ def export(training: Path, out: Path, label: str, trained_on: str, replace: bool
     parity = export_net(load(training), out, label, trained_on, replace=replace)
     for part, difference in parity.items():
         click.echo(f"{part}: ONNX is {difference:.1e} from torch")
+
+
+def _there(device: str) -> str:
+    if device == "cuda" and not torch.cuda.is_available():
+        raise click.BadParameter("torch finds no GPU here", param_hint="--device")
+    return device
 
 
 def _reader(weights: Path) -> MouthReader:

@@ -7,7 +7,8 @@ shapes and a network, are put to the same test.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -22,11 +23,22 @@ from studio.lips.picture.evaluate import ssim
 from studio.pack import HeadPack
 from studio.raster.stage import Picture
 from studio.sitting import Sitting, load_backdrop
+from studio.truth.clips import FPS, speak
+from studio.truth.draw import generator
+from studio.truth.mouth import Style
+from studio.truth.voices import Speaker, draw_voice
+from vcam_talker.config import LipsConfig
 from vcam_talker.core.types import NS_PER_S, Activity, FaceInput, MouthPose, Pixels, Pts
 from vcam_talker.face.clip.scene import ClipScene
+from vcam_talker.face.neural.drawer import LocalDrawer
+from vcam_talker.face.neural.package import load_package
+from vcam_talker.face.neural.patches import neural_mouths
+from vcam_talker.persona import Persona
 
 Floats = npt.NDArray[np.float32]
 
+SHAPES: Final = "shapes"
+_AIR_FPS: Final = 30
 _MARGIN: Final = 0.25
 """Of the mouth's width: what is looked at around the lips."""
 _LIPS: Final = slice(0, 32)
@@ -50,6 +62,31 @@ class Moments:
     shown: dict[str, list[Picture]]
 
 
+def speaking(seconds: float, seed: int = 7) -> list[MouthPose]:
+    """Return the mouth of a voice that no net has learnt from, 30 poses a second. Blocks for seconds."""
+    rng = generator("against", seed)
+    with closing(Speaker()) as speaker:
+        voice = draw_voice("test", rng)
+        track = speak("test", voice, Style(), round(seconds * FPS) + 1, rng, speaker).mouth
+    at = np.arange(round(seconds * _AIR_FPS)) / _AIR_FPS * FPS
+    return [track[min(round(place), len(track) - 1)] for place in at]
+
+
+@contextmanager
+def scenes_of(
+    persona: Persona, models: Sequence[Path], size: tuple[int, int]
+) -> Iterator[dict[str, ClipScene]]:
+    """Give scenes of one persona: interpolated shapes, and each model by its folder's name."""
+    with ExitStack() as opened:
+        scenes = {SHAPES: ClipScene(persona, *size, seed=1)}
+        for folder in models:
+            package = load_package(folder)
+            drawer = opened.enter_context(closing(LocalDrawer(persona, package, size, LipsConfig())))
+            mouths = neural_mouths(persona, package, size, drawer)
+            scenes[folder.name] = ClipScene(persona, *size, seed=1, mouths=mouths)
+        yield scenes
+
+
 def compare(
     pack: HeadPack,
     character: Path,
@@ -59,7 +96,7 @@ def compare(
     every: int,
     seed: int = 31,
 ) -> tuple[dict[str, Likeness], Moments]:
-    """Let every scene speak `mouths` (one a frame at 30 fps) and compare each `every`-th frame with truth.
+    """Let every scene speak `mouths` (one a frame, `speaking`) and compare each `every`-th frame with truth.
 
     All scenes must be of one presenter, size and seed, so that they show the same frames of the clip. `seed`
     is that of the presenter's life. Blocks for minutes. Raises StudioError.
@@ -71,7 +108,7 @@ def compare(
     poses = [segment.pose(n) for segment in plan(seed) for n in range(segment.frames)]
     moments = Moments([], {name: [] for name in scenes})
     for number, mouth in enumerate(mouths):
-        pts = Pts(number * NS_PER_S // 30)
+        pts = Pts(number * NS_PER_S // _AIR_FPS)
         face = FaceInput(mouth=mouth, activity=Activity.SPEAKING)
         frames = {name: scene.draw(pts, face).pixels for name, scene in scenes.items()}
         if number % every or not np.abs(mouth).max() > 0:

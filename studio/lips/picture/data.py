@@ -12,12 +12,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from studio.lips.picture.scenes import HEADS
 from studio.pack import StudioError
 from studio.truth import container
 from studio.truth.draw import Split
 from studio.truth.pictures import unpack_jpeg, unpack_mask
 from vcam_talker.core.types import Pixels
-from studio.lips.picture.scenes import HEADS
 from vcam_talker.face.neural.region import REGION
 from vcam_talker.face.neural.sitting import inside_shown
 from vcam_talker.nets.lips import SIZE
@@ -179,9 +179,9 @@ def lights(twins: Twins) -> npt.NDArray[np.int64]:
     sitter = np.asarray(twins.sitter)[heads]
     first = np.searchsorted(sitter, sitter)
     within = (np.arange(len(heads)) - first) // HEADS
-    found: npt.NDArray[np.int64] = np.unique(
-        np.stack((sitter, within), 1), axis=0, return_inverse=True
-    )[1].reshape(-1)[head]
+    found: npt.NDArray[np.int64] = np.unique(np.stack((sitter, within), 1), axis=0, return_inverse=True)[
+        1
+    ].reshape(-1)[head]
     return found
 
 

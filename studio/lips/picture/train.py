@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import threading
 import time
@@ -44,6 +45,7 @@ class Schedule:
     teacher: float = 0.5
     """Weight of the teacher's picture against truth's, when there is a teacher."""
     bf16: bool = False
+    device: str = "cpu"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,9 @@ def train(
     `folder` gets a state every few minutes, from which the same call goes on; it stops after `minutes`.
     """
     torch.manual_seed(schedule.seed)
-    net.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    net.to(schedule.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    if teacher is not None:
+        teacher = copy.deepcopy(teacher).to(schedule.device)
     optimiser = torch.optim.AdamW(net.parameters(), schedule.rate, (0.9, 0.99), weight_decay=1e-3)
     average = {name: value.detach().clone() for name, value in net.state_dict().items()}
     step = _resume(folder, net, optimiser, average)
@@ -108,7 +112,7 @@ def train(
             saved = time.monotonic()
     _save(folder, net, optimiser, average, step, schedule)
     net.load_state_dict(average)
-    net.eval()
+    net.to("cpu").eval()
     return step >= schedule.steps
 
 
@@ -130,16 +134,16 @@ def importance(labels: npt.NDArray[np.uint8]) -> Tensor:
 
 
 def _step(net: LipsNet, teacher: LipsNet | None, batch: Batch, schedule: Schedule) -> Losses:
-    rest, other, target, mouth = tensors(batch)
-    weights = importance(batch.labels)
-    with torch.autocast("cpu", torch.bfloat16, enabled=schedule.bf16):
+    rest, other, target, mouth = (x.to(schedule.device) for x in tensors(batch))
+    weights = importance(batch.labels).to(schedule.device)
+    with torch.autocast(schedule.device, torch.bfloat16, enabled=schedule.bf16):
         flow, alpha, paint = net(rest, other, mouth)
     flow, alpha, paint = flow.float(), alpha.float(), paint.float()
     made = composed(rest, other, flow, alpha, paint)
     picture = (weights * (made - target).abs()).mean()
     edges = (weights[..., 1:, 1:] * (_edges(made) - _edges(target)).abs()).mean()
     if teacher is not None:
-        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=schedule.bf16):
+        with torch.no_grad(), torch.autocast(schedule.device, torch.bfloat16, enabled=schedule.bf16):
             drawn = teacher(rest, other, mouth)
             taught = composed(rest, other, *(part.float() for part in drawn))
         picture = picture + schedule.teacher * (weights * (made - taught).abs()).mean()
@@ -215,10 +219,11 @@ def _resume(folder: Path, net: LipsNet, optimiser: torch.optim.Optimizer, averag
     path = folder / "state.pt"
     if not path.exists():
         return 0
-    state = torch.load(path, weights_only=True)
+    state = torch.load(path, weights_only=True, map_location="cpu")
     net.load_state_dict(state["net"])
     optimiser.load_state_dict(state["optimiser"])
-    average.update(state["average"])
+    for name, value in state["average"].items():
+        average[name].copy_(value)
     return int(state["step"])
 
 
@@ -230,5 +235,5 @@ def load(folder: Path) -> LipsNet:
     net = LipsNet.from_plan(json.loads((folder / "plan.json").read_text()))
     if (folder / WEIGHTS_FILE).exists():
         return loaded(net, load_tensors(folder / WEIGHTS_FILE), str(folder))
-    net.load_state_dict(torch.load(folder / "state.pt", weights_only=True)["average"])
+    net.load_state_dict(torch.load(folder / "state.pt", weights_only=True, map_location="cpu")["average"])
     return net.eval()

@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# Train what moves the lips anew, from nothing: truth is drawn and spoken, networks learn from it, and those
+# that ship are put in their place under vcam_talker/models. Every step goes on where it was stopped, and is
+# passed over when it is done. Needs `make studio EXTRAS=prune`.
+#
+#   usage: train-lips.sh [picture|sound|landmarks ...]      (default: all three)
+#
+#   WORK=build/lips     where truth, trainings and teachers lie (4 GB)
+#   DEVICE=cpu          or cuda, for the networks of the picture and of the sound
+#   WORKERS=2           processes that draw and speak
+#
+# On two cores: the picture's truth 2 h, its teacher 1 h, its student 1 h; sound 20 min; landmarks 20 min.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+steps=("$@")
+((${#steps[@]})) || steps=(picture sound landmarks)
+work=${WORK:-build/lips}
+device=${DEVICE:-cpu}
+workers=${WORKERS:-2}
+python=.venv/bin/python
+models=vcam_talker/models
+
+once() { # MARK COMMAND...: not again once it has succeeded
+  local mark=$work/done/$1
+  shift
+  [[ -e $mark ]] && return 0
+  echo "+ $*"
+  "$@"
+  mkdir -p "$work/done" && touch "$mark"
+}
+
+picture() {
+  local net=("$python" -m studio.lips.picture) truth=$work/picture precision=()
+  # Quicker, and as good, where a processor multiplies bfloat16.
+  if [[ $device == cuda ]] || grep -q -m1 -E 'avx512_bf16|amx_bf16' /proc/cpuinfo; then precision=(--bf16); fi
+  once picture-train "${net[@]}" make --out "$truth" --workers "$workers" --presenters 16
+  once picture-val "${net[@]}" make --out "$truth" --workers "$workers" --split val --people 32
+  once picture-test "${net[@]}" make --out "$truth" --workers "$workers" --split test --people 48
+  once reader "${net[@]}" reader --data "$truth" --out "$work/reader.pt"
+  once teacher "${net[@]}" train --data "$truth" --out "$work/teacher" --plan teacher --device "$device" "${precision[@]}"
+  once student "${net[@]}" shrink --data "$truth" --teacher "$work/teacher" --reader "$work/reader.pt" \
+    --out "$work/student" --device "$device" "${precision[@]}"
+  "${net[@]}" export "$work/student" --out "$models/lips" --replace --label "the built-in lips" \
+    --trained-on "Drawn people of studio/ with flite's and espeak-ng's voices: 440 and the three presenters."
+}
+
+sound() {
+  local net=("$python" -m studio.lips.sound)
+  once sound-truth "${net[@]}" make --out "$work/speech" --hours 15
+  once sound "${net[@]}" train --data "$work/speech" --out "$work/sound" --device "$device" --workers "$workers"
+  "${net[@]}" export --run "$work/sound"
+}
+
+landmarks() {
+  local net=("$python" -m studio.lips.landmarks)
+  once landmarks-train "${net[@]}" make --out "$work/landmarks" --workers "$workers"
+  once landmarks-test "${net[@]}" make --out "$work/landmarks" --workers "$workers" --split test
+  "${net[@]}" train --data "$work/landmarks" --out "$models/landmarks/landmarks.npz"
+}
+
+for step in "${steps[@]}"; do
+  case $step in
+    picture | sound | landmarks) "$step" ;;
+    *)
+      echo "train-lips.sh: no step is called '$step'; there are picture, sound and landmarks" >&2
+      exit 2
+      ;;
+  esac
+done

@@ -7,9 +7,12 @@ SHELL := /bin/bash
 BIN := .venv/bin
 BENCHES ?= pacing latency av-sync idle start render face loop cache obs chat llm lipsync
 ARGS ?=
-# Of pyproject.toml: asr (hearing with faster-whisper or pocketsphinx), llm (a language model on this machine).
+# Of pyproject.toml: asr (hearing with faster-whisper or pocketsphinx), llm (a language model on this machine),
+# openvino (often quicker lips), gpu, prune.
 EXTRAS ?=
 comma := ,
+# The presenters' lips are drawn by a network. Two builds of its runtime would overwrite each other.
+ALL_EXTRAS := $(if $(findstring gpu,$(EXTRAS)),$(EXTRAS),$(if $(EXTRAS),$(EXTRAS)$(comma))lips)
 
 # Stamps make a second `make run` start at once. Those of the system's packages lie outside .venv, which
 # install-python.sh may have to make anew.
@@ -21,7 +24,7 @@ BROKEN := $(shell test -x $(BIN)/python || echo always)
 
 help: ## print this
 	@echo "vcam_talker, a talking person on your virtual webcam and microphone"
-	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 	@echo "Options of vcam-talker go into ARGS:  make run ARGS='--camera null --for 60'"
 
 run: .venv/.installed ## install what is missing, then go on air
@@ -53,7 +56,7 @@ pins: .venv/.installed-dev ## write the versions now in .venv to constraints.txt
 	scripts/pin.sh
 
 studio: .venv/.installed ## install what makes presenters and training truth (PACK=folder or archive of the head pack)
-	@scripts/install-python.sh studio$(addprefix $(comma),$(EXTRAS))
+	@scripts/install-python.sh studio,$(ALL_EXTRAS)
 	@scripts/install-studio.sh $(PACK)
 
 lips-train: ## draw the truth, train every network of the lips and put it in its place (hours; needs make studio EXTRAS=prune)
@@ -76,7 +79,7 @@ build/.system-test: scripts/install-system.sh
 
 # Order-only: packages may be looked at again without pip running again.
 .venv/.installed: $(PINS) $(BROKEN) | build/.system-run
-	@scripts/install-python.sh $(EXTRAS)
+	@scripts/install-python.sh $(ALL_EXTRAS)
 	@touch $@
 
 .venv/.installed-dev: $(PINS) $(BROKEN) | build/.system-run

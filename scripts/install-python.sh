@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Make .venv and install this package into it, editable, with the pinned versions of constraints.txt.
 #
-#   usage: install-python.sh [EXTRAS]     of pyproject.toml, comma-separated: asr, llm, studio; dev: what tests need
+#   usage: install-python.sh [EXTRAS]     of pyproject.toml, comma-separated: lips, asr, llm, ...; dev: what tests need
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -43,8 +43,10 @@ with open("pyproject.toml", "rb") as file:
     project = tomllib.load(file)["project"]
 extras = project["optional-dependencies"]
 named = [name for name in sys.argv[1].split(",") if name]
-if "dev" in named:
-    named += ["asr", "llm", "studio"]
+for line in [line for name in named for line in extras[name]]:
+    # dev names other extras: vcam-talker[asr,lips,...]
+    if line.startswith("vcam-talker["):
+        named += line.partition("[")[2].rstrip("]").split(",")
 wanted = project["dependencies"] + [line for name in named for line in extras[name]]
 print("\n".join(line for line in wanted if not line.startswith(("pyaudio", "vcam-talker"))))
 END

@@ -111,25 +111,33 @@ class TestCrops:
 
 
 class TestFeatureCache:
-    def test_the_least_recently_used_goes_first(self) -> None:
+    def test_a_clip_longer_than_the_cache_is_partly_kept(self) -> None:
+        computed: list[int] = []
+
+        def of(key: int) -> float:
+            def compute() -> dict[str, np.ndarray]:
+                computed.append(key)
+                return {"f": np.full(100, key, np.float32)}
+
+            return float(cache.of(key, compute)["f"][0])
+
         cache = FeatureCache(3 * 400)
-        for key in range(3):
-            cache.put(key, {"f": np.full(100, key, np.float32)})
-        assert cache.get(0) is not None
-        cache.put(3, {"f": np.zeros(100, np.float32)})
-        assert cache.get(1) is None
-        assert cache.get(0) is not None
+        assert [of(key) for key in (0, 1, 2, 3, 4)] == [0, 1, 2, 3, 4]
+        assert [of(key) for key in (0, 1, 2, 3, 4)] == [0, 1, 2, 3, 4]
+        assert computed == [0, 1, 2, 3, 4, 3, 4]
         assert (len(cache), cache.bytes) == (3, 1200)
-        cache.put(0, {"f": np.zeros(50, np.float32)})
-        assert cache.bytes == 1000
+        assert [of(4), of(4), of(0)] == [4, 4, 0]
+        assert computed == [0, 1, 2, 3, 4, 3, 4], "the latest is kept besides"
         cache.clear()
         assert (len(cache), cache.bytes) == (0, 0)
+        assert of(4) == 4
+        assert computed[-1] == 4
+        assert len(computed) == 8
 
     def test_what_is_too_large_is_not_kept(self) -> None:
         cache = FeatureCache(100)
-        cache.put(1, {"f": np.zeros(100, np.float32)})
-        assert cache.get(1) is None
-        assert cache.bytes == 0
+        cache.of(1, lambda: {"f": np.zeros(100, np.float32)})
+        assert (len(cache), cache.bytes) == (0, 0)
 
 
 class TestPoseModel:

@@ -23,7 +23,8 @@ from vcam_talker.face.neural.sessions import checked_channels, checked_ports, op
 
 Floats = npt.NDArray[np.float32]
 
-_CACHE_BYTES: Final = 96_000_000
+_CACHE_BYTES: Final = 32_000_000
+"""A hundred faces; their features cost less than the mouth does."""
 _CHANNELS: Final = {"flow": 4, "alpha": 2, "paint": 3}
 """Of the outputs (`nets.lips`)."""
 _HALF_OPEN: Final = 0.5

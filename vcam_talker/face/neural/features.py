@@ -15,8 +15,8 @@ Features = dict[str, npt.NDArray[Any]]
 class FeatureCache:
     """Bounded in bytes; the latest is kept besides. One thread.
 
-    When it is full, what came first stays. A clip is shown over and over: were what is least recently used given
-    up, then of a clip that is longer than the cache every frame would be gone by the time it comes again.
+    When it is full, what came first stays. A clip is shown over and over: were what is least recently used
+    given up, every frame of a clip that is longer than the cache would be gone when it comes again.
     """
 
     def __init__(self, max_bytes: int) -> None:

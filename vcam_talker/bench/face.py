@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from vcam_talker.bench.idle import rss_mb
 from vcam_talker.bench.options import Options
+from vcam_talker.bench.processes import rss_mb
 from vcam_talker.bench.report import Report
 from vcam_talker.core.clock import frame_pts
 from vcam_talker.core.errors import PersonaError

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, cast
 
-from vcam_talker.bench.idle import rss_mb
+from vcam_talker.bench.processes import rss_mb
 from vcam_talker.core.errors import EngineError, VcamTalkerError
 from vcam_talker.inference import EngineName, Precision, open_session
 from vcam_talker.inference.candidates import Candidate

@@ -8,12 +8,15 @@ import numpy as np
 
 from vcam_talker.bench.harness import Daemon, daemon, ms
 from vcam_talker.bench.options import Options
+from vcam_talker.bench.processes import ProcessorMeter
 from vcam_talker.bench.report import Report, percentile
 from vcam_talker.core.errors import QueueFullError
 
 _DEFAULT_S = 600.0
 _SETTLE_S = 6.0
 _FPS = 30
+_CORES = 2
+"""Of the machine that the bar is for."""
 _TALK = (
     "Good evening, and welcome to the show! Tonight we have a full table of things to look at. "
     "Some of them are new, some are old friends, and one of them is a complete surprise even to me. "
@@ -33,7 +36,9 @@ def run(options: Options) -> Report:
         _keep_talking(under_test, _SETTLE_S)
         begin_ns = time.monotonic_ns()
         before = _counts(under_test)
+        meter = ProcessorMeter({"air": under_test.process.pid, **under_test.child_pids()})
         _keep_talking(under_test, length_s)
+        shares = meter.shares()
         after = _counts(under_test)
         time.sleep(1.5)
         frames = under_test.frames().after(begin_ns)
@@ -50,13 +55,20 @@ def run(options: Options) -> Report:
     report.add("dropped on the way to the camera", after["dropped"] - before["dropped"], "frames", 0.0)
     span_ms = ms(float(frames.sent_ns[-1] - frames.sent_ns[0]))
     report.add("frames a second by the wall clock", 1000 * (len(frames.sent_ns) - 1) / span_ms, "1/s")
+    for name, share in shares.items():
+        report.add(f"processor while talking, {name}", share, "% core")
+    report.add("processor while talking, all, of two cores", sum(shares.values()) / _CORES, "%", 60.0)
+    if after["asked"] > before["asked"]:
+        drawn = (after["answered"] - before["answered"]) / (after["asked"] - before["asked"])
+        report.add("mouths that the network drew in time", 100 * drawn, "%", 99.0, at_least=True)
     report.notes.append(f"camera {options.camera}; frame times taken as each was handed to it")
     return report
 
 
 def _counts(under_test: Daemon) -> dict[str, int]:
     status = under_test.client.status()
-    return {**status["pacing"], "dropped": status["sinks"][0]["dropped"]}
+    lips = {name: status["lips"][name] for name in ("asked", "answered")}
+    return {**status["pacing"], **lips, "dropped": status["sinks"][0]["dropped"]}
 
 
 def _keep_talking(under_test: Daemon, length_s: float) -> None:

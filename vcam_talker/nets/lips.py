@@ -171,27 +171,32 @@ def composed(rest: Tensor, other: Tensor, flow: Tensor, alpha: Tensor, paint: Te
     Both float[N, 3, H, W], of any size. Differentiable. Flow, alpha and paint are brought to the pictures'
     size bilinearly.
     """
-    height, width = rest.shape[2:]
+    return layered(warped(rest, flow[:, :2]), warped(other, flow[:, 2:]), alpha, paint)
 
-    def sized(x: Tensor) -> Tensor:
-        if x.shape[2:] == rest.shape[2:]:
-            return x
-        return functional.interpolate(x, (height, width), mode="bilinear", align_corners=False)
 
+def warped(picture: Tensor, flow: Tensor) -> Tensor:
+    """Return a picture (float[N, 3, H, W]) whose place p shows the given one at p + flow(p)."""
+    height, width = picture.shape[2:]
     y, x = torch.meshgrid(
-        (torch.arange(height, device=rest.device, dtype=rest.dtype) + 0.5) * (2 / height) - 1,
-        (torch.arange(width, device=rest.device, dtype=rest.dtype) + 0.5) * (2 / width) - 1,
+        (torch.arange(height, device=picture.device, dtype=picture.dtype) + 0.5) * (2 / height) - 1,
+        (torch.arange(width, device=picture.device, dtype=picture.dtype) + 0.5) * (2 / width) - 1,
         indexing="ij",
     )
-    places = torch.stack((x, y), -1)
-    offsets = 2 * sized(flow).permute(0, 2, 3, 1).to(rest.dtype)
+    offsets = 2 * _sized(flow, picture).permute(0, 2, 3, 1).to(picture.dtype)
+    grid = torch.stack((x, y), -1) + offsets
+    return functional.grid_sample(picture, grid, "bilinear", "border", align_corners=False)
 
-    def warped(picture: Tensor, offset: Tensor) -> Tensor:
-        return functional.grid_sample(picture, places + offset, "bilinear", "border", align_corners=False)
 
-    alpha = sized(alpha)
-    made = torch.lerp(warped(rest, offsets[..., :2]), warped(other, offsets[..., 2:]), alpha[:, :1])
-    return torch.lerp(made, sized(paint), alpha[:, 1:])
+def layered(rest: Tensor, other: Tensor, alpha: Tensor, paint: Tensor) -> Tensor:
+    """Return pictures that were warped already, one over the other, and the paint over both."""
+    alpha = _sized(alpha, rest)
+    return torch.lerp(torch.lerp(rest, other, alpha[:, :1]), _sized(paint, rest), alpha[:, 1:])
+
+
+def _sized(x: Tensor, like: Tensor) -> Tensor:
+    if x.shape[2:] == like.shape[2:]:
+        return x
+    return functional.interpolate(x, like.shape[2:], mode="bilinear", align_corners=False)
 
 
 def _stage(

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from glob import escape
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,6 +27,8 @@ from vcam_talker.nets.export import add_variant
 Batch = Mapping[str, npt.NDArray[np.float32]]
 """Feeds of one run, by input."""
 
+_SCANNED: Final = 8
+"""Batches that single layers are tried on."""
 _LAYERS: Final = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
 
@@ -87,6 +90,31 @@ def quantise(
     finally:
         partial.unlink(missing_ok=True)
     return Quantised(target, error, greatest, tuple(n for n in layers if n in kept))
+
+
+def quantise_within(onnx_path: Path, batches: Sequence[Batch], limit: float) -> Quantised:
+    """Quantise so that `Quantised.error` is `limit` at most: what suffers most from 8 bits stays in float.
+
+    Layers are tried alone, and twice as many of the worst are left out each time. Blocks for as many
+    calibrations as there are layers, and some more. Raises QuantiseError, also when the limit can't be held.
+    """
+    done = quantise(onnx_path, batches)
+    if done.error <= limit:
+        return done
+    worst = [name for name, _ in sensitivity(onnx_path, batches[:_SCANNED])]
+    count = 1
+    while count < len(worst):
+        done = quantise(onnx_path, batches, [escape(name) for name in worst[:count]])
+        if done.error <= limit:
+            return done
+        count *= 2
+    done.path.unlink(missing_ok=True)
+    raise QuantiseError(
+        f"quantise {onnx_path}",
+        f"outputs deviate by {done.error:.3f} of their spread with {len(done.in_float)} layers in float, "
+        f"where {limit:g} is allowed",
+        "Allow more, or leave it in float",
+    )
 
 
 def quantise_part(

@@ -16,6 +16,7 @@ from vcam_talker.config import LipsConfig
 from vcam_talker.core.errors import EngineError
 from vcam_talker.core.types import MOUTH_PARAMS, SAMPLE_RATE, Pixels
 from vcam_talker.face.neural.package import Package
+from vcam_talker.face.neural.sessions import Opener, open_part
 
 Floats = npt.NDArray[np.float32]
 
@@ -56,15 +57,18 @@ class LipsModel(Protocol):
         ...
 
 
-def open_model(package: Package, config: LipsConfig, face: Pixels, batch: int = 1) -> LipsModel:
+def open_model(
+    package: Package, config: LipsConfig, face: Pixels, batch: int = 1, opener: Opener = open_part
+) -> LipsModel:
     """Return the model, its sessions open and warm; `batch`: how many pictures are drawn at once at most.
 
-    `face`: a crop of a face at rest, of any size, which engines are measured and compared with.
+    `face`: a crop of a face at rest, of any size, which engines are measured and compared with. `opener`
+    opens its sessions.
     Blocks for seconds; with TensorRT for minutes, the first time. Raises EngineError: a damaged file, a
     network that does not do what its kind does, no engine to run it.
     """
     module, _, name = _KINDS[package.spec.kind].partition(":")
-    found: LipsModel = getattr(import_module(module), name)(package, config, face, batch)
+    found: LipsModel = getattr(import_module(module), name)(package, config, face, batch, opener)
     return found
 
 

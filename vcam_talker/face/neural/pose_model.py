@@ -19,7 +19,7 @@ from vcam_talker.face.neural.batches import filled, in_batches
 from vcam_talker.face.neural.crops import to_rgb, to_yuv
 from vcam_talker.face.neural.features import FeatureCache, Features, unbatched
 from vcam_talker.face.neural.package import Package
-from vcam_talker.face.neural.sessions import checked_channels, checked_ports, open_part
+from vcam_talker.face.neural.sessions import Opener, checked_channels, checked_ports, open_part
 
 Floats = npt.NDArray[np.float32]
 
@@ -34,17 +34,24 @@ _HALF_OPEN: Final = 0.5
 class PoseModel:
     """A `LipsModel` of kind `pose`."""
 
-    def __init__(self, package: Package, config: LipsConfig, face: Pixels, batch: int = 1) -> None:
+    def __init__(
+        self,
+        package: Package,
+        config: LipsConfig,
+        face: Pixels,
+        batch: int = 1,
+        opener: Opener = open_part,
+    ) -> None:
         """Open `face` and `mouth`. See `model.open_model`."""
         self._size = package.spec.size
         self._batch = batch
         picture = self._fed(to_rgb(face))
-        self._face = open_part(package, config, "face", {"rest": picture, "other": picture})
+        self._face = opener(package, config, "face", {"rest": picture, "other": picture})
         checked_ports(package, self._face, "face", {"rest", "other"}, set())
         features = self._face.run({"rest": picture, "other": picture})
         example = {name: np.repeat(values, batch, 0) for name, values in features.items()}
         example["pose"] = np.full((batch, len(MOUTH_PARAMS)), _HALF_OPEN, np.float32)
-        self._mouth = open_part(package, config, "mouth", example)
+        self._mouth = opener(package, config, "mouth", example)
         checked_ports(package, self._mouth, "mouth", {"pose"}, set(_CHANNELS))
         checked_channels(package, self._mouth.run(example), "mouth", _CHANNELS)
         self._uses = [port.name for port in self._mouth.inputs if port.name != "pose"]

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Protocol
 
 from vcam_talker.config import LipsConfig
 from vcam_talker.core.errors import EngineError
 from vcam_talker.face.neural.package import Package
 from vcam_talker.inference import Array, Session, open_session
+
+
+class Opener(Protocol):
+    """Opens a part of a model, as `open_part` does."""
+
+    def __call__(
+        self, package: Package, config: LipsConfig, part: str, example: Mapping[str, Array] | None = None
+    ) -> Session:
+        """Return a session, warmed up. Blocks. Raises EngineError."""
+        ...
 
 
 def open_part(

@@ -23,7 +23,7 @@ from vcam_talker.face.neural.crops import to_rgb, to_yuv
 from vcam_talker.face.neural.features import FeatureCache, Features, unbatched
 from vcam_talker.face.neural.model import SOUND_S, condition_length
 from vcam_talker.face.neural.package import Package
-from vcam_talker.face.neural.sessions import checked_ports, open_part
+from vcam_talker.face.neural.sessions import Opener, checked_ports, open_part
 
 Floats = npt.NDArray[np.float32]
 
@@ -36,7 +36,14 @@ _SEAM: Final = 0.06
 class Wav2LipModel:
     """A `LipsModel` of kind `wav2lip`."""
 
-    def __init__(self, package: Package, config: LipsConfig, face: Pixels, batch: int = 1) -> None:
+    def __init__(
+        self,
+        package: Package,
+        config: LipsConfig,
+        face: Pixels,
+        batch: int = 1,
+        opener: Opener = open_part,
+    ) -> None:
         """Open `sound`, `face` and `mouth`. See `model.open_model`."""
         self._size = package.spec.size
         self._batch = batch
@@ -44,14 +51,14 @@ class Wav2LipModel:
         noise = np.random.default_rng(1).normal(0.0, 0.1, condition_length(package)).astype(np.float32)
         mels = mel_input(np.repeat(_mel(noise)[None], batch, 0))
         faces = self._fed(to_rgb(face))
-        self._sound = open_part(package, config, "sound", {"mel": mels})
+        self._sound = opener(package, config, "sound", {"mel": mels})
         checked_ports(package, self._sound, "sound", {"mel"}, set())
-        self._face = open_part(package, config, "face", {"face": faces})
+        self._face = opener(package, config, "face", {"face": faces})
         checked_ports(package, self._face, "face", {"face"}, set())
         example = dict(self._sound.run({"mel": mels}))
         features = self._face.run({"face": faces})
         example |= {name: np.repeat(values, batch, 0) for name, values in features.items()}
-        self._mouth = open_part(package, config, "mouth", example)
+        self._mouth = opener(package, config, "mouth", example)
         checked_ports(package, self._mouth, "mouth", set(example), {"lower"})
         self._check(package, self._mouth.run(example)["lower"].shape)
         self.label = f"{package.spec.label} on {self._mouth.engine}, {self._mouth.precision}"

@@ -59,8 +59,7 @@ class SceneStage:
             self._drawer = LocalDrawer(persona, package, VIEW, LipsConfig())
             mouths = neural_mouths(persona, package, VIEW, self._drawer)
         self._scene = ClipScene(persona, *VIEW, seed=seed, mouths=mouths)
-        rest = self._scene.assets.landmarks[:, 0].mean(0)
-        self._region = REGION.affine(rest, CUT)
+        self._rest = self._scene.assets.landmarks[:, 0].mean(0)
         self._next = 0
 
     def shows(self, mouths: Floats, speech: Speech) -> Pixels:
@@ -74,7 +73,7 @@ class SceneStage:
             pts = Pts((self._next + number) * NS_PER_S // FPS)
             pixels = self._scene.draw(pts, face).pixels
             rgb = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_YUV2RGB_I420), np.uint8)
-            found.append(cut(rgb, self._affine()))
+            found.append(cut(rgb, affine_of(self._rest, self._scene.to_patch(self._scene.shown))))
         self._next += len(mouths) + _PAUSE_FRAMES
         return np.stack(found)
 
@@ -82,13 +81,6 @@ class SceneStage:
         """Free what the network holds. Idempotent."""
         if self._drawer is not None:
             self._drawer.close()
-
-    def _affine(self) -> Floats:
-        """Return the affine from the picture's pixels to the region's, for the frame shown last."""
-        # The scene's is for places (centres at +0.5), the region's for indices.
-        to_patch = self._scene.to_patch(self._scene.shown).astype(np.float64)
-        to_patch[:, 2] += to_patch[:, :2] @ np.array([0.5, 0.5]) - 0.5
-        return np.asarray(self._region @ np.vstack((to_patch, [0, 0, 1])), np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +112,17 @@ class TruthStage:
             pictures.append(cut(frame.rgb, self._region))
             labels.append(cv2.warpAffine(frame.masks, self._region, size, flags=cv2.INTER_NEAREST))
         return Truth(np.stack(pictures), true_opening(np.stack(labels)))
+
+
+def affine_of(rest: Floats, to_patch: Floats) -> Floats:
+    """Return the affine float32[2, 3] from indices of a picture's pixels to those of its mouth region.
+
+    `rest` float32[41, 2]: landmarks of the mouth at rest in the patch; `to_patch`: `ClipScene.to_patch`.
+    """
+    # The scene's is for places (centres at +0.5), the region's for indices.
+    indices = to_patch.astype(np.float64)
+    indices[:, 2] += indices[:, :2] @ np.array([0.5, 0.5]) - 0.5
+    return np.asarray(REGION.affine(rest, CUT) @ np.vstack((indices, [0, 0, 1])), np.float32)
 
 
 def around(sound: Samples, at_s: float, span_s: tuple[float, float]) -> Samples:

@@ -28,6 +28,8 @@ MARGIN: Final = 10
 """Pixels kept around the net's picture, for jitter."""
 _ALONE: Final = 0.25
 """Share of the samples without another picture."""
+_APART_PX: Final = 0.5
+"""How far the other picture is off the one at rest, besides what a turned head makes."""
 _OPEN: Final = 3.0
 """How much rather the other picture is one that shows much: e to the power of this, per unit of
 `inside_shown`."""
@@ -217,7 +219,9 @@ def _varied(
     other = rest if rng.random() < _ALONE else others.draw(index, rng)
     mirrored = rng.random() < 0.5
     together = _jitter(rng, mirrored)
-    apart = _jitter(rng, mirrored)
+    # Both are aligned by their own mouths at rest; what is left is for the net to find.
+    apart = together.copy()
+    apart[:, 2] += rng.normal(0, _APART_PX, 2)
     target = _moved(twins.pictures[index], together)
     labels = _moved(twins.labels[index], together, smooth=False)
     calm = _moved(twins.pictures[rest], together)

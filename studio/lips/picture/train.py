@@ -20,14 +20,20 @@ from torch import Tensor
 from studio.lips.picture.data import Batch, Twins, batches
 from studio.truth.render import Label
 from vcam_talker.nets.checkpoint import load_tensors
-from vcam_talker.nets.lips import LipsNet, composed
+from vcam_talker.nets.lips import LipsNet, composed, layered, warped
 from vcam_talker.prune.apply import WEIGHTS_FILE, loaded
 
 _MOUTH_WEIGHT: Final = 4.0
 _LIPS_WEIGHT: Final = 2.5
 """Of pixels that show the inside of the mouth, and lips, against 1 elsewhere."""
 _ALPHA_COST: Final = 0.004
+_PAINT_COST: Final = 0.1
+"""Of paint inside a mouth that the other picture shows: paint is quick to learn, and blurred. What fetching
+would have shown is judged as well, so that it is learnt though the paint covers it."""
+_FETCHED: Final = 0.5
 _ROUGH_FLOW_COST: Final = 0.02
+_FAR_COST: Final = 0.05
+"""Of fetching from far away in the other picture, which is aligned already."""
 _EDGE_WEIGHT: Final = 1.0
 
 
@@ -50,18 +56,24 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class Losses:
-    """Means over a batch, of pictures in [0, 1]."""
+    """Means over a batch, of pictures in [0, 1]; costs of alpha and flow with their weights."""
 
     picture: Tensor
     edges: Tensor
     alpha: Tensor
     flow: Tensor
+    fetched: Tensor
+    """Of what is fetched where it should be seen: the other picture inside the mouth, rest elsewhere."""
 
     @property
     def total(self) -> Tensor:
         """What is minimised."""
         return (
-            self.picture + _EDGE_WEIGHT * self.edges + _ALPHA_COST * self.alpha + _ROUGH_FLOW_COST * self.flow
+            self.picture
+            + _EDGE_WEIGHT * self.edges
+            + self.alpha
+            + self.flow
+            + _FETCHED * self.fetched
         )
 
 
@@ -101,7 +113,7 @@ def train(
         optimiser.step()
         step += 1
         _follow(average, net, min(0.999, step / (step + 50)))
-        for name in ("picture", "edges", "alpha", "flow"):
+        for name in ("picture", "edges", "alpha", "flow", "fetched"):
             value = float(getattr(losses, name).detach())
             means[name] = value if name not in means else 0.98 * means[name] + 0.02 * value
         if step % 100 == 0:
@@ -139,7 +151,8 @@ def _step(net: LipsNet, teacher: LipsNet | None, batch: Batch, schedule: Schedul
     with torch.autocast(schedule.device, torch.bfloat16, enabled=schedule.bf16):
         flow, alpha, paint = net(rest, other, mouth)
     flow, alpha, paint = flow.float(), alpha.float(), paint.float()
-    made = composed(rest, other, flow, alpha, paint)
+    calm, opened = warped(rest, flow[:, :2]), warped(other, flow[:, 2:])
+    made = layered(calm, opened, alpha, paint)
     picture = (weights * (made - target).abs()).mean()
     edges = (weights[..., 1:, 1:] * (_edges(made) - _edges(target)).abs()).mean()
     if teacher is not None:
@@ -147,7 +160,12 @@ def _step(net: LipsNet, teacher: LipsNet | None, batch: Batch, schedule: Schedul
             drawn = teacher(rest, other, mouth)
             taught = composed(rest, other, *(part.float() for part in drawn))
         picture = picture + schedule.teacher * (weights * (made - taught).abs()).mean()
-    return Losses(picture, edges, alpha.mean(), _rough(flow))
+    inside = torch.from_numpy(batch.labels >= Label.MOUTH).to(schedule.device)[:, None]
+    known = inside & (other != rest).flatten(1).any(1)[:, None, None, None]
+    off = torch.where(known, (opened - target).abs(), torch.where(inside, 0.0, (calm - target).abs()))
+    cost = _ALPHA_COST * alpha.mean() + _PAINT_COST * (alpha[:, 1:] * known).mean()
+    rough = _ROUGH_FLOW_COST * _rough(flow) + _FAR_COST * flow[:, 2:].abs().mean()
+    return Losses(picture, edges, cost, rough, (weights * off).mean())
 
 
 def _edges(x: Tensor) -> Tensor:

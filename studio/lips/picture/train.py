@@ -68,13 +68,7 @@ class Losses:
     @property
     def total(self) -> Tensor:
         """What is minimised."""
-        return (
-            self.picture
-            + _EDGE_WEIGHT * self.edges
-            + self.alpha
-            + self.flow
-            + _FETCHED * self.fetched
-        )
+        return self.picture + _EDGE_WEIGHT * self.edges + self.alpha + self.flow + _FETCHED * self.fetched
 
 
 def train(

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from studio.lips.picture.data import Batch, Twins, batches
 from studio.truth.render import Label
@@ -27,9 +28,11 @@ _MOUTH_WEIGHT: Final = 4.0
 _LIPS_WEIGHT: Final = 2.5
 """Of pixels that show the inside of the mouth, and lips, against 1 elsewhere."""
 _ALPHA_COST: Final = 0.004
-_PAINT_COST: Final = 0.1
-"""Of paint inside a mouth that the other picture shows: paint is quick to learn, and blurred. What fetching
-would have shown is judged as well, so that it is learnt though the paint covers it."""
+_COVER: Final = 0.1
+"""Of telling right where the inside of the mouth shows, and where teeth do. By a picture's difference alone
+blurred is better than sharp and a little off, so everything would be mixed by halves."""
+_ALIKE: Final = 0.12
+"""Teeth that were fetched are the right ones up to this difference: then they are to show."""
 _FETCHED: Final = 0.5
 _ROUGH_FLOW_COST: Final = 0.02
 _FAR_COST: Final = 0.05
@@ -65,10 +68,15 @@ class Losses:
     fetched: Tensor
     """Of what is fetched where it should be seen: the other picture inside the mouth, rest elsewhere."""
 
+    cover: Tensor
+    """Of where inside and teeth show."""
+
     @property
     def total(self) -> Tensor:
         """What is minimised."""
-        return self.picture + _EDGE_WEIGHT * self.edges + self.alpha + self.flow + _FETCHED * self.fetched
+        return self.picture + (
+            _EDGE_WEIGHT * self.edges + self.alpha + self.flow + _FETCHED * self.fetched + _COVER * self.cover
+        )
 
 
 def train(
@@ -107,7 +115,7 @@ def train(
         optimiser.step()
         step += 1
         _follow(average, net, min(0.999, step / (step + 50)))
-        for name in ("picture", "edges", "alpha", "flow", "fetched"):
+        for name in ("picture", "edges", "alpha", "flow", "fetched", "cover"):
             value = float(getattr(losses, name).detach())
             means[name] = value if name not in means else 0.98 * means[name] + 0.02 * value
         if step % 100 == 0:
@@ -157,9 +165,17 @@ def _step(net: LipsNet, teacher: LipsNet | None, batch: Batch, schedule: Schedul
     inside = torch.from_numpy(batch.labels >= Label.MOUTH).to(schedule.device)[:, None]
     known = inside & (other != rest).flatten(1).any(1)[:, None, None, None]
     off = torch.where(known, (opened - target).abs(), torch.where(inside, 0.0, (calm - target).abs()))
-    cost = _ALPHA_COST * alpha.mean() + _PAINT_COST * (alpha[:, 1:] * known).mean()
     rough = _ROUGH_FLOW_COST * _rough(flow) + _FAR_COST * flow[:, 2:].abs().mean()
-    return Losses(picture, edges, cost, rough, (weights * off).mean())
+    teeth = known & torch.from_numpy(batch.labels == Label.TEETH).to(schedule.device)[:, None]
+    teeth &= (opened - target).abs().amax(1, keepdim=True) < _ALIKE
+    cover = weights * _unlike(1 - (1 - alpha[:, :1]) * (1 - alpha[:, 1:]), inside)
+    cover = cover + weights * torch.where(teeth, _unlike(alpha[:, :1] * (1 - alpha[:, 1:]), teeth), 0.0)
+    return Losses(picture, edges, _ALPHA_COST * alpha.mean(), rough, (weights * off).mean(), cover.mean())
+
+
+def _unlike(share: Tensor, wanted: Tensor) -> Tensor:
+    """Return the cross-entropy of shares of 0 to 1 and a mask, place by place."""
+    return functional.binary_cross_entropy(share.clamp(1e-4, 1 - 1e-4), wanted.float(), reduction="none")
 
 
 def _edges(x: Tensor) -> Tensor:

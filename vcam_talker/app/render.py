@@ -39,6 +39,7 @@ from vcam_talker.core.types import (
 from vcam_talker.dsp.resample import resample
 from vcam_talker.dsp.wav import read_wav
 from vcam_talker.engine.maker import to_quanta
+from vcam_talker.engine.recipe import FACE_DRIVER
 from vcam_talker.face.neural.package import NO_MODEL
 from vcam_talker.persona import Persona, load_persona
 from vcam_talker.tts.sentences import SentenceSplitter
@@ -113,7 +114,7 @@ def render_file(
             sink.open(size[0], size[1], fps)
             with Encoding(sink) as encoding:
                 renderer = _Renderer(persona, scene, fps, encoding, stop)
-                frames = renderer.run(first, speeches, "phonemes" if audio is None else "neural")
+                frames = renderer.run(first, speeches)
             mouths.check()
             sink.finish()
             partial.replace(out)
@@ -166,9 +167,9 @@ class _Renderer:
         self._complete = False
         self._error: Exception | None = None
 
-    def run(self, first: Speech, rest: Iterator[Speech], driver_name: str) -> int:
+    def run(self, first: Speech, rest: Iterator[Speech]) -> int:
         """Render everything; return the number of frames."""
-        driver: FaceDriver = registry.find("face_driver", driver_name)()
+        driver: FaceDriver = registry.find("face_driver", FACE_DRIVER)()
         maker = threading.Thread(target=self._make, args=(first, rest, driver), daemon=True)
         lead = round(_LEAD_S * MOUTH_RATE_HZ)
         frame = 0

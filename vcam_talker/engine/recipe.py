@@ -14,7 +14,7 @@ from vcam_talker.cache.phrases import phrase_key
 from vcam_talker.core.types import Sentence
 from vcam_talker.tts.voice import Voice
 
-FACE_DRIVER: Final = "phonemes"
+FACE_DRIVER: Final = "neural"
 """Name in the registry of the one that the engine uses."""
 _CODE: Final = ("dsp", "face", "tts")
 """Our packages that shape sound and mouth; their parts which draw (`face/rig`) do neither."""

@@ -16,7 +16,7 @@ from studio.truth.draw import SPLITS
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _OUT = click.Path(file_okay=False, path_type=Path)
-_PEOPLE = {"train": 200, "val": 14, "test": 36}
+_PEOPLE = {"train": 120, "val": 14, "test": 20}
 _threads = click.option("--threads", default=1, show_default=True, type=click.IntRange(1, 64))
 
 
@@ -28,7 +28,7 @@ def cli() -> None:
 @cli.command(help="Draw people who speak; stop it at any time and run it again.")
 @click.option("--out", required=True, type=_OUT, help="Folder of the files, 0.9 MB a person.")
 @click.option("--split", type=click.Choice(SPLITS), help="Default: all of them.")
-@click.option("--people", type=click.IntRange(1), help="Default: 200 train, 14 val, 36 test.")
+@click.option("--people", type=click.IntRange(1), help="Default: 120 train, 14 val, 20 test.")
 @click.option("--renderer", default="raster", show_default=True)
 @click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True)
 def make(out: Path, split: str | None, people: int | None, renderer: str, workers: int) -> None:
@@ -45,7 +45,7 @@ def make(out: Path, split: str | None, people: int | None, renderer: str, worker
 @cli.command(help="Train the expert to the end of the recipe; goes on where it was stopped.")
 @click.option("--data", required=True, type=_FOLDER)
 @click.option("--out", required=True, type=_OUT, help="Folder of the expert.")
-@click.option("--steps", default=1500, show_default=True, type=click.IntRange(1))
+@click.option("--steps", default=1200, show_default=True, type=click.IntRange(1))
 @click.option("--seed", default=1, show_default=True, type=click.IntRange(0))
 @click.option("--minutes", type=float, default=1e9, help="Stop after so long; the same command goes on.")
 @click.option("--bf16", is_flag=True, help="Count in bfloat16: quicker on processors that can.")

@@ -45,7 +45,7 @@ def make(out: Path, split: str | None, people: int | None, renderer: str, worker
 @cli.command(help="Train the expert to the end of the recipe; goes on where it was stopped.")
 @click.option("--data", required=True, type=_FOLDER)
 @click.option("--out", required=True, type=_OUT, help="Folder of the expert.")
-@click.option("--steps", default=1200, show_default=True, type=click.IntRange(1))
+@click.option("--steps", default=800, show_default=True, type=click.IntRange(1))
 @click.option("--seed", default=1, show_default=True, type=click.IntRange(0))
 @click.option("--minutes", type=float, default=1e9, help="Stop after so long; the same command goes on.")
 @click.option("--bf16", is_flag=True, help="Count in bfloat16: quicker on processors that can.")

@@ -37,7 +37,7 @@ class Recipe:
     """All that a training run depends on, beside its data."""
 
     seed: int = 1
-    steps: int = 1200
+    steps: int = 800
     batch: int = 16
     windows: int = 31
     """Of a clip, one picture apart: shifts of up to 1.2 s compete."""

@@ -20,6 +20,7 @@ from studio.lips.sync.evaluate import FRAME_MS, earlier, evaluate, windows_of
 from studio.lips.sync.measure import Judges, Seen, measure, rows, table
 from studio.lips.sync.net import HOP, PICTURES, POSES, Expert
 from studio.lips.sync.net import SIZE as SEEN_SIZE
+from studio.lips.sync.presenters import everything
 from studio.lips.sync.spoken import LATE, LATE_S, OTHER, Said, at_frames, drivers
 from studio.lips.sync.timing import joined, lag, timing, vertex
 from studio.lips.sync.train import Recipe, train
@@ -345,6 +346,14 @@ def test_what_is_drawn_late_is_measured_late() -> None:
     assert prompt["open_drawn_shut"] == 0.0 < late["open_drawn_shut"]
     assert found["truth"]["truth"]["aperture_r"] == prompt["aperture_r"]
     assert "| late | phonemes |" in table(found)
+
+
+def test_two_models_of_one_name_are_not_taken_for_one() -> None:
+    judges = Judges(_dark, Expert())
+    with pytest.raises(StudioError, match="names in common"):
+        everything(_pieces(), (), (Path("a/lips"), Path("b/lips")), judges, _silent)
+    with pytest.raises(StudioError, match="names in common"):
+        everything(_pieces(), (), (Path("a/shapes"),), judges, _silent)
 
 
 def test_frames_are_a_track_at_their_moments() -> None:

@@ -51,11 +51,14 @@ class Seen:
     """All pieces of one way to draw and one driver."""
 
     lags: list[float] = field(default_factory=list)
+    """In frames, and the correlation there."""
     rs: list[float] = field(default_factory=list)
     heights: list[Floats] = field(default_factory=list)
-    """Float pairs of truth and of what was read, by column, float32[T, 2]."""
+    """`float32[T, 2]` of each piece: truth, and what was read."""
     widths: list[Floats] = field(default_factory=list)
+    """The same of those that are open."""
     shut: list[bool] = field(default_factory=list)
+    """Of each m, b, p."""
     timings: list[Timing] = field(default_factory=list)
     loudness: list[float] = field(default_factory=list)
 

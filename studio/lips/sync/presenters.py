@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +11,7 @@ from studio.lips.sync.clips import SIZE
 from studio.lips.sync.drawn import SceneStage, TruthStage
 from studio.lips.sync.measure import Judges, Rows, Seen, measure, rows
 from studio.lips.sync.spoken import Said, drivers
+from studio.pack import StudioError
 from studio.truth.render import TruthRenderer, open_renderer
 from vcam_talker.persona import load_persona
 
@@ -29,6 +31,8 @@ def everything(
 
     Raises StudioError, PersonaError, EngineError.
     """
+    if len({SHAPES, *(model.name for model in models)}) <= len(models):
+        raise StudioError("the models", "have names in common", "Rename a folder, the table goes by them")
     tracks = drivers(pieces)
     studio: TruthRenderer | None = None
     if any(piece.reference is not None for piece in pieces):
@@ -36,13 +40,13 @@ def everything(
     seen: dict[tuple[str, str], Seen] = {}
     for name in personas:
         persona = load_persona(name)
-        stages = {SHAPES: SceneStage(persona)}
-        stages |= {model.name: SceneStage(persona, model) for model in models}
-        truth = TruthStage(_CHARACTERS / f"{name}.toml", studio) if studio is not None else None
-        say(f"{name}: {len(pieces)} pieces, {len(tracks)} drivers, drawn by {', '.join(stages)}")
-        try:
+        with ExitStack() as open_stages:
+            stages: dict[str, SceneStage] = {}
+            for model in (None, *models):
+                stage = SceneStage(persona, model)
+                open_stages.callback(stage.close)
+                stages[model.name if model else SHAPES] = stage
+            truth = TruthStage(_CHARACTERS / f"{name}.toml", studio) if studio is not None else None
+            say(f"{name}: {len(pieces)} pieces, {len(tracks)} drivers, drawn by {', '.join(stages)}")
             measure(pieces, tracks, stages, truth, judges, seen, say)
-        finally:
-            for stage in stages.values():
-                stage.close()
     return rows(seen)

@@ -24,7 +24,7 @@ from studio.lips.picture.scenes import (
     people,
     presenters,
 )
-from studio.lips.picture.shrink import TwinsTask, shrink
+from studio.lips.picture.shrink import LIMITS, TwinsTask, missed, shrink
 from studio.lips.picture.train import Schedule, load, tensors, train
 from studio.pack import StudioError
 from studio.truth import container
@@ -179,6 +179,9 @@ def test_a_teacher_is_shrunk_in_rounds_that_are_trained_and_judged(
     assert done.rounds[1].parameters < done.rounds[0].parameters
     assert any("of the channels gone" in line for line in said)
     assert bool(done.stopped) == bool(done.rounds[1].broken)
+    assert all(limit.split(" ")[0] in LIMITS for limit in missed(done))
+    worse = replace(done.rounds[1], metrics={"l1": 1.0, "psnr_db": 60.0, "aperture_r": 0.96}, broken=())
+    assert [text.split("<")[0] for text in missed(replace(done, rounds=[done.rounds[0], worse]))] == ["l1"]
     (kept,) = (tmp_path / "run" / "rounds").iterdir()
     again = load(kept)
     assert sum(p.numel() for p in again.parameters()) == done.rounds[1].parameters

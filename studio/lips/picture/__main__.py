@@ -19,7 +19,7 @@ from studio.lips.picture.evaluate import at_rest, by_net, evaluate, train_reader
 from studio.lips.picture.export import export as export_net
 from studio.lips.picture.make import make as make_files
 from studio.lips.picture.scenes import people, presenters
-from studio.lips.picture.shrink import TwinsTask, shrink
+from studio.lips.picture.shrink import TwinsTask, missed, shrink
 from studio.lips.picture.train import Schedule, load
 from studio.lips.picture.train import train as train_net
 from studio.pack import open_pack
@@ -145,6 +145,8 @@ def shrink_net(
     )
     done = shrink(load(teacher), task, out, ratio=ratio, rounds=rounds, round_to=round_to, say=click.echo)
     click.echo(done.stopped or "all rounds hold")
+    for limit in missed(done):
+        click.echo(f"the student misses {limit}")
 
 
 @cli.command()

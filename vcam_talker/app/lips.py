@@ -193,8 +193,8 @@ class LocalLips:
     def __init__(self, persona: Persona, config: Config) -> None:
         """Open the model that is to draw the persona's lips, if there is one. Blocks for seconds.
 
-        Raises ConfigError, EngineError: who named a network gets it or an error. Where the shipped one can't
-        be used, shapes draw the mouths, and the log says so.
+        Raises PersonaError; ConfigError, EngineError: who named a network gets it or an error. Where the
+        shipped one can't be used, shapes draw the mouths, and the log says so.
         """
         self.mouths: MouthMaker | None = None
         """Who draws the mouths; None: the shapes."""
@@ -209,6 +209,8 @@ class LocalLips:
             package = load_package(folder)
             self._drawer = _LocalDrawer(persona, package, size, config)
             self.mouths = neural_mouths(persona, package, size, self._drawer)
+        except PersonaError:
+            raise  # shapes could not draw such a persona either
         except VcamTalkerError as e:
             if config.lips.model or persona.face.lips:
                 raise

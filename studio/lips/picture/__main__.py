@@ -74,6 +74,7 @@ def make(out: Path, split: Split, count: int, lights: int, renderer: str, worker
 @_data
 @click.option("--out", type=_folder, required=True, help="Folder of the training; it goes on from there.")
 @click.option("--plan", default="teacher", show_default=True, help="`teacher`, `student`, or a JSON file.")
+@click.option("--begin", type=_trained, help="Folder of a net to go on from, instead of a plan.")
 @click.option("--teacher", type=_trained, help="Training folder of a teacher, to learn from as well.")
 @click.option("--steps", type=click.IntRange(1), default=12_000, show_default=True)
 @click.option("--batch", type=click.IntRange(1), default=16, show_default=True)
@@ -86,6 +87,7 @@ def train(
     data: Path,
     out: Path,
     plan: str,
+    begin: Path | None,
     teacher: Path | None,
     steps: int,
     batch: int,
@@ -97,7 +99,7 @@ def train(
 ) -> None:
     """Train a net."""
     torch.set_num_threads(threads)
-    net = LipsNet(_plan(plan))
+    net = load(begin).train() if begin else LipsNet(_plan(plan))
     taught = load(teacher) if teacher else None
     schedule = Schedule(steps, batch, rate, bf16=bf16, device=_there(device))
     twins = cut(data, "train", data / "cut")

@@ -112,8 +112,8 @@ def train(
 @click.option("--teacher", type=_trained, required=True, help="Training folder of the teacher.")
 @click.option("--out", type=_folder, required=True, help="Folder of the student; it goes on from there.")
 @click.option("--reader", "weights", type=_file, required=True, help="The reader of mouths.")
-@click.option("--ratio", type=float, default=0.75, show_default=True, help="Of the channels that go.")
-@click.option("--rounds", type=click.IntRange(1), default=3, show_default=True)
+@click.option("--ratio", type=float, help="Of all channels, how many go; default: more where they cost more.")
+@click.option("--rounds", type=click.IntRange(1), default=4, show_default=True)
 @click.option("--round-to", type=click.IntRange(1), default=8, show_default=True)
 @click.option("--steps", type=click.IntRange(1), default=4000, show_default=True, help="Of a round.")
 @click.option("--batch", type=click.IntRange(1), default=16, show_default=True)
@@ -126,7 +126,7 @@ def shrink_net(
     teacher: Path,
     out: Path,
     weights: Path,
-    ratio: float,
+    ratio: float | None,
     rounds: int,
     round_to: int,
     steps: int,

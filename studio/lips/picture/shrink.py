@@ -29,6 +29,19 @@ LIMITS: Final = ("l1<=1.10*dense", "psnr_db>=dense-0.5", "aperture_r>=0.95")
 """What a student may lose against its teacher."""
 ON_THE_WAY: Final = ("l1<=1.25*dense", "psnr_db>=dense-1.2", "aperture_r>=0.9")
 """And after a round that is not the last one: the last one learns thrice as long."""
+SHARES: Final[dict[str, float]] = {
+    "pose*": 0.75,
+    "e1*": 0.5,
+    "d1*": 0.25,
+    "e2*": 0.62,
+    "d2*": 0.5,
+    "e3*": 0.7,
+    "d3*": 0.65,
+    "e4*": 0.81,
+    "d4*": 0.81,
+}
+"""Of each stage's channels, how many go. Most numbers are in the coarsest stage, which only has to tell
+what mouth it is and where; what is seen is made in the finest."""
 _TAYLOR_BATCHES: Final = 16
 _JUDGED: Final = 600
 
@@ -66,19 +79,19 @@ def shrink(
     task: TwinsTask,
     folder: Path,
     *,
-    ratio: float,
     rounds: int,
     round_to: int,
+    ratio: float | None = None,
     say: Callable[[str], None],
 ) -> Outcome[LipsNet]:
-    """Prune `teacher` by `ratio` of its channels in `rounds`. Blocks for hours; goes on where it was stopped.
+    """Prune `teacher` by SHARES, or by `ratio` of all its channels. Blocks; goes on where it was stopped.
 
     plan.json and weights.safetensors of the last net that holds ON_THE_WAY lie in `folder` then; `missed`
     tells if it holds LIMITS. Raises BadInputError.
     """
     inputs = (torch.rand(1, 3, *SIZE), torch.rand(1, 3, *SIZE), torch.rand(1, POSE))
     schedule = Rounds(
-        CutSettings(ratio, round_to),
+        CutSettings(0.75, round_to, layer_ratios=SHARES) if ratio is None else CutSettings(ratio, round_to),
         rounds,
         [Limit.parse(text) for text in ON_THE_WAY],
         {"importance": "taylor", "batches": _TAYLOR_BATCHES},

@@ -310,8 +310,8 @@ def test_a_net_for_lips_runs_from_its_folder(tmp_path: Path) -> None:
     session = open_session(tmp_path, threads=1, cache=tmp_path)
     assert [p.name for p in session.inputs] == ["rest", "other", "pose"]
     assert [(p.name, p.shape) for p in session.outputs] == [
-        ("flow", (None, 2, 48, 64)),
-        ("alpha", (None, 1, 96, 128)),
+        ("flow", (None, 4, 48, 64)),
+        ("alpha", (None, 2, 96, 128)),
         ("paint", (None, 3, 96, 128)),
     ]
 

@@ -31,3 +31,11 @@ done
 "$python" -m studio.lips.landmarks evaluate --data "$work/landmarks" | tee "$figures/landmarks.json"
 "$python" -m studio.lips.sound make --out "$work/speech" --hours 15
 "$python" -m studio.lips.sound evaluate --data "$work/speech" --to "$figures"
+
+# An expert of pictures and sound, trained for this alone, and the whole way from a voice to the picture on air.
+sync=("$python" -m studio.lips.sync)
+"${sync[@]}" make --out "$work/sync"
+"${sync[@]}" train --data "$work/sync" --out "$work/expert"
+"${sync[@]}" evaluate --data "$work/sync" --expert "$work/expert" | tee "$figures/expert.json"
+"${sync[@]}" measure --expert "$work/expert" --reader "$work/reader.pt" --model "$models/lips" --recordings / \
+  >"$figures/sync.json"

@@ -226,7 +226,7 @@ def _varied(
     labels = _moved(twins.labels[index], together, smooth=False)
     calm = _moved(twins.pictures[rest], together)
     second = _moved(twins.pictures[other], apart) if other != rest else calm
-    table = _curve(rng)
+    table = curve(rng)
     calm, second, target = (
         np.stack([table[c][x[..., c]] for c in range(3)], -1) for x in (calm, second, target)
     )
@@ -255,10 +255,10 @@ def _moved(picture: Pixels, affine: Floats, *, smooth: bool = True) -> Pixels:
     return np.asarray(out, np.uint8)
 
 
-def _curve(rng: np.random.Generator) -> Pixels:
+def curve(rng: np.random.Generator, strength: float = 1.0) -> Pixels:
     """Return a table per colour, uint8[3, 256]: exposure, contrast and balance."""
-    gamma = float(np.exp(rng.normal(0, 0.12)))
-    gains = np.exp(rng.normal(0, 0.06, 3) + rng.normal(0, 0.12))
+    gamma = float(np.exp(rng.normal(0, 0.12 * strength)))
+    gains = np.exp(rng.normal(0, 0.06 * strength, 3) + rng.normal(0, 0.12 * strength))
     x = np.arange(256) / 255
     return np.clip(255 * gains[:, None] * x**gamma + 0.5, 0, 255).astype(np.uint8)
 

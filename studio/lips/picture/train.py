@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import copy
 import json
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from queue import Queue
 from typing import Final
 
 import numpy as np
@@ -19,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from studio.lips.picture.data import Batch, Twins, batches
+from studio.lips.prefetch import prefetched
 from studio.truth.render import Label
 from vcam_talker.nets.checkpoint import load_tensors
 from vcam_talker.nets.lips import LipsNet, composed, layered, warped
@@ -100,7 +99,7 @@ def train(
     optimiser = torch.optim.AdamW(net.parameters(), schedule.rate, (0.9, 0.99), weight_decay=1e-3)
     average = {name: value.detach().clone() for name, value in net.state_dict().items()}
     step = _resume(folder, net, optimiser, average)
-    samples = _prefetched(
+    samples = prefetched(
         batches(twins, schedule.batch, schedule.seed + step, weights=_weights(twins, schedule))
     )
     began = saved = time.monotonic()
@@ -212,18 +211,6 @@ def _follow(average: dict[str, Tensor], net: LipsNet, share: float) -> None:
                 average[name].lerp_(value, 1 - share)
             else:
                 average[name].copy_(value)
-
-
-def _prefetched(source: Iterator[Batch]) -> Iterator[Batch]:
-    queue: Queue[Batch] = Queue(4)
-
-    def fill() -> None:
-        for batch in source:
-            queue.put(batch)
-
-    threading.Thread(target=fill, name="samples", daemon=True).start()
-    while True:
-        yield queue.get()
 
 
 def _save(

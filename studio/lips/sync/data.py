@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from studio.lips.picture.data import curve
 from studio.lips.sound.augment import Noises, voiced
 from studio.lips.sound.data import POSE, Take
 from studio.lips.sync.clips import MARGIN, Clip
@@ -30,6 +31,8 @@ LEVEL_DB: Final = -23.0
 _CORNER: Final = (16.0, 2.0)
 _EDGE: Final = 1.5
 """The expert's picture in a cut: its left upper corner, and pixels of the cut per pixel of its own."""
+_LIGHT: Final = 5 / 3
+"""Light is varied so much more than for the picture net: nobody has to draw it again."""
 _AUDIBLE_DB: Final = -50.0
 """A window with nothing louder belongs to every shut mouth."""
 
@@ -121,7 +124,7 @@ def _around(sound: Floats, pose: int, count: int) -> Floats:
 def _looks(pictures: Pixels, rng: np.random.Generator) -> Floats:
     """Return pictures under one random place, size, angle, side, light and sharpness, and their own grain."""
     affine = _jittered(rng)
-    table = _curve(rng)
+    table = curve(rng, _LIGHT)
     blur = float(rng.uniform(0.3, 1.3)) if rng.random() < 0.5 else 0.0
     grain = float(rng.uniform(1, 9)) if rng.random() < 0.5 else 0.0
     shaky = float(rng.uniform(0, 0.5)) if rng.random() < 0.3 else 0.0
@@ -157,14 +160,6 @@ def _jittered(rng: np.random.Generator) -> Floats:
     around = np.column_stack((matrix, middle - matrix @ middle + np.clip(rng.normal(0, 1.8, 2), -5, 5)))
     whole = around @ np.vstack((_placed(MARGIN), [0, 0, 1]))
     return np.asarray(whole, np.float32)
-
-
-def _curve(rng: np.random.Generator) -> Pixels:
-    """Return a table per colour, uint8[3, 256]: exposure, contrast and balance."""
-    gamma = float(np.exp(rng.normal(0, 0.2)))
-    gains = np.exp(rng.normal(0, 0.1, 3) + rng.normal(0, 0.2))
-    x = np.arange(256) / 255
-    return np.clip(255 * gains[:, None] * x**gamma + 0.5, 0, 255).astype(np.uint8)
 
 
 def _moved(picture: Pixels, affine: Floats) -> Pixels:

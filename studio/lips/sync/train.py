@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 import math
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from queue import Queue
 from typing import Final
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from studio.lips.prefetch import prefetched
 from studio.lips.sync.clips import Clip
 from studio.lips.sync.data import Batch, batches
 from studio.lips.sync.net import Expert
@@ -61,7 +60,7 @@ def train(
     optimiser = torch.optim.AdamW(net.parameters(), recipe.rate, (0.9, 0.98), weight_decay=recipe.decay)
     step, spent_s = _resume(out, recipe, net, optimiser)
     # Where a run goes on, it does so with other samples than those it has seen.
-    samples = _prefetched(batches(clips, recipe.batch, recipe.windows, recipe.seed + 1000 * step))
+    samples = prefetched(batches(clips, recipe.batch, recipe.windows, recipe.seed + 1000 * step))
     began = saved = time.monotonic()
     mean = right = 0.0
     while step < recipe.steps and time.monotonic() - began < 60 * minutes:
@@ -139,18 +138,6 @@ def _rate(step: int, recipe: Recipe) -> float:
         return (step + 1) / recipe.warm_up
     done = (step - recipe.warm_up) / max(1, recipe.steps - recipe.warm_up)
     return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done))
-
-
-def _prefetched(source: Iterator[Batch]) -> Iterator[Batch]:
-    queue: Queue[Batch] = Queue(3)
-
-    def fill() -> None:
-        for batch in source:
-            queue.put(batch)
-
-    threading.Thread(target=fill, name="samples", daemon=True).start()
-    while True:
-        yield queue.get()
 
 
 def _save(

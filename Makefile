@@ -36,7 +36,7 @@ install: ## install system packages, .venv and vcam-talker, look at everything a
 	@echo "Installed: $(BIN)/vcam-talker"
 
 test: build/.system-test .venv/.installed-dev ## install what tests need, then run all of them
-	$(BIN)/python -m pytest $(ARGS)
+	scripts/test.sh $(ARGS)
 
 lint: .venv/.installed-dev ## ruff, mypy, import-linter, shellcheck: what pre-commit and CI run
 	$(BIN)/ruff check

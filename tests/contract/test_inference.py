@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import subprocess
 import sys
 import threading
@@ -353,5 +354,5 @@ def test_a_form_that_is_another_network_is_never_taken(
     caplog.clear()
     session = open_session(forms.exact, threads=1, variants=[other], cache=tmp_path / "cache")
     assert session.precision != "int8"
-    assert len(caplog.records) == 1
+    assert len([record for record in caplog.records if record.levelno >= logging.WARNING]) == 1
     assert "results are wrong" in caplog.text

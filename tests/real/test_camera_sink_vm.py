@@ -6,7 +6,7 @@ import pytest
 
 from tests.support import vm
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.vm]
 
 WIDTH, HEIGHT, FPS = 320, 180, 10
 

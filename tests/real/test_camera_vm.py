@@ -19,7 +19,7 @@ from tests.vm.camera_checks import FPS, FRAMES, HEIGHT, SECOND_LIFE_FRAMES, WIDT
 from tests.vm.write_pattern import BARS, as_bt709, to_yuv
 from vcam_talker.air.sinks import camera
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.vm]
 
 PYTHON = "python -m tests.vm."
 OPENING = 5

@@ -63,6 +63,8 @@ def page(chromium: Chromium, server: RunningServer) -> Page:
     chromium.page.resize(1440, 900)
     chromium.page.open(f"{server.url}/")
     chromium.page.wait("document.querySelector('#link').dataset.tone === 'good'")
+    # The first status and the list of presenters come after that, and push things aside.
+    chromium.page.wait("document.querySelector('#persona:enabled')?.value")
     return chromium.page
 
 

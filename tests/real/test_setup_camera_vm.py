@@ -8,7 +8,7 @@ import pytest
 
 from tests.support import vm
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.vm]
 
 SCRIPT = """
 names() { for node in /sys/class/video4linux/video*; do echo "${node##*/}=$(cat "$node/name")"; done; }

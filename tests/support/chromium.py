@@ -148,15 +148,18 @@ class Page:
         self.call("Input.dispatchKeyEvent", type="keyUp", **common)
 
     def click(self, selector: str) -> None:
-        """Click the middle of the element, with a real pointer, as soon as it is there to be hit.
+        """Click the middle of the element, with a real pointer, as soon as it can be hit and stands still.
 
-        Raises AssertionError when it stays away, hidden, disabled or covered.
+        Raises AssertionError when it stays away, hidden, disabled, covered or on the move.
         """
         box = self.wait(
-            f"(() => {{ const e = document.querySelector({json.dumps(selector)});"
+            f"(async () => {{ const e = document.querySelector({json.dumps(selector)});"
             " if (!e || e.disabled) return null;"
             " e.scrollIntoView(); const r = e.getBoundingClientRect();"
             " if (!r.width || !r.height) return null;"
+            # Between being asked for and being hit it may move: what comes late pushes it aside.
+            " for (let i = 0; i < 2; i++) await new Promise(requestAnimationFrame);"
+            " if (JSON.stringify(e.getBoundingClientRect()) !== JSON.stringify(r)) return null;"
             " const x = r.x + r.width / 2, y = r.y + r.height / 2;"
             " return e.contains(document.elementFromPoint(x, y)) ? [x, y] : null; })()"
         )

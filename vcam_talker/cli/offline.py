@@ -9,7 +9,7 @@ import click
 
 from vcam_talker.bench import NAMES, ON_AIR, ON_GPU
 from vcam_talker.cli.obs import setup_obs
-from vcam_talker.cli.output import SizeType, json_option, print_json, speaks_errors
+from vcam_talker.cli.output import SizeType, json_option, print_json, speaks_errors, telling
 from vcam_talker.core.errors import ExitCode
 from vcam_talker.core.paths import DEFAULT_PERSONA
 from vcam_talker.core.types import Emotion
@@ -92,7 +92,10 @@ def render(
     if (text is None) == (audio is None):
         raise click.UsageError("give either --text or --audio")
     mood = Emotion(emotion) if emotion else None
-    report = render_file(persona, out, text=text, audio=audio, emotion=mood, size=size, fps=fps, lips=lips)
+    with telling("vcam_talker.inference"):  # the first time it measures, which looks like hanging
+        report = render_file(
+            persona, out, text=text, audio=audio, emotion=mood, size=size, fps=fps, lips=lips
+        )
     if as_json:
         print_json(report)
     else:

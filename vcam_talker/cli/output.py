@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -44,6 +46,26 @@ def print_json(value: object) -> None:
     """Print a dataclass or plain data as indented JSON."""
     plain: Any = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
     click.echo(json.dumps(plain, indent=2, ensure_ascii=False))
+
+
+@contextmanager
+def telling(logger: str) -> Iterator[None]:
+    """Print what `logger` has to say on stderr meanwhile, for verbs that have no log and do slow things."""
+    source, handler = logging.getLogger(logger), _Echo()
+    level = source.level
+    source.addHandler(handler)
+    source.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        source.removeHandler(handler)
+        source.setLevel(level)
+
+
+class _Echo(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print one line."""
+        click.echo(self.format(record), err=True)
 
 
 def speaks_errors(verb: Callable[P, R]) -> Callable[P, R]:

@@ -120,6 +120,10 @@ class _Opening:
             forget(self._cache, question)  # the next one is wanted: this one did not work
 
     def _measure(self, contenders: list[Candidate], question: Question) -> list[Measured]:
+        log.info(
+            "%s: measuring once which of %d engines is fastest here, some seconds",
+            self._model.label, len(contenders),
+        )  # fmt: skip
         try:
             measured = measure(
                 self._model, contenders, self._threads, self._example, self._cache, run=self._run

@@ -41,8 +41,8 @@ picture() {
   once teacher "${net[@]}" train --data "$truth" --out "$work/teacher" --plan teacher --device "$device" "${precision[@]}"
   once student "${net[@]}" shrink --data "$truth" --teacher "$work/teacher" --reader "$work/reader.pt" \
     --out "$work/student" --device "$device" "${precision[@]}"
-  "${net[@]}" export "$work/student" --out "$models/lips" --replace --label "the built-in lips" \
-    --trained-on "Drawn people of studio/ with flite's and espeak-ng's voices: 440 and the three presenters."
+  "${net[@]}" export "$work/student" --out "$models/lips" --replace --label "built-in lips" \
+    --trained-on "Drawn people of studio/ (440, and the three presenters) with flite's and espeak-ng's voices."
 }
 
 sound() {

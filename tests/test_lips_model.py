@@ -152,19 +152,25 @@ class TestPoseModel:
         drawn = to_rgb(wide)[round(0.36 * crops.size[1]), crops.size[0] // 2]
         np.testing.assert_allclose(drawn, (25, 229, 51), atol=8)
 
-    def test_flow_paint_and_alpha_do_what_they_are_for(self, pose_model: LipsModel) -> None:
+    def test_flow_shade_paint_and_alpha_do_what_they_are_for(self, pose_model: LipsModel) -> None:
         rng = np.random.default_rng(2)
         soft = cv2.resize(rng.integers(40, 200, (16, 20, 3)).astype(np.uint8), (200, 160))
         flow = np.zeros((4, 24, 32), np.float32)
+        shade = np.zeros((3, 24, 32), np.float32)
         alpha = np.zeros((2, 96, 128), np.float32)
         paint = np.broadcast_to(np.array([0.9, 0.1, 0.5], np.float32)[:, None, None], (3, 96, 128))
         compose_ = pose_model._composed  # type: ignore[attr-defined]
-        np.testing.assert_array_equal(compose_(soft, flow, alpha, paint), soft)
+        np.testing.assert_array_equal(compose_(soft, flow, shade, alpha, paint), soft)
         flow[0], flow[1] = 0.1, -0.05
-        moved = compose_(soft, flow, alpha, paint)
+        moved = compose_(soft, flow, shade, alpha, paint)
         np.testing.assert_allclose(moved[8:, :-20], soft[:-8, 20:], atol=1)
+        shade[0], shade[2] = -0.5, 0.5
+        coloured = compose_(soft, np.zeros_like(flow), shade, alpha, paint)
+        expected = np.minimum(soft * np.array([0.5, 1.0, 1.5]), 255)
+        np.testing.assert_allclose(coloured, expected, atol=0.51)
+        shade[...] = 0
         alpha[1, 48:] = 0.25
-        mixed = compose_(soft, np.zeros_like(flow), alpha, paint)
+        mixed = compose_(soft, np.zeros_like(flow), shade, alpha, paint)
         np.testing.assert_array_equal(mixed[:78], soft[:78])
         expected = 0.75 * soft[82:] + 0.25 * 255 * np.array([0.9, 0.1, 0.5])
         np.testing.assert_allclose(mixed[82:], expected, atol=1.0)

@@ -28,14 +28,15 @@ def net() -> LipsNet:
 def test_parts_are_the_whole(net: LipsNet) -> None:
     rest, other, pose = torch.rand(2, 3, *SIZE), torch.rand(2, 3, *SIZE), torch.rand(2, 7)
     with torch.inference_mode():
-        flow, alpha, paint = net(rest, other, pose)
+        flow, shade, alpha, paint = net(rest, other, pose)
         features = net.encode(rest, other)
         again = net.decode(pose, *features)
     assert flow.shape == (2, 4, 48, 64)
+    assert shade.shape == (2, 3, 48, 64)
     assert alpha.shape == (2, 2, *SIZE)
     assert paint.shape == (2, 3, *SIZE)
     assert [f.shape[2:] for f in features] == [(48, 64), (24, 32), (12, 16), (6, 8)]
-    assert all(torch.equal(a, b) for a, b in zip((flow, alpha, paint), again, strict=True))
+    assert all(torch.equal(a, b) for a, b in zip((flow, shade, alpha, paint), again, strict=True))
 
 
 def test_pose_face_and_other_picture_all_count(net: LipsNet) -> None:
@@ -60,12 +61,13 @@ def test_flow_says_where_to_fetch_from() -> None:
     flow = torch.zeros(1, 4, 20, 40)
     flow[:, 0], flow[:, 1] = 10 / 80, -5 / 40
     flow[:, 2], flow[:, 3] = -10 / 80, 5 / 40
+    shade = torch.zeros(1, 3, 20, 40)
     alpha, paint = torch.zeros(1, 2, 20, 40), torch.zeros(1, 3, 20, 40)
-    made = composed(picture, 1 - picture, flow, alpha, paint)
+    made = composed(picture, 1 - picture, flow, shade, alpha, paint)
     assert torch.allclose(made[..., 15:25, 20:30], torch.ones(1, 3, 10, 10), atol=1e-5)
     assert float(made.sum()) == pytest.approx(float(picture.sum()), rel=1e-4)
     alpha[:, 0] = 1
-    other = composed(1 - picture, picture, flow, alpha, paint)
+    other = composed(1 - picture, picture, flow, shade, alpha, paint)
     assert torch.allclose(other[..., 5:15, 40:50], torch.ones(1, 3, 10, 10), atol=1e-5)
     assert float(other.sum()) == pytest.approx(float(picture.sum()), rel=1e-4)
 
@@ -74,7 +76,8 @@ def test_paint_covers_where_alpha_is() -> None:
     picture = torch.rand(1, 3, 40, 80)
     alpha = torch.zeros(1, 2, 40, 80)
     alpha[..., 10:20] = 1
-    made = composed(picture, 1 - picture, torch.zeros(1, 4, 20, 40), alpha, torch.full((1, 3, 40, 80), 0.25))
+    flow, shade = torch.zeros(1, 4, 20, 40), torch.zeros(1, 3, 20, 40)
+    made = composed(picture, 1 - picture, flow, shade, alpha, torch.full((1, 3, 40, 80), 0.25))
     assert torch.allclose(made[..., 10:20], torch.full((1, 3, 40, 10), 0.25))
     assert torch.allclose(made[..., 20:], picture[..., 20:], atol=1e-5)
 
@@ -103,9 +106,9 @@ def test_the_student_has_a_fifteenth_of_its_teachers_parameters_at_most() -> Non
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ({"format": 2}, "format 1"),
-        ({"net": "wav2lip"}, "format 1"),
-        ({"size": [128, 128]}, "format 1"),
+        ({"format": 1}, "format 2"),
+        ({"net": "wav2lip"}, "format 2"),
+        ({"size": [128, 128]}, "format 2"),
         ({"channels": []}, "whole numbers"),
         ({"channels": {**TEACHER, "e1.0": 0}}, "whole numbers"),
         ({"channels": {**TEACHER, "e1.0": 1.5}}, "whole numbers"),
@@ -127,3 +130,15 @@ def test_an_opening_is_measured_softly() -> None:
     shut = opening(torch.stack([torch.zeros(32, 48), torch.zeros(32, 48), torch.full((32, 48), -8.0)])[None])
     assert float(shut.max()) < 0.5
     assert MouthReader()(torch.rand(1, 3, *SIZE)).shape == (1, 3, *SIZE)
+
+
+def test_shade_takes_light_from_the_face_alone() -> None:
+    picture, other = torch.rand(1, 3, 40, 80), torch.rand(1, 3, 40, 80)
+    flow, paint = torch.zeros(1, 4, 20, 40), torch.zeros(1, 3, 40, 80)
+    shade, alpha = torch.zeros(1, 3, 20, 40), torch.zeros(1, 2, 40, 80)
+    shade[:, 0], shade[:, 2] = -0.5, 0.5
+    made = composed(picture, other, flow, shade, alpha, paint)
+    wanted = picture * torch.tensor([0.5, 1.0, 1.5])[None, :, None, None]
+    assert torch.allclose(made, wanted.clamp(max=1), atol=1e-5)
+    alpha[:, 0] = 1
+    assert torch.allclose(composed(picture, other, flow, shade, alpha, paint), other, atol=1e-5)

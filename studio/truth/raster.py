@@ -146,7 +146,7 @@ class RasterPerson:
     def _drawn(self, pose: Pose, shot: Shot) -> tuple[Posed, Camera, tuple[Picture, Labels]]:
         light = portrait_light(shot.light)
         if shot.light != self._light:
-            self._figure.relit(light, light.samples(_PER_LAMP, _ROOM), stirred=False)
+            self._figure.relit(light, light.samples(_PER_LAMP, _ROOM))
             self._light = shot.light
         if self._behind is None or self._behind[0] != shot:
             self._behind = (shot, background(shot, self._size))

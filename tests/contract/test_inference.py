@@ -312,6 +312,7 @@ def test_a_net_for_lips_runs_from_its_folder(tmp_path: Path) -> None:
     assert [p.name for p in session.inputs] == ["rest", "other", "pose"]
     assert [(p.name, p.shape) for p in session.outputs] == [
         ("flow", (None, 4, 48, 64)),
+        ("shade", (None, 3, 48, 64)),
         ("alpha", (None, 2, 96, 128)),
         ("paint", (None, 3, 96, 128)),
     ]

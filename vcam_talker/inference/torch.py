@@ -44,7 +44,7 @@ def _lips(plan: Plan) -> dict[str, tuple[int | None, ...]]:
 
 
 NETS: Final[dict[str, Net]] = {
-    "lips": Net("vcam_talker.nets.lips", "LipsNet", _lips, ("flow", "alpha", "paint")),
+    "lips": Net("vcam_talker.nets.lips", "LipsNet", _lips, ("flow", "shade", "alpha", "paint")),
     "wav2lip": Net("vcam_talker.nets.wav2lip", "Wav2Lip", _wav2lip, ("picture",)),
 }
 """By `net` of the plan."""

@@ -2,9 +2,10 @@
 
 It answers with small maps rather than a picture: *flows* that say where each place of the new picture is
 fetched from in the picture at rest, and in another of the same person with the mouth open (teeth, if there is
-one); a *paint* for what no flow can bring (shadow, tongue, what nobody has seen yet); and *alphas* that say
-where the other picture shows, and where the paint does. All of them are smooth, so they may be applied to
-pictures far larger than the net's: skin keeps its pores, and teeth their edges.
+one); a *shade* for what is fetched from the one at rest, as a chin that moves turns away from the light; a
+*paint* for what no flow can bring (tongue, what nobody has seen yet); and *alphas* that say where the other
+picture shows, and where the paint does. All of them are smooth, so they may be applied to pictures far larger
+than the net's: skin keeps its pores, and teeth their edges.
 
 Pictures are float32[N, 3, 96, 128], RGB in [0, 1]; poses float32[N, 7], columns as in
 `core.types.MOUTH_PARAMS`. The layout is an encoder-decoder with skips (U-Net, arXiv 1505.04597); the mouth is
@@ -23,6 +24,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 NAME: Final = "lips"
+_FORMAT: Final = 2
+"""Of plans: 2 knows shade."""
 SIZE: Final = (96, 128)
 """Height and width of the net's pictures."""
 POSE: Final = 7
@@ -33,11 +36,15 @@ _REACH: Final = 0.25
 """Greatest flow, in shares of the picture's width and height."""
 FLOWS: Final = 4
 """Right and down in the picture at rest, right and down in the other."""
+SHADES: Final = 3
+"""Of red, green and blue: lamps have colours."""
+_DARKEST: Final = 0.5
+"""How much of the light may go, or come besides."""
 ALPHAS: Final = 2
 """Of the other picture over the one at rest, of the paint over both."""
 _FINE: Final = ALPHAS + 3
 """Alphas and paint: channels that are as fine as the picture."""
-_HEAD: Final = FLOWS + 4 * _FINE
+_HEAD: Final = FLOWS + SHADES + 4 * _FINE
 """Fine ones as 2 x 2 pixels each."""
 
 TEACHER: Final[dict[str, int]] = {
@@ -58,13 +65,17 @@ class LipsPlan:
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON object that `from_json` reads."""
-        return {"format": 1, "net": NAME, "size": list(SIZE), "channels": dict(self.channels)}
+        return {"format": _FORMAT, "net": NAME, "size": list(SIZE), "channels": dict(self.channels)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> LipsPlan:
         """Return the plan. Raises ValueError that says what is wrong."""
-        if data.get("format") != 1 or data.get("net") != NAME or list(data.get("size", [])) != list(SIZE):
-            raise ValueError(f"is no plan of format 1 for a net '{NAME}' of size {SIZE}")
+        if (
+            data.get("format") != _FORMAT
+            or data.get("net") != NAME
+            or list(data.get("size", [])) != list(SIZE)
+        ):
+            raise ValueError(f"is no plan of format {_FORMAT} for a net '{NAME}' of size {SIZE}")
         channels = data.get("channels")
         if not isinstance(channels, dict) or not all(
             isinstance(n, int) and 1 <= n <= 4096 for n in channels.values()
@@ -122,7 +133,8 @@ class LipsNet(nn.Module):
         with torch.no_grad():
             bias = cast("Tensor", self.head.bias)
             bias.zero_()
-            bias[FLOWS : FLOWS + 4 * ALPHAS] = -3.0
+            first = FLOWS + SHADES
+            bias[first : first + 4 * ALPHAS] = -3.0
 
     @classmethod
     def from_plan(cls, plan: Mapping[str, Any]) -> LipsNet:
@@ -133,12 +145,12 @@ class LipsNet(nn.Module):
         """Return what `from_plan` builds the same layout from."""
         return self._plan.to_json()
 
-    def forward(self, rest: Tensor, other: Tensor, pose: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return flow float[N, 4, 48, 64], alpha float[N, 2, 96, 128] and paint float[N, 3, 96, 128].
+    def forward(self, rest: Tensor, other: Tensor, pose: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return flow, shade, alpha and paint, float[N, 4 and 3, 48, 64], float[N, 2 and 3, 96, 128].
 
         `other`: the same person with the mouth open, or `rest` again where there is no such picture. Flow is
         right and down, first in `rest`, then in `other`, in shares of width and height: the new picture at p
-        shows rest at p + flow(p)[:2] and, over it, other at p + flow(p)[2:].
+        shows rest at p + flow(p)[:2], times 1 + shade(p), and, over it, other at p + flow(p)[2:].
         """
         return self.decode(pose, *self.encode(rest, other))
 
@@ -151,8 +163,8 @@ class LipsNet(nn.Module):
             features.append(x)
         return tuple(features)
 
-    def decode(self, pose: Tensor, *features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return flow, alpha and paint of a mouth on the face of these features."""
+    def decode(self, pose: Tensor, *features: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return flow, shade, alpha and paint of a mouth on the face of these features."""
         mouth = self.pose(pose)
         x = _through(self.get_submodule(f"d{LEVELS}"), features[-1], mouth)
         for level in range(LEVELS - 1, 0, -1):
@@ -161,17 +173,25 @@ class LipsNet(nn.Module):
             x = _through(self.get_submodule(f"d{level}"), x, mouth)
         x = self.head(x)
         flow = torch.tanh(x[:, :FLOWS]) * _REACH
-        fine = torch.sigmoid(self.shuffle(x[:, FLOWS:]))
-        return flow, fine[:, :ALPHAS], fine[:, ALPHAS:]
+        shade = torch.tanh(x[:, FLOWS : FLOWS + SHADES]) * _DARKEST
+        fine = torch.sigmoid(self.shuffle(x[:, FLOWS + SHADES :]))
+        return flow, shade, fine[:, :ALPHAS], fine[:, ALPHAS:]
 
 
-def composed(rest: Tensor, other: Tensor, flow: Tensor, alpha: Tensor, paint: Tensor) -> Tensor:
-    """Return the picture: `rest` warped, over it `other` warped, over both the paint.
+def composed(
+    rest: Tensor, other: Tensor, flow: Tensor, shade: Tensor, alpha: Tensor, paint: Tensor
+) -> Tensor:
+    """Return the picture: `rest` warped and shaded, over it `other` warped, over both the paint.
 
-    Both float[N, 3, H, W], of any size. Differentiable. Flow, alpha and paint are brought to the pictures'
-    size bilinearly.
+    Both float[N, 3, H, W] in [0, 1], of any size. Differentiable. The maps are brought to the pictures' size
+    bilinearly.
     """
-    return layered(warped(rest, flow[:, :2]), warped(other, flow[:, 2:]), alpha, paint)
+    return layered(shaded(warped(rest, flow[:, :2]), shade), warped(other, flow[:, 2:]), alpha, paint)
+
+
+def shaded(picture: Tensor, shade: Tensor) -> Tensor:
+    """Return a picture (float[N, 3, H, W] in [0, 1]) in so much more light, or less where it is negative."""
+    return (picture * (1 + _sized(shade, picture))).clamp(0, 1)
 
 
 def warped(picture: Tensor, flow: Tensor) -> Tensor:

@@ -70,7 +70,7 @@ NETWORKS: Final = {
             True,
             "vcam_talker.nets.wav2lip_export:export_wav2lip",
         ),
-        Network("lips", "vcam_talker.nets.lips:LipsNet", _lips, ("flow", "alpha", "paint")),
+        Network("lips", "vcam_talker.nets.lips:LipsNet", _lips, ("flow", "shade", "alpha", "paint")),
     )
 }
 

@@ -115,7 +115,7 @@ def train(
 @click.option("--ratio", type=float, help="Of all channels, how many go; default: more where they cost more.")
 @click.option("--rounds", type=click.IntRange(1), default=4, show_default=True)
 @click.option("--round-to", type=click.IntRange(1), default=8, show_default=True)
-@click.option("--steps", type=click.IntRange(1), default=4000, show_default=True, help="Of a round.")
+@click.option("--steps", type=click.IntRange(1), default=2000, show_default=True, help="Of a round.")
 @click.option("--batch", type=click.IntRange(1), default=16, show_default=True)
 @click.option("--rate", type=float, default=1.5e-3, show_default=True)
 @_threads

@@ -18,8 +18,8 @@ def export(
 ) -> dict[str, float]:
     """Write the folder; return how far ONNX is from torch, part by part. Raises ExportError.
 
-    Two parts: `face` (rest, other -> f1 .. f4), once per face, and `mouth` (pose, f1 .. f4 -> flow, alpha,
-    paint). Plan and weights lie beside them, for pruning.
+    Two parts: `face` (rest, other -> f1 .. f4), once per face, and `mouth` (pose, f1 .. f4 -> flow, shade,
+    alpha, paint). Plan and weights lie beside them, for pruning.
     """
     net = net.eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     rng = torch.Generator().manual_seed(1)
@@ -32,7 +32,7 @@ def export(
     mouth: dict[str, Tensor] = {"pose": pose} | dict(zip(names, features, strict=True))
     parts = {
         "face": Part(_Encode(net), {"rest": picture, "other": other}, names),
-        "mouth": Part(_Decode(net), mouth, ("flow", "alpha", "paint")),
+        "mouth": Part(_Decode(net), mouth, ("flow", "shade", "alpha", "paint")),
     }
     description: dict[str, Any] = {
         "kind": "pose",

@@ -20,7 +20,7 @@ from studio.lips.picture.data import Batch, Twins, batches
 from studio.lips.prefetch import prefetched
 from studio.truth.render import Label
 from vcam_talker.nets.checkpoint import load_tensors
-from vcam_talker.nets.lips import LipsNet, composed, layered, warped
+from vcam_talker.nets.lips import LipsNet, composed, layered, shaded, warped
 from vcam_talker.prune.apply import WEIGHTS_FILE, loaded
 
 _MOUTH_WEIGHT: Final = 4.0
@@ -33,7 +33,7 @@ blurred is better than sharp and a little off, so everything would be mixed by h
 _ALIKE: Final = 0.12
 """Teeth that were fetched are the right ones up to this difference: then they are to show."""
 _FETCHED: Final = 0.5
-_ROUGH_FLOW_COST: Final = 0.02
+_ROUGH_COST: Final = 0.02
 _FAR_COST: Final = 0.05
 """Of fetching from far away in the other picture, which is aligned already."""
 _EDGE_WEIGHT: Final = 1.0
@@ -58,7 +58,7 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class Losses:
-    """Means over a batch, of pictures in [0, 1]; costs of alpha and flow with their weights."""
+    """Means over a batch, of pictures in [0, 1]; costs of alpha, flow and shade with their weights."""
 
     picture: Tensor
     edges: Tensor
@@ -150,9 +150,9 @@ def _step(net: LipsNet, teacher: LipsNet | None, batch: Batch, schedule: Schedul
     rest, other, target, mouth = (x.to(schedule.device) for x in tensors(batch))
     weights = importance(batch.labels).to(schedule.device)
     with torch.autocast(schedule.device, torch.bfloat16, enabled=schedule.bf16):
-        flow, alpha, paint = net(rest, other, mouth)
-    flow, alpha, paint = flow.float(), alpha.float(), paint.float()
-    calm, opened = warped(rest, flow[:, :2]), warped(other, flow[:, 2:])
+        maps = net(rest, other, mouth)
+    flow, shade, alpha, paint = (part.float() for part in maps)
+    calm, opened = shaded(warped(rest, flow[:, :2]), shade), warped(other, flow[:, 2:])
     made = layered(calm, opened, alpha, paint)
     picture = (weights * (made - target).abs()).mean()
     edges = (weights[..., 1:, 1:] * (_edges(made) - _edges(target)).abs()).mean()
@@ -164,7 +164,7 @@ def _step(net: LipsNet, teacher: LipsNet | None, batch: Batch, schedule: Schedul
     inside = torch.from_numpy(batch.labels >= Label.MOUTH).to(schedule.device)[:, None]
     known = inside & (other != rest).flatten(1).any(1)[:, None, None, None]
     off = torch.where(known, (opened - target).abs(), torch.where(inside, 0.0, (calm - target).abs()))
-    rough = _ROUGH_FLOW_COST * _rough(flow) + _FAR_COST * flow[:, 2:].abs().mean()
+    rough = _ROUGH_COST * (_rough(flow) + _rough(shade)) + _FAR_COST * flow[:, 2:].abs().mean()
     teeth = known & torch.from_numpy(batch.labels == Label.TEETH).to(schedule.device)[:, None]
     teeth &= (opened - target).abs().amax(1, keepdim=True) < _ALIKE
     cover = weights * _unlike(1 - (1 - alpha[:, :1]) * (1 - alpha[:, 1:]), inside)

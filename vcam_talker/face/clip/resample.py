@@ -64,6 +64,11 @@ def blended(under: Pixels, over: Pixels, share: Floats) -> Pixels:
     return np.asarray(cv2.blendLinear(under, over, 1 - share, share), np.uint8)
 
 
+def lit(picture: Pixels, light: Floats) -> Pixels:
+    """Return a picture uint8[h, w, channels] times `light` of the same shape; what is too bright is white."""
+    return np.asarray(cv2.multiply(picture, light, dtype=cv2.CV_8U), np.uint8)
+
+
 def mapped(plane: npt.NDArray[T], matrix: Floats, size: Size, *, fade: bool) -> npt.NDArray[T]:
     """Return what `matrix` float32[2, 3] takes indices of a picture of `size` to.
 

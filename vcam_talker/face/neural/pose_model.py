@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from vcam_talker.config import LipsConfig
 from vcam_talker.core.types import MOUTH_PARAMS, Pixels
-from vcam_talker.face.clip.resample import averaged, bilinear, blended, fetched
+from vcam_talker.face.clip.resample import averaged, bilinear, blended, fetched, lit
 from vcam_talker.face.neural.batches import filled, in_batches
 from vcam_talker.face.neural.crops import to_rgb, to_yuv
 from vcam_talker.face.neural.features import FeatureCache, Features, unbatched
@@ -25,7 +25,7 @@ Floats = npt.NDArray[np.float32]
 
 _CACHE_BYTES: Final = 32_000_000
 """A hundred faces; their features cost less than the mouth does."""
-_CHANNELS: Final = {"flow": 4, "alpha": 2, "paint": 3}
+_CHANNELS: Final = {"flow": 4, "shade": 3, "alpha": 2, "paint": 3}
 """Of the outputs (`nets.lips`)."""
 _HALF_OPEN: Final = 0.5
 """What engines are measured with."""
@@ -92,7 +92,7 @@ class PoseModel:
         feeds["pose"] = np.stack([conditions[row] for row in rows]).astype(np.float32)
         answer = self._mouth.run(feeds)
         return [
-            to_yuv(self._composed(rgb, *(answer[name][n] for name in ("flow", "alpha", "paint"))))
+            to_yuv(self._composed(rgb, *(answer[name][n] for name in _CHANNELS)))
             for n, rgb in enumerate(pictures)
         ]
 
@@ -111,17 +111,18 @@ class PoseModel:
         small = resized(rgb, (columns, rows)).astype(np.float32) / np.float32(255)
         return np.ascontiguousarray(small.transpose(2, 0, 1)[None])
 
-    def _composed(self, rgb: Pixels, flow: Floats, alpha: Floats, paint: Floats) -> Pixels:
-        """Return rest warped, the other picture warped over it, the paint over both (`nets.lips.composed`).
+    def _composed(self, rgb: Pixels, flow: Floats, shade: Floats, alpha: Floats, paint: Floats) -> Pixels:
+        """Return rest warped and shaded, the other picture and the paint over it (`nets.lips.composed`).
 
         All in the picture's own size.
         """
         rows, columns = rgb.shape[:2]
         size = (columns, rows)
         other = rgb if self._other is None else self._other[0]
-        made = blended(
-            self._warped(rgb, flow[:2], size), self._warped(other, flow[2:], size), _share(alpha[0], size)
-        )
+        light = bilinear(np.ascontiguousarray(shade.transpose(1, 2, 0), np.float32), size)
+        light += np.float32(1)
+        skin = lit(self._warped(rgb, flow[:2], size), light)
+        made = blended(skin, self._warped(other, flow[2:], size), _share(alpha[0], size))
         colours = np.clip(paint.transpose(1, 2, 0) * np.float32(255) + np.float32(0.5), 0.0, 255.0)
         over = bilinear(np.ascontiguousarray(colours.astype(np.uint8)), size)
         return blended(made, over, _share(alpha[1], size))

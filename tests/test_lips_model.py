@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.support import clip_persona
-from tests.support.tiny_lips import make_pose_model, make_wav2lip_model
+from tests.support.tiny_lips import folded, make_pose_model, make_wav2lip_model
 from vcam_talker.config import LipsConfig
 from vcam_talker.core.errors import EngineError
 from vcam_talker.core.types import MOUTH_PARAMS, SAMPLE_RATE, FaceInput, Pixels, Pts, rest_mouth
@@ -19,7 +19,7 @@ from vcam_talker.face.clip.compositor import compose
 from vcam_talker.face.clip.scene import ClipScene
 from vcam_talker.face.neural.crops import Crops, to_rgb, to_yuv
 from vcam_talker.face.neural.features import FeatureCache
-from vcam_talker.face.neural.model import LipsModel, condition_length, open_model, warm_up
+from vcam_talker.face.neural.model import Floats, LipsModel, condition_length, open_model, warm_up
 from vcam_talker.face.neural.package import load_package
 from vcam_talker.face.neural.region import Region
 from vcam_talker.persona import load_persona
@@ -158,19 +158,24 @@ class TestPoseModel:
         flow = np.zeros((4, 24, 32), np.float32)
         shade = np.zeros((3, 24, 32), np.float32)
         alpha = np.zeros((2, 96, 128), np.float32)
-        paint = np.broadcast_to(np.array([0.9, 0.1, 0.5], np.float32)[:, None, None], (3, 96, 128))
-        compose_ = pose_model._composed  # type: ignore[attr-defined]
-        np.testing.assert_array_equal(compose_(soft, flow, shade, alpha, paint), soft)
+        colour = np.broadcast_to(np.array([0.9, 0.1, 0.5], np.float32)[:, None, None], (3, 96, 128))
+
+        def compose_(rgb: Pixels, flow: Floats, shade: Floats, alpha: Floats) -> Pixels:
+            shares, paint = folded(alpha[None])[0], folded(colour[None])[0]
+            made: Pixels = pose_model._composed(rgb, flow, shade, shares, paint)  # type: ignore[attr-defined]
+            return made
+
+        np.testing.assert_array_equal(compose_(soft, flow, shade, alpha), soft)
         flow[0], flow[1] = 0.1, -0.05
-        moved = compose_(soft, flow, shade, alpha, paint)
+        moved = compose_(soft, flow, shade, alpha)
         np.testing.assert_allclose(moved[8:, :-20], soft[:-8, 20:], atol=1)
         shade[0], shade[2] = -0.5, 0.5
-        coloured = compose_(soft, np.zeros_like(flow), shade, alpha, paint)
+        coloured = compose_(soft, np.zeros_like(flow), shade, alpha)
         expected = np.minimum(soft * np.array([0.5, 1.0, 1.5]), 255)
         np.testing.assert_allclose(coloured, expected, atol=0.51)
         shade[...] = 0
         alpha[1, 48:] = 0.25
-        mixed = compose_(soft, np.zeros_like(flow), shade, alpha, paint)
+        mixed = compose_(soft, np.zeros_like(flow), shade, alpha)
         np.testing.assert_array_equal(mixed[:78], soft[:78])
         expected = 0.75 * soft[82:] + 0.25 * 255 * np.array([0.9, 0.1, 0.5])
         np.testing.assert_allclose(mixed[82:], expected, atol=1.0)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from vcam_talker.nets.lips import SIZE, TEACHER, LipsNet, LipsPlan, composed
+from vcam_talker.face.neural.pose_model import unfolded as unfolded_here
+from vcam_talker.nets.lips import SIZE, TEACHER, LipsNet, LipsPlan, composed, unfolded
 from vcam_talker.nets.reader import MouthReader, opening
 
 pytestmark = pytest.mark.unit
@@ -33,8 +35,8 @@ def test_parts_are_the_whole(net: LipsNet) -> None:
         again = net.decode(pose, *features)
     assert flow.shape == (2, 4, 48, 64)
     assert shade.shape == (2, 3, 48, 64)
-    assert alpha.shape == (2, 2, *SIZE)
-    assert paint.shape == (2, 3, *SIZE)
+    assert alpha.shape == (2, 8, 48, 64)
+    assert paint.shape == (2, 12, 48, 64)
     assert [f.shape[2:] for f in features] == [(48, 64), (24, 32), (12, 16), (6, 8)]
     assert all(torch.equal(a, b) for a, b in zip((flow, shade, alpha, paint), again, strict=True))
 
@@ -62,11 +64,11 @@ def test_flow_says_where_to_fetch_from() -> None:
     flow[:, 0], flow[:, 1] = 10 / 80, -5 / 40
     flow[:, 2], flow[:, 3] = -10 / 80, 5 / 40
     shade = torch.zeros(1, 3, 20, 40)
-    alpha, paint = torch.zeros(1, 2, 20, 40), torch.zeros(1, 3, 20, 40)
+    alpha, paint = torch.zeros(1, 8, 20, 40), torch.zeros(1, 12, 20, 40)
     made = composed(picture, 1 - picture, flow, shade, alpha, paint)
     assert torch.allclose(made[..., 15:25, 20:30], torch.ones(1, 3, 10, 10), atol=1e-5)
     assert float(made.sum()) == pytest.approx(float(picture.sum()), rel=1e-4)
-    alpha[:, 0] = 1
+    alpha[:, :4] = 1
     other = composed(1 - picture, picture, flow, shade, alpha, paint)
     assert torch.allclose(other[..., 5:15, 40:50], torch.ones(1, 3, 10, 10), atol=1e-5)
     assert float(other.sum()) == pytest.approx(float(picture.sum()), rel=1e-4)
@@ -74,10 +76,10 @@ def test_flow_says_where_to_fetch_from() -> None:
 
 def test_paint_covers_where_alpha_is() -> None:
     picture = torch.rand(1, 3, 40, 80)
-    alpha = torch.zeros(1, 2, 40, 80)
-    alpha[..., 10:20] = 1
+    alpha = torch.zeros(1, 8, 20, 40)
+    alpha[..., 5:10] = 1
     flow, shade = torch.zeros(1, 4, 20, 40), torch.zeros(1, 3, 20, 40)
-    made = composed(picture, 1 - picture, flow, shade, alpha, torch.full((1, 3, 40, 80), 0.25))
+    made = composed(picture, 1 - picture, flow, shade, alpha, torch.full((1, 12, 20, 40), 0.25))
     assert torch.allclose(made[..., 10:20], torch.full((1, 3, 40, 10), 0.25))
     assert torch.allclose(made[..., 20:], picture[..., 20:], atol=1e-5)
 
@@ -134,11 +136,19 @@ def test_an_opening_is_measured_softly() -> None:
 
 def test_shade_takes_light_from_the_face_alone() -> None:
     picture, other = torch.rand(1, 3, 40, 80), torch.rand(1, 3, 40, 80)
-    flow, paint = torch.zeros(1, 4, 20, 40), torch.zeros(1, 3, 40, 80)
-    shade, alpha = torch.zeros(1, 3, 20, 40), torch.zeros(1, 2, 40, 80)
+    flow, paint = torch.zeros(1, 4, 20, 40), torch.zeros(1, 12, 20, 40)
+    shade, alpha = torch.zeros(1, 3, 20, 40), torch.zeros(1, 8, 20, 40)
     shade[:, 0], shade[:, 2] = -0.5, 0.5
     made = composed(picture, other, flow, shade, alpha, paint)
     wanted = picture * torch.tensor([0.5, 1.0, 1.5])[None, :, None, None]
     assert torch.allclose(made, wanted.clamp(max=1), atol=1e-5)
-    alpha[:, 0] = 1
+    alpha[:, :4] = 1
     assert torch.allclose(composed(picture, other, flow, shade, alpha, paint), other, atol=1e-5)
+
+
+def test_pixels_that_lie_behind_each_other_are_unfolded_alike_everywhere() -> None:
+    folded = torch.rand(1, 12, 5, 7)
+    wanted = unfolded(folded)[0].permute(1, 2, 0).numpy()
+    np.testing.assert_array_equal(unfolded_here(folded[0].numpy()), wanted)
+    assert wanted.shape == (10, 14, 3)
+    assert wanted[3, 4, 1] == folded[0, 1 * 4 + 1 * 2 + 0, 1, 2]

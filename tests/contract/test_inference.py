@@ -313,8 +313,8 @@ def test_a_net_for_lips_runs_from_its_folder(tmp_path: Path) -> None:
     assert [(p.name, p.shape) for p in session.outputs] == [
         ("flow", (None, 4, 48, 64)),
         ("shade", (None, 3, 48, 64)),
-        ("alpha", (None, 2, 96, 128)),
-        ("paint", (None, 3, 96, 128)),
+        ("alpha", (None, 8, 48, 64)),
+        ("paint", (None, 12, 48, 64)),
     ]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import shlex
 import zlib
@@ -14,7 +13,6 @@ import numpy as np
 import pytest
 
 from tests.support import vm
-from tests.vm import daemon_checks
 from tests.vm.camera_checks import FPS, FRAMES, HEIGHT, SECOND_LIFE_FRAMES, WIDTH
 from tests.vm.write_pattern import BARS, as_bt709, to_yuv
 from vcam_talker.air.sinks import camera
@@ -24,12 +22,6 @@ pytestmark = [pytest.mark.real, pytest.mark.vm]
 PYTHON = "python -m tests.vm."
 OPENING = 5
 """Frames until a reader has settled."""
-
-
-def read_pace(path: Path) -> list[tuple[int, int, int]]:
-    """Return (monotonic ns, driver's sequence number, CRC) per frame."""
-    with path.open() as file:
-        return [(int(r["t_ns"]), int(r["sequence"]), int(r["crc32"])) for r in csv.DictReader(file)]
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +58,7 @@ def test_ffmpeg_captures_every_pixel_in_order(checks: Path) -> None:
 
 def test_a_reader_sees_the_rate_and_no_frame_twice(checks: Path, answers: dict[str, str]) -> None:
     killed_ns = int(answers["killed at"])
-    frames = [frame for frame in read_pace(checks / "pace.csv") if frame[0] < killed_ns]
+    frames = [frame for frame in vm.read_pace(checks / "pace.csv") if frame[0] < killed_ns]
     assert len(frames) > 2 * FPS
     times_ns, sequence, pictures = (np.array(column) for column in zip(*frames, strict=True))
     # Medians: a busy host holds an emulated machine up for a tenth of a second now and then.
@@ -79,7 +71,7 @@ def test_a_reader_sees_the_rate_and_no_frame_twice(checks: Path, answers: dict[s
 def test_a_reader_keeps_its_camera_when_the_writer_is_killed(checks: Path, answers: dict[str, str]) -> None:
     killed_ns = int(answers["killed at"])
     assert answers["beside a reader that stayed"] == "ok"
-    second_life = [frame for frame in read_pace(checks / "pace.csv") if frame[0] > killed_ns]
+    second_life = [frame for frame in vm.read_pace(checks / "pace.csv") if frame[0] > killed_ns]
     assert len(second_life) > SECOND_LIFE_FRAMES // 2
 
 
@@ -137,15 +129,3 @@ def test_obs_offers_the_camera_by_name_and_shows_it(viewers: Path) -> None:
     # OBS takes every YUV camera for BT.709, whatever the device says: saturated colours shift.
     accepted = (BARS, [as_bt709(to_yuv(bar)) for bar in BARS])
     assert min(colour_error(seen["row"], bars) for bars in accepted) <= 4, seen["row"]
-
-
-def test_the_picture_runs_on_when_the_engine_is_killed(tmp_path: Path) -> None:
-    command = ["python", "-m", "tests.vm.daemon_checks", vm.CAMERA, str(tmp_path)]
-    vm.run(command, timeout_s=400, out_dir=tmp_path).check()
-    found = json.loads((tmp_path / "checks.json").read_text())
-    frames = read_pace(tmp_path / "pace.csv")
-    times_ns = np.array([t for t, _, _ in frames if found["killed_ns"] - 1e9 < t < found["watched_until_ns"]])
-    assert found["restarts"] == 1
-    assert times_ns[-1] - found["killed_ns"] > 2e9
-    # An emulated machine stands still now and then; that is measured beside and not the daemon's doing.
-    assert np.diff(times_ns).max() / 1e6 < 3 * 1000 / daemon_checks.FPS + found["stall_ms"]

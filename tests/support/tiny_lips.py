@@ -39,6 +39,14 @@ def blob(size: tuple[int, int] = SIZE) -> np.ndarray:
     return np.clip(2.0 - 2.0 * far, 0.0, 1.0)[None, None].astype(np.float32)
 
 
+def folded(maps: np.ndarray) -> np.ndarray:
+    """Return float32[n, 4c, h / 2, w / 2] of float32[n, c, h, w]: 2 x 2 pixels behind each other."""
+    n, c, h, w = maps.shape
+    return (
+        maps.reshape(n, c, h // 2, 2, w // 2, 2).transpose(0, 1, 3, 5, 2, 4).reshape(n, 4 * c, h // 2, w // 2)
+    )
+
+
 def make_pose_model(folder: Path, gain: float = 1.0, **spec: Any) -> Path:
     """Write a model of kind `pose` into `folder`; returns it. The green covers all at a jaw of 1 / `gain`."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -71,11 +79,12 @@ def make_pose_model(folder: Path, gain: float = 1.0, **spec: Any) -> Path:
         zero=np.array([0]),
         one=np.array([1]),
         shape=np.array([-1, 1, 1, 1]),
-        blob=np.concatenate((0 * blob(), blob() * np.float32(gain)), 1),
+        blob=folded(np.concatenate((0 * blob(), blob() * np.float32(gain)), 1)),
         low=np.array(0.0, np.float32),
         high=np.array(1.0, np.float32),
         nothing=np.zeros((1, 1, 1, 1), np.float32),
-        colour=np.broadcast_to(np.array(GREEN, np.float32)[None, :, None, None], (1, 3, rows, columns)),
+        colour=np.repeat(np.array(GREEN, np.float32), 4)[None, :, None, None]
+        * np.ones((1, 1, rows // 2, columns // 2), np.float32),
         still=np.zeros((1, 4, rows // 4, columns // 4), np.float32),
         even=np.zeros((1, 3, rows // 4, columns // 4), np.float32),
     )

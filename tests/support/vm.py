@@ -8,6 +8,7 @@ command changes is gone afterwards. Only the out folder is shared for writing. T
 from __future__ import annotations
 
 import contextlib
+import csv
 import shlex
 import shutil
 import subprocess
@@ -68,6 +69,12 @@ def run(
         accel = _accel(image)
         out = out_dir or Path(tempfile.mkdtemp(prefix="vm-"))
         return _run(image, accel, command, timeout_s, modules, out.resolve(), env or {})
+
+
+def read_pace(path: Path) -> list[tuple[int, int, int]]:
+    """Return what tests/vm/read_frames.py wrote: (monotonic ns, driver's sequence number, CRC) per frame."""
+    with path.open() as file:
+        return [(int(r["t_ns"]), int(r["sequence"]), int(r["crc32"])) for r in csv.DictReader(file)]
 
 
 def _accel(image: VmImage) -> str:

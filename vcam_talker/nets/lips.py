@@ -42,10 +42,9 @@ _DARKEST: Final = 0.5
 """How much of the light may go, or come besides."""
 ALPHAS: Final = 2
 """Of the other picture over the one at rest, of the paint over both."""
-_FINE: Final = ALPHAS + 3
-"""Alphas and paint: channels that are as fine as the picture."""
-_HEAD: Final = FLOWS + SHADES + 4 * _FINE
-"""Fine ones as 2 x 2 pixels each."""
+MAPS: Final[dict[str, int]] = {"flow": FLOWS, "shade": SHADES, "alpha": 4 * ALPHAS, "paint": 4 * 3}
+"""What the net answers with: channels of each map. Alphas and paint are as fine as the picture, so 2 x 2
+pixels of them lie behind each other (`unfolded`)."""
 
 TEACHER: Final[dict[str, int]] = {
     "pose": 128,
@@ -126,8 +125,7 @@ class LipsNet(nn.Module):
             stage = f"d{level}"
             self.add_module(stage, _stage(plan, stage, widths[level] + below, pose=size["pose"]))
             below = size[f"{stage}.{plan.depth(stage) - 1}"]
-        self.head = nn.Conv2d(below, _HEAD, 3, 1, 1)
-        self.shuffle = nn.PixelShuffle(2)
+        self.head = nn.Conv2d(below, sum(MAPS.values()), 3, 1, 1)
         # At first nothing moves and next to nothing is painted.
         nn.init.normal_(self.head.weight, 0, 1e-3)
         with torch.no_grad():
@@ -146,7 +144,7 @@ class LipsNet(nn.Module):
         return self._plan.to_json()
 
     def forward(self, rest: Tensor, other: Tensor, pose: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return flow, shade, alpha and paint, float[N, 4 and 3, 48, 64], float[N, 2 and 3, 96, 128].
+        """Return flow, shade, alpha and paint, float[N, 4 | 3 | 8 | 12, 48, 64] (`MAPS`).
 
         `other`: the same person with the mouth open, or `rest` again where there is no such picture. Flow is
         right and down, first in `rest`, then in `other`, in shares of width and height: the new picture at p
@@ -174,8 +172,8 @@ class LipsNet(nn.Module):
         x = self.head(x)
         flow = torch.tanh(x[:, :FLOWS]) * _REACH
         shade = torch.tanh(x[:, FLOWS : FLOWS + SHADES]) * _DARKEST
-        fine = torch.sigmoid(self.shuffle(x[:, FLOWS + SHADES :]))
-        return flow, shade, fine[:, :ALPHAS], fine[:, ALPHAS:]
+        fine = torch.sigmoid(x[:, FLOWS + SHADES :])
+        return flow, shade, fine[:, : 4 * ALPHAS], fine[:, 4 * ALPHAS :]
 
 
 def composed(
@@ -186,7 +184,13 @@ def composed(
     Both float[N, 3, H, W] in [0, 1], of any size. Differentiable. The maps are brought to the pictures' size
     bilinearly.
     """
-    return layered(shaded(warped(rest, flow[:, :2]), shade), warped(other, flow[:, 2:]), alpha, paint)
+    skin, open_mouth = shaded(warped(rest, flow[:, :2]), shade), warped(other, flow[:, 2:])
+    return layered(skin, open_mouth, unfolded(alpha), unfolded(paint))
+
+
+def unfolded(folded: Tensor) -> Tensor:
+    """Return float[N, C, 2H, 2W] of float[N, 4C, H, W], by sub-pixel shuffle (arXiv 1609.05158)."""
+    return functional.pixel_shuffle(folded, 2)
 
 
 def shaded(picture: Tensor, shade: Tensor) -> Tensor:
@@ -208,7 +212,10 @@ def warped(picture: Tensor, flow: Tensor) -> Tensor:
 
 
 def layered(rest: Tensor, other: Tensor, alpha: Tensor, paint: Tensor) -> Tensor:
-    """Return pictures that were warped already, one over the other, and the paint over both."""
+    """Return pictures that were warped already, one over the other, and the paint over both.
+
+    `alpha`, `paint`: float[N, 2 and 3, H, W], unfolded, of any size.
+    """
     alpha = _sized(alpha, rest)
     return torch.lerp(torch.lerp(rest, other, alpha[:, :1]), _sized(paint, rest), alpha[:, 1:])
 

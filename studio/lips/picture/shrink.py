@@ -32,7 +32,7 @@ ON_THE_WAY: Final = ("l1<=1.25*dense", "psnr_db>=dense-1.2", "aperture_r>=0.9")
 SHARES: Final[dict[str, float]] = {
     "pose*": 0.75,
     "e1*": 0.5,
-    "d1*": 0.25,
+    "d1*": 0.5,
     "e2*": 0.62,
     "d2*": 0.5,
     "e3*": 0.7,

@@ -20,7 +20,7 @@ from studio.lips.picture.data import Batch, Twins, batches
 from studio.lips.prefetch import prefetched
 from studio.truth.render import Label
 from vcam_talker.nets.checkpoint import load_tensors
-from vcam_talker.nets.lips import LipsNet, composed, layered, shaded, warped
+from vcam_talker.nets.lips import LipsNet, composed, layered, shaded, unfolded, warped
 from vcam_talker.prune.apply import WEIGHTS_FILE, loaded
 
 _MOUTH_WEIGHT: Final = 4.0
@@ -151,7 +151,8 @@ def _step(net: LipsNet, teacher: LipsNet | None, batch: Batch, schedule: Schedul
     weights = importance(batch.labels).to(schedule.device)
     with torch.autocast(schedule.device, torch.bfloat16, enabled=schedule.bf16):
         maps = net(rest, other, mouth)
-    flow, shade, alpha, paint = (part.float() for part in maps)
+    flow, shade, *folded = (part.float() for part in maps)
+    alpha, paint = (unfolded(part) for part in folded)
     calm, opened = shaded(warped(rest, flow[:, :2]), shade), warped(other, flow[:, 2:])
     made = layered(calm, opened, alpha, paint)
     picture = (weights * (made - target).abs()).mean()

@@ -164,6 +164,11 @@ class ObsOwner:
             self._tell("open", f"{versions} at {server.address}")
             self._on_open()
             self._serve(connection)
+        except SourceError as e:
+            # Whatever was going on when the connection went: it is the reason that counts.
+            if connection.kicked:
+                raise RefusedError("OBS", connection.lost_why, "It is tried again in a minute") from e
+            raise
         finally:
             with self._changed:
                 self._open = False
@@ -177,8 +182,6 @@ class ObsOwner:
             work = self._next_work(connection)
             if time.monotonic() - opened_s > _STEADY_S:
                 self._backoff_s = _BACKOFF_MIN_S
-            if connection.kicked:
-                raise RefusedError("OBS", connection.lost_why, "It is tried again in a minute")
             if connection.lost_why:
                 raise SourceError("OBS", connection.lost_why)
             if work is None and self._stopping:

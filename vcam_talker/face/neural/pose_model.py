@@ -25,7 +25,7 @@ Floats = npt.NDArray[np.float32]
 
 _CACHE_BYTES: Final = 32_000_000
 """A hundred faces; their features cost less than the mouth does."""
-_CHANNELS: Final = {"flow": 4, "shade": 3, "alpha": 2, "paint": 3}
+_CHANNELS: Final = {"flow": 4, "shade": 3, "alpha": 8, "paint": 12}
 """Of the outputs (`nets.lips`)."""
 _HALF_OPEN: Final = 0.5
 """What engines are measured with."""
@@ -122,10 +122,11 @@ class PoseModel:
         light = bilinear(np.ascontiguousarray(shade.transpose(1, 2, 0), np.float32), size)
         light += np.float32(1)
         skin = lit(self._warped(rgb, flow[:2], size), light)
-        made = blended(skin, self._warped(other, flow[2:], size), _share(alpha[0], size))
-        colours = np.clip(paint.transpose(1, 2, 0) * np.float32(255) + np.float32(0.5), 0.0, 255.0)
-        over = bilinear(np.ascontiguousarray(colours.astype(np.uint8)), size)
-        return blended(made, over, _share(alpha[1], size))
+        shares = unfolded(alpha)
+        made = blended(skin, self._warped(other, flow[2:], size), _share(shares[..., 0], size))
+        colours = np.clip(unfolded(paint) * np.float32(255) + np.float32(0.5), 0.0, 255.0)
+        over = bilinear(colours.astype(np.uint8), size)
+        return blended(made, over, _share(shares[..., 1], size))
 
     def _warped(self, rgb: Pixels, flow: Floats, size: tuple[int, int]) -> Pixels:
         places = bilinear(np.ascontiguousarray(flow.transpose(1, 2, 0), np.float32), size)
@@ -139,6 +140,13 @@ class PoseModel:
             x, y = np.arange(size[0], dtype=np.float32), np.arange(size[1], dtype=np.float32)
             found = self._grids[size] = np.stack(np.meshgrid(x, y), -1)
         return found
+
+
+def unfolded(folded: Floats) -> Floats:
+    """Return float32[2h, 2w, c] of float32[4c, h, w] (`nets.lips.unfolded`)."""
+    rows, columns = folded.shape[1:]
+    found = folded.reshape(-1, 2, 2, rows, columns).transpose(3, 1, 4, 2, 0)
+    return np.ascontiguousarray(found).reshape(2 * rows, 2 * columns, -1)
 
 
 def _share(alpha: Floats, size: tuple[int, int]) -> Floats:

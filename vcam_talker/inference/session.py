@@ -124,7 +124,7 @@ class CheckedSession:
             raise EngineError(self._model, "its session is closed")
         outputs = self._runner.run(self._checked(feeds))
         for name, array in outputs.items():
-            if array.dtype.kind == "f" and not np.isfinite(array).all():
+            if array.dtype.kind == "f" and not _finite(array):
                 raise EngineError(
                     self._model,
                     f"output '{name}' holds NaN or infinity ({self.engine}, {self.precision})",
@@ -160,6 +160,12 @@ class CheckedSession:
 
     def _misfed(self, why: str) -> EngineError:
         return EngineError(self._model, why, f"It takes {', '.join(map(str, self.inputs))}")
+
+
+def _finite(array: Array) -> bool:
+    """Tell whether it holds neither NaN nor infinity. Their sum tells in a quarter of the time, if it does."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(array.sum()) or np.isfinite(array).all())
 
 
 def zeros(ports: tuple[Port, ...], shapes: Mapping[str, Shape] | None = None) -> dict[str, Array]:

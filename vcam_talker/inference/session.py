@@ -163,7 +163,7 @@ class CheckedSession:
 
 
 def _finite(array: Array) -> bool:
-    """Tell whether it holds neither NaN nor infinity. Their sum tells in a quarter of the time, if it does."""
+    """Tell whether it holds neither NaN nor infinity. Mostly its sum tells, in a quarter of the time."""
     with np.errstate(over="ignore", invalid="ignore"):
         return bool(np.isfinite(array.sum()) or np.isfinite(array).all())
 

@@ -2,91 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 
-from vcam_talker.core.clock import ManualClock
+from tests.support.director import Show
 from vcam_talker.core.errors import QueueFullError
-from vcam_talker.core.events import (
-    EngineDown,
-    FirstToken,
-    SentenceBegan,
-    SentenceCached,
-    TurnFailed,
-    WordsPlaced,
-)
-from vcam_talker.core.status import TurnView
-from vcam_talker.core.types import NS_PER_S, Activity, ChatMessage, Emotion, Playout, Pts, TurnId
-from vcam_talker.show.audience import Audience
-from vcam_talker.show.director import Director, Rules
-from vcam_talker.show.history import History
-from vcam_talker.show.turns import Rank
+from vcam_talker.core.events import EngineDown, FirstToken, SentenceBegan, SentenceCached, TurnFailed
+from vcam_talker.core.types import NS_PER_S, Emotion, Pts, TurnId
 
 pytestmark = pytest.mark.unit
-
-
-class FakeStage:
-    """Records what the director asks; the test plays engine and timeline."""
-
-    def __init__(self) -> None:
-        self.ready = True
-        self.begun: list[dict[str, Any]] = []
-        self.cuts: list[int] = []
-        self.moods: list[tuple[Emotion | None, Activity]] = []
-        self.replaced: list[str] = []
-        self.on_cut: Callable[[int], None] = lambda _turn: None
-
-    def begin(self, command: dict[str, Any]) -> bool:
-        if self.ready:
-            self.begun.append(command)
-        return self.ready
-
-    def cut(self, turn: TurnId) -> None:
-        self.cuts.append(turn)
-        self.on_cut(turn)
-
-    def replace_engine(self, reason: str) -> None:
-        self.replaced.append(reason)
-
-    def show(self, emotion: Emotion | None, activity: Activity) -> None:
-        self.moods.append((emotion, activity))
-
-    def reader_ns(self, pts: Pts) -> int:
-        return pts + 30_000_000
-
-
-class Show:
-    """A director with its stage and the events it told."""
-
-    def __init__(self, capacity: int = 3, *, barge_in: bool = True) -> None:
-        self.clock = ManualClock()
-        self.stage = FakeStage()
-        self.events: list[tuple[str, TurnView]] = []
-        self.skipped: list[tuple[str, str]] = []
-        audience = Audience("all", 30.0, 8.0, lambda m, why: self.skipped.append((m.text, why)))
-        self.history = History(12, 4000)
-        self.director = Director(
-            self.stage,
-            self.clock,
-            Rules(capacity, barge_in=barge_in),
-            lambda e, v: self.events.append((e, v)),
-            audience,
-            self.history,
-        )
-
-    def speak(self, take: int, *sentences: str) -> None:
-        at_s = 0.0
-        for text in sentences:
-            words = tuple((w, at_s + i * 0.5, at_s + i * 0.5 + 0.5) for i, w in enumerate(text.split()))
-            self.director.on_engine(SentenceBegan(TurnId(take), text, Emotion.HAPPY, at_s))
-            self.director.on_engine(WordsPlaced(TurnId(take), words))
-            at_s += 0.5 * len(words)
-        self.director.on_started(TurnId(take), Pts(0), self.clock.now_ns())
-
-    def end(self, take: int, played_s: float, *, interrupted: bool = False) -> None:
-        self.director.on_ended(Playout(TurnId(take), played_s, played_s, interrupted, ""))
 
 
 def test_one_turn_at_a_time_in_order() -> None:
@@ -302,253 +225,6 @@ def test_the_trace_counts_from_the_question() -> None:
     assert floor.first_audio_ms == 60.0
 
 
-def line(text: str, user: str = "ada", *, at_ns: int = 0, room: str = "r") -> ChatMessage:
-    return ChatMessage("twitch", room, f"{user}{text}{at_ns}", user, user, text, at_ns)
-
-
-def test_owner_before_viewer_before_own_talk() -> None:
-    show = Show()
-    show.director.submit("say", "floor")
-    show.director.submit("quiet", "own talk", rank=Rank.QUIET)
-    show.director.offer(line("what is it?"))
-    show.director.submit("say", "owner")
-    for take in (1, 2, 3):
-        show.speak(take, "words")
-        show.end(take, 0.5)
-    assert [c["text"] for c in show.stage.begun] == ["floor", "owner", "what is it?", "own talk"]
-
-
-def test_a_viewer_waits_while_somebody_speaks_and_the_owner_does_not() -> None:
-    show = Show()
-    show.director.hear(speaking=True)
-    show.director.offer(line("what is it?"))
-    assert show.stage.begun == []
-    show.director.submit("say", "owner")
-    assert [c["text"] for c in show.stage.begun] == ["owner"]
-    show.speak(1, "words")
-    show.end(1, 0.5)
-    assert len(show.stage.begun) == 1
-    show.director.hear(speaking=False)
-    show.director.advance()
-    assert len(show.stage.begun) == 1, "the words may be the owner's next question"
-    show.director.hear(speaking=True)
-    show.director.understood()
-    assert len(show.stage.begun) == 1, "somebody speaks again"
-    show.director.hear(speaking=False)
-    show.director.understood()
-    assert [c["text"] for c in show.stage.begun] == ["owner", "what is it?"]
-
-
-def test_words_that_never_come_do_not_hold_viewers_back_for_long() -> None:
-    show = Show()
-    show.director.hear(speaking=True)
-    show.director.offer(line("what is it?"))
-    show.director.hear(speaking=False)
-    show.clock.advance(9 * NS_PER_S)
-    show.director.advance()
-    assert [c["text"] for c in show.stage.begun] == ["what is it?"]
-
-
-def test_a_viewers_turn_made_again_stays_behind_the_owners() -> None:
-    show = Show()
-    show.director.offer(line("what is it?"))
-    show.director.submit("say", "owner")
-    show.stage.ready = False
-    show.director.on_engine(EngineDown("killed"))
-    show.director.hear(speaking=True)
-    show.stage.ready = True
-    show.director.advance()
-    assert [c["text"] for c in show.stage.begun] == ["what is it?", "owner"]
-
-
-def test_without_an_engine_viewers_lines_stay_with_the_audience() -> None:
-    show = Show()
-    show.stage.ready = False
-    show.director.offer(line("nice"))
-    show.director.offer(line("is it red?", user="b"))
-    show.director.offer(line("is it blue?", user="c"))
-    assert show.director.queue_view() == ()
-    show.director.withdraw("twitch", "", "b")
-    show.stage.ready = True
-    show.director.advance()
-    assert [c["text"] for c in show.stage.begun] == ["is it blue?"]
-    assert [v.turn for _, v in show.events] == [1, 1]
-    show.clock.advance(31 * NS_PER_S)
-    show.director.check()
-    assert ("nice", "it waited longer than 30 s") in show.skipped
-
-
-def test_a_viewers_turn_made_again_goes_stale_too() -> None:
-    show = Show()
-    show.director.offer(line("is it red?"))
-    show.stage.ready = False
-    show.director.on_engine(EngineDown("killed"))
-    show.clock.advance(31 * NS_PER_S)
-    show.director.check()
-    assert show.director.queue_view() == ()
-    ended = show.director.recent_view()[0]
-    assert (ended.state, ended.error) == ("interrupted", "it waited too long to be made again")
-
-
-@pytest.mark.parametrize("lost", [False, True])
-def test_what_a_moderator_removes_is_not_answered(lost: bool) -> None:
-    show = Show()
-    show.director.offer(line("is it red?"))
-    if lost:
-        show.stage.ready = False
-        show.director.on_engine(EngineDown("killed"))
-    show.director.withdraw("twitch", "another", "")
-    assert show.director.recent_view() == ()
-    show.director.withdraw("twitch", "", "ada")
-    ended = show.director.recent_view()[0]
-    assert (ended.state, ended.error) == ("interrupted", "a moderator removed it")
-    assert show.director.floor_view() is None
-    assert show.director.queue_view() == ()
-
-
-def test_a_viewers_question_that_gives_way_to_a_voice_unheard_is_not_lost() -> None:
-    show = Show()
-    show.stage.on_cut = lambda take: show.end(take, 0.0, interrupted=True)
-    show.director.offer(line("is it red?"))
-    for _ in range(3):
-        show.director.hear(speaking=True)
-        assert [t.text for t in show.director.queue_view()] == ["is it red?"]
-        show.director.hear(speaking=False)
-        show.director.understood()
-        view = show.director.floor_view()
-        assert view is not None
-        assert (view.text, view.turn) == ("is it red?", 1)
-    show.speak(len(show.stage.begun), "Yes.")
-    show.director.hear(speaking=True)
-    assert show.director.recent_view()[0].state == "interrupted", "what was heard is over"
-    assert show.director.queue_view() == ()
-
-
-def test_a_moderator_ends_the_answer_that_is_heard_and_it_leaves_no_past() -> None:
-    show = Show()
-    show.stage.on_cut = lambda take: show.end(take, 0.5, interrupted=True)
-    show.director.offer(line("is it red?"))
-    show.speak(1, "Yes it is.")
-    show.director.withdraw("twitch", "", "ada")
-    ended = show.director.recent_view()[0]
-    assert (ended.state, ended.error) == ("interrupted", "a moderator removed it")
-    assert show.history.of_room("twitch:r") == ()
-
-
-@pytest.mark.parametrize("kind", ["say", "ask"])
-def test_what_was_typed_and_not_heard_yet_waits_for_the_voice_that_cut_in(kind: Any) -> None:
-    show = Show()
-    show.stage.on_cut = lambda take: show.end(take, 0.0, interrupted=True)
-    show.director.submit(kind, "hello")
-    show.director.hear(speaking=True)
-    show.director.submit("ask", "and this?")
-    assert [c["text"] for c in show.stage.begun] == ["hello"]
-    show.director.hear(speaking=False)
-    assert [t.text for t in show.director.queue_view()] == ["hello", "and this?"]
-    show.director.understood()
-    assert [c["text"] for c in show.stage.begun] == ["hello", "hello"]
-    assert show.director.recent_view() == ()
-
-
-def test_spoken_words_are_not_answered_hours_later() -> None:
-    show = Show()
-    show.director.paused = True
-    receipt = show.director.submit("ask", "hello?", source="voice", stale_s=60)
-    show.director.submit("say", "typed")
-    assert "paused" in receipt.note
-    show.clock.advance(61 * NS_PER_S)
-    show.director.check()
-    assert [t.text for t in show.director.queue_view()] == ["typed"]
-    assert show.director.recent_view()[0].error == "it waited too long"
-
-
-def test_another_persona_has_no_past() -> None:
-    show = Show()
-    show.stage.on_cut = lambda take: show.end(take, 0.5, interrupted=True)
-    show.director.submit("ask", "who are you?", room="r")
-    show.director.submit("ask", "and now?", room="r")
-    show.director.submit("quiet", "I was here first.", rank=Rank.QUIET)
-    show.speak(1, "Mira of course.")
-    show.director.start_over()
-    assert show.stage.begun[1]["history"] == []
-    assert show.history.of_room("r") == ()
-    assert show.director.queue_view() == ()
-    show.speak(2, "Leo.")
-    show.end(2, 0.5)
-    assert [e.heard for e in show.history.of_room("r")] == ["Leo."]
-
-
-def test_a_turn_made_again_is_traced_anew() -> None:
-    show = Show()
-    show.director.submit("say", "hello")
-    show.director.on_frame(TurnId(1), 1_000_000)
-    show.stage.ready = False
-    show.director.on_engine(EngineDown("killed"))
-    show.stage.ready = True
-    show.clock.advance(NS_PER_S)
-    show.director.advance()
-    show.director.on_frame(TurnId(2), show.clock.now_ns())
-    view = show.director.floor_view()
-    assert view is not None
-    assert view.first_frame_ms == 1000.0
-
-
-def test_ears_that_were_lost_do_not_silence_the_show() -> None:
-    show = Show()
-    show.director.hear(speaking=True)
-    show.director.offer(line("what is it?"))
-    show.clock.advance(29 * NS_PER_S)
-    show.director.advance()
-    assert show.stage.begun == []
-    show.clock.advance(2 * NS_PER_S)
-    show.director.advance()
-    assert show.director.floor_view() is None, "it went stale meanwhile"
-    show.director.offer(line("and this?", at_ns=show.clock.now_ns()))
-    assert [c["text"] for c in show.stage.begun] == ["and this?"]
-
-
-def test_a_voice_cuts_in_unless_it_must_not() -> None:
-    show = Show()
-    show.director.submit("say", "long")
-    show.speak(1, "Hello dear viewers.")
-    cut = show.director.hear(speaking=True)
-    assert cut is not None
-    assert show.stage.cuts == [1]
-    assert show.stage.moods[-1][1] is Activity.LISTENING
-    polite = Show(barge_in=False)
-    polite.director.submit("say", "long")
-    polite.speak(1, "Hello dear viewers.")
-    assert polite.director.hear(speaking=True) is None
-    assert polite.stage.cuts == []
-
-
-def test_paused_begins_nothing_and_ends_what_is_said_normally() -> None:
-    show = Show()
-    show.director.submit("say", "first")
-    show.director.submit("say", "second")
-    show.speak(1, "first")
-    show.director.paused = True
-    show.end(1, 0.5)
-    assert show.director.recent_view()[0].state == "done"
-    assert len(show.stage.begun) == 1
-    show.director.paused = False
-    show.director.advance()
-    assert [c["text"] for c in show.stage.begun] == ["first", "second"]
-
-
-def test_a_question_carries_what_was_really_heard_before_in_its_room() -> None:
-    show = Show()
-    show.director.offer(line("who are you?", "ada"))
-    show.speak(1, "I am Mira, your host.", "This was never heard.")
-    show.end(1, 1.1, interrupted=True)
-    show.director.offer(line("what do you sell?", "bob"))
-    show.director.offer(line("where are you?", "eve", room="elsewhere"))
-    assert [(e["user"], e["heard"]) for e in show.stage.begun[1]["history"]] == [("ada", "I am")]
-    show.speak(2, "Mugs.")
-    show.end(2, 0.5)
-    assert show.stage.begun[2]["history"] == []
-
-
 def test_the_trace_of_an_answer() -> None:
     show = Show()
     show.clock.advance(NS_PER_S)
@@ -566,6 +242,35 @@ def test_the_trace_of_an_answer() -> None:
     assert (view.first_frame_ms, view.brain, view.cached) == (40.0, "script", True)
 
 
+def test_a_turn_made_again_is_traced_anew() -> None:
+    show = Show()
+    show.director.submit("say", "hello")
+    show.director.on_frame(TurnId(1), 1_000_000)
+    show.stage.ready = False
+    show.director.on_engine(EngineDown("killed"))
+    show.stage.ready = True
+    show.clock.advance(NS_PER_S)
+    show.director.advance()
+    show.director.on_frame(TurnId(2), show.clock.now_ns())
+    view = show.director.floor_view()
+    assert view is not None
+    assert view.first_frame_ms == 1000.0
+
+
+def test_paused_begins_nothing_and_ends_what_is_said_normally() -> None:
+    show = Show()
+    show.director.submit("say", "first")
+    show.director.submit("say", "second")
+    show.speak(1, "first")
+    show.director.paused = True
+    show.end(1, 0.5)
+    assert show.director.recent_view()[0].state == "done"
+    assert len(show.stage.begun) == 1
+    show.director.paused = False
+    show.director.advance()
+    assert [c["text"] for c in show.stage.begun] == ["first", "second"]
+
+
 def test_idle_counts_from_the_last_word() -> None:
     show = Show()
     show.clock.advance(5 * NS_PER_S)
@@ -578,12 +283,3 @@ def test_idle_counts_from_the_last_word() -> None:
     assert show.director.idle_s == 2.0
     show.director.hear(speaking=True)
     assert show.director.idle_s is None
-
-
-def test_clearing_tells_why_viewers_lines_are_gone() -> None:
-    show = Show()
-    show.director.submit("say", "floor")
-    show.director.offer(line("what is it?"))
-    assert show.director.interrupt(clear_queue=True) == 1
-    assert show.skipped == [("what is it?", "the queue was cleared")]
-    assert len(show.stage.begun) == 1

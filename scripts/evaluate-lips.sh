@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # State how good the lips that ship are, on people, voices and languages that they never saw or heard. Uses the
-# truth that train-lips.sh drew, and draws what is missing. An hour of two cores, most of it drawing.
+# truth that train-lips.sh drew, and draws what is missing; teacher and judges are those of studio/lips/trained.
 #
-#   usage: evaluate-lips.sh
+#   usage: evaluate-lips.sh [picture|landmarks|sound|sync ...]      (default: all four)
+#
+# On two cores: picture 10 min, landmarks and sound half an hour, most of it drawing and speaking, sync 10 min.
 #
 #   WORK=build/lips     as for train-lips.sh; the figures go to $WORK/figures
 set -euo pipefail
@@ -14,28 +16,47 @@ models=vcam_talker/models
 figures=$work/figures
 mkdir -p "$figures"
 
-picture=("$python" -m studio.lips.picture)
-"${picture[@]}" make --out "$work/picture" --split test --people 48
-teacher=()
-if [[ -d $work/teacher ]]; then teacher=("$work/teacher"); fi
-"${picture[@]}" evaluate --data "$work/picture" --reader "$work/reader.pt" "${teacher[@]}" "$models/lips" | tee "$figures/picture.json"
-for name in elena kofi lumi; do
-  if [[ -f build/sets/$name.png ]]; then
-    "${picture[@]}" against "$name" "$models/lips" --sheet "$figures/$name.png" | tee "$figures/against-$name.json"
-  else
-    echo "$name is not compared with truth: no room in build/sets (scripts/render-presenters.sh $name makes it)" >&2
-  fi
+steps=("$@")
+((${#steps[@]})) || steps=(picture landmarks sound sync)
+trained=studio/lips/trained
+
+picture() {
+  local net=("$python" -m studio.lips.picture) name
+  "${net[@]}" make --out "$work/picture" --split test --people 48
+  "${net[@]}" evaluate --data "$work/picture" --reader "$trained/reader.safetensors" --count 600 \
+    "$trained/teacher" "$models/lips" | tee "$figures/picture.json"
+  for name in elena kofi lumi; do
+    if [[ -f build/sets/$name.png ]]; then
+      "${net[@]}" against "$name" "$models/lips" --sheet "$figures/$name.png" | tee "$figures/against-$name.json"
+    else
+      echo "$name is not compared with truth: no room in build/sets (scripts/render-presenters.sh $name makes it)" >&2
+    fi
+  done
+}
+
+landmarks() {
+  "$python" -m studio.lips.landmarks make --out "$work/landmarks" --split test
+  "$python" -m studio.lips.landmarks evaluate --data "$work/landmarks" | tee "$figures/landmarks.json"
+}
+
+sound() {
+  "$python" -m studio.lips.sound make --out "$work/speech" --hours 15
+  "$python" -m studio.lips.sound evaluate --data "$work/speech" --to "$figures"
+}
+
+# The whole way from a voice to the picture on air, judged by the reader of mouths and by an expert of pictures
+# and sound, who was trained for this alone.
+sync() {
+  "$python" -m studio.lips.sync measure --expert "$trained/expert" --reader "$trained/reader.safetensors" \
+    --model "$models/lips" --sentences 3 --recordings / --count 3 >"$figures/sync.json"
+}
+
+for step in "${steps[@]}"; do
+  case $step in
+    picture | landmarks | sound | sync) "$step" ;;
+    *)
+      echo "evaluate-lips.sh: no step is called '$step'; there are picture, landmarks, sound and sync" >&2
+      exit 2
+      ;;
+  esac
 done
-
-"$python" -m studio.lips.landmarks make --out "$work/landmarks" --split test
-"$python" -m studio.lips.landmarks evaluate --data "$work/landmarks" | tee "$figures/landmarks.json"
-"$python" -m studio.lips.sound make --out "$work/speech" --hours 15
-"$python" -m studio.lips.sound evaluate --data "$work/speech" --to "$figures"
-
-# An expert of pictures and sound, trained for this alone, and the whole way from a voice to the picture on air.
-sync=("$python" -m studio.lips.sync)
-"${sync[@]}" make --out "$work/sync"
-"${sync[@]}" train --data "$work/sync" --out "$work/expert"
-"${sync[@]}" evaluate --data "$work/sync" --expert "$work/expert" | tee "$figures/expert.json"
-"${sync[@]}" measure --expert "$work/expert" --reader "$work/reader.pt" --model "$models/lips" --recordings / \
-  >"$figures/sync.json"

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # Train what moves the lips anew, from nothing: truth is drawn and spoken, networks learn from it, and those
-# that ship are put in their place under vcam_talker/models. Every step goes on where it was stopped, and is
-# passed over when it is done. Needs `make studio EXTRAS=prune`.
+# that ship are put in their place under vcam_talker/models; teacher and judges go to studio/lips/trained.
+# Every step goes on where it was stopped, and is passed over when it is done. Needs `make studio EXTRAS=prune`.
 #
-#   usage: train-lips.sh [picture|sound|landmarks ...]      (default: all three)
+#   usage: train-lips.sh [picture|sound|landmarks|expert ...]      (default: the first three)
 #
 #   WORK=build/lips     where truth, trainings and teachers lie (4 GB)
 #   DEVICE=cpu          or cuda, for the networks of the picture and of the sound
 #   WORKERS=2           processes that draw and speak
 #
-# On two cores: the picture's truth 2 h, its teacher 1 h, its student 1 h; sound 20 min; landmarks 20 min.
+# On two cores: the picture's truth 45 min, its teacher 1 h, its student 1 h; sound, landmarks, expert 20 min each.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -43,6 +43,7 @@ picture() {
     --out "$work/student" --device "$device" "${precision[@]}"
   "${net[@]}" export "$work/student" --out "$models/lips" --replace --label "built-in lips" \
     --trained-on "Drawn people of studio/ (440, and the three presenters) with flite's and espeak-ng's voices."
+  "$python" -m studio.lips.keep --teacher "$work/teacher" --reader "$work/reader.pt"
 }
 
 sound() {
@@ -59,11 +60,20 @@ landmarks() {
   "${net[@]}" train --data "$work/landmarks" --out "$models/landmarks/landmarks.npz"
 }
 
+# Who judges if a mouth and a sound belong together: ships nowhere.
+expert() {
+  local net=("$python" -m studio.lips.sync)
+  once expert-truth "${net[@]}" make --out "$work/sync" --workers "$workers"
+  once expert "${net[@]}" train --data "$work/sync" --out "$work/expert"
+  "${net[@]}" evaluate --data "$work/sync" --expert "$work/expert"
+  "$python" -m studio.lips.keep --expert "$work/expert"
+}
+
 for step in "${steps[@]}"; do
   case $step in
-    picture | sound | landmarks) "$step" ;;
+    picture | sound | landmarks | expert) "$step" ;;
     *)
-      echo "train-lips.sh: no step is called '$step'; there are picture, sound and landmarks" >&2
+      echo "train-lips.sh: no step is called '$step'; there are picture, sound, landmarks and expert" >&2
       exit 2
       ;;
   esac

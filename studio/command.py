@@ -7,8 +7,8 @@ import click
 from vcam_talker.core.errors import VcamTalkerError
 
 
-def run(cli: click.Group) -> int:
-    """Run a group from the command line; return the exit status. An expected failure is one line."""
+def run(cli: click.Command) -> int:
+    """Run it from the command line; return the exit status. An expected failure is one line."""
     try:
         cli.main(standalone_mode=False)
     except VcamTalkerError as e:

@@ -8,9 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
+from studio.lips.picture.widen import widened
+from vcam_talker.face.neural import pose_model
 from vcam_talker.face.neural.pose_model import unfolded as unfolded_here
-from vcam_talker.nets.lips import SIZE, TEACHER, LipsNet, LipsPlan, composed, unfolded
+from vcam_talker.nets.lips import MAPS, SIZE, TEACHER, LipsNet, LipsPlan, composed, squashed, unfolded
+from vcam_talker.nets.lips_parts import FacePart, MouthPart
 from vcam_talker.nets.reader import MouthReader, opening
 
 pytestmark = pytest.mark.unit
@@ -24,7 +28,15 @@ PLANS = Path(__file__).parents[1] / "studio" / "lips" / "picture" / "plans"
 @pytest.fixture(scope="module")
 def net() -> LipsNet:
     torch.manual_seed(1)
-    return LipsNet(SMALL).eval()
+    made = LipsNet(SMALL)
+    for module in made.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.running_mean, 0, 0.1)
+            nn.init.uniform_(module.running_var, 0.5, 1.5)
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.normal_(module.bias, 0, 0.5)
+    nn.init.normal_(made.head.weight, 0, 0.1)
+    return made.eval()
 
 
 def test_parts_are_the_whole(net: LipsNet) -> None:
@@ -33,12 +45,14 @@ def test_parts_are_the_whole(net: LipsNet) -> None:
         flow, shade, alpha, paint = net(rest, other, pose)
         features = net.encode(rest, other)
         again = net.decode(pose, *features)
+        answer = MouthPart(net)(pose, *FacePart(net)(rest, other))
     assert flow.shape == (2, 4, 48, 64)
     assert shade.shape == (2, 3, 48, 64)
     assert alpha.shape == (2, 8, 48, 64)
     assert paint.shape == (2, 12, 48, 64)
     assert [f.shape[2:] for f in features] == [(48, 64), (24, 32), (12, 16), (6, 8)]
-    assert all(torch.equal(a, b) for a, b in zip((flow, shade, alpha, paint), again, strict=True))
+    assert torch.equal(torch.cat((flow, shade, alpha, paint), 1), again)
+    torch.testing.assert_close(answer, again, rtol=0, atol=1e-6)
 
 
 def test_pose_face_and_other_picture_all_count(net: LipsNet) -> None:
@@ -108,9 +122,9 @@ def test_the_student_has_a_fifteenth_of_its_teachers_parameters_at_most() -> Non
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ({"format": 1}, "format 2"),
-        ({"net": "wav2lip"}, "format 2"),
-        ({"size": [128, 128]}, "format 2"),
+        ({"format": 2}, "format 3"),
+        ({"net": "wav2lip"}, "format 3"),
+        ({"size": [128, 128]}, "format 3"),
         ({"channels": []}, "whole numbers"),
         ({"channels": {**TEACHER, "e1.0": 0}}, "whole numbers"),
         ({"channels": {**TEACHER, "e1.0": 1.5}}, "whole numbers"),
@@ -148,7 +162,37 @@ def test_shade_takes_light_from_the_face_alone() -> None:
 
 def test_pixels_that_lie_behind_each_other_are_unfolded_alike_everywhere() -> None:
     folded = torch.rand(1, 12, 5, 7)
-    wanted = unfolded(folded)[0].permute(1, 2, 0).numpy()
+    wanted = unfolded(folded)[0].numpy()
     np.testing.assert_array_equal(unfolded_here(folded[0].numpy()), wanted)
-    assert wanted.shape == (10, 14, 3)
-    assert wanted[3, 4, 1] == folded[0, 1 * 4 + 1 * 2 + 0, 1, 2]
+    assert wanted.shape == (3, 10, 14)
+    assert wanted[1, 3, 4] == folded[0, 1 * 4 + 1 * 2 + 0, 1, 2]
+
+
+def test_the_daemon_expects_the_maps_that_the_net_makes() -> None:
+    assert list(pose_model._CHANNELS.items()) == list(MAPS.items())
+
+
+def test_maps_keep_to_their_ranges() -> None:
+    far = torch.tensor([-1e4, 0.0, 1e4])[:, None, None, None].expand(3, sum(MAPS.values()), 1, 1)
+    low, middle, high = squashed(far)[:, :, 0, 0]
+    reach = torch.tensor([0.25] * 4 + [0.5] * 23)
+    assert torch.allclose(middle, torch.tensor([0.0] * 7 + [0.5] * 20))
+    assert torch.allclose(high - middle, reach)
+    assert torch.allclose(middle - low, reach)
+
+
+def test_a_widened_net_answers_as_before(net: LipsNet) -> None:
+    wide = widened(net, LipsPlan({name: 2 * n for name, n in SMALL.channels.items()}))
+    assert wide.plan()["channels"]["d4.1"] == 32
+    rest, other, pose = torch.rand(2, 3, *SIZE), torch.rand(2, 3, *SIZE), torch.rand(2, 7)
+    with torch.inference_mode():
+        for ours, theirs in zip(wide(rest, other, pose), net(rest, other, pose), strict=True):
+            torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"), [({"d4.1": 8}, "fewer channels in d4.1"), ({"d4.2": 8}, "layers")]
+)
+def test_a_net_is_not_widened_to_less(net: LipsNet, changed: dict[str, int], why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        widened(net, LipsPlan({**SMALL.channels, **changed}))

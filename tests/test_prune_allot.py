@@ -175,7 +175,7 @@ def test_inputs_that_can_not_be_traced_are_told() -> None:
 
 def test_the_lips_own_net_can_be_cut() -> None:
     channels = {"pose": 16, **{f"{side}{n}.0": 16 for side in "ed" for n in (1, 2, 3, 4)}}
-    net = LipsNet.from_plan({"format": 2, "net": "lips", "size": [96, 128], "channels": channels}).eval()
+    net = LipsNet.from_plan({"format": 3, "net": "lips", "size": [96, 128], "channels": channels}).eval()
     inputs = torch.rand(1, 3, 96, 128), torch.rand(1, 3, 96, 128), torch.rand(1, 7)
     graph = trace(net, inputs)
     assert graph.whole == {"head": "the network's output"}

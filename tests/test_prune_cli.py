@@ -50,7 +50,7 @@ def _measured_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def lips(tmp_path: Path) -> Path:
     torch.manual_seed(1)
-    plan = {"format": 2, "net": "lips", "size": [96, 128], "channels": _LIPS}
+    plan = {"format": 3, "net": "lips", "size": [96, 128], "channels": _LIPS}
     return _save(tmp_path / "lips", LipsNet.from_plan(plan).eval())
 
 

@@ -73,9 +73,10 @@ def make_pose_model(folder: Path, gain: float = 1.0, **spec: Any) -> Path:
             node("Add", ["none", "colour"], ["paint"]),
             node("Add", ["none", "still"], ["flow"]),
             node("Add", ["none", "even"], ["shade"]),
+            node("Concat", ["flow", "shade", "alpha", "paint"], ["maps"], axis=1),
         ],
         {"f0": ["N", 6, rows // 4, columns // 4], "pose": ["N", 7]},
-        ["flow", "shade", "alpha", "paint"],
+        ["maps"],
         zero=np.array([0]),
         one=np.array([1]),
         shape=np.array([-1, 1, 1, 1]),
@@ -85,8 +86,8 @@ def make_pose_model(folder: Path, gain: float = 1.0, **spec: Any) -> Path:
         nothing=np.zeros((1, 1, 1, 1), np.float32),
         colour=np.repeat(np.array(GREEN, np.float32), 4)[None, :, None, None]
         * np.ones((1, 1, rows // 2, columns // 2), np.float32),
-        still=np.zeros((1, 4, rows // 4, columns // 4), np.float32),
-        even=np.zeros((1, 3, rows // 4, columns // 4), np.float32),
+        still=np.zeros((1, 4, rows // 2, columns // 2), np.float32),
+        even=np.zeros((1, 3, rows // 2, columns // 2), np.float32),
     )
     region = {"mouth_at": [0.5, 0.34], "width_mouths": 2.5}
     return write_spec(folder, "pose", "pose", ("face", "mouth"), size=SIZE, region=region, **spec)

@@ -163,7 +163,7 @@ class CheckedSession:
 
 
 def _finite(array: Array) -> bool:
-    """Tell whether it holds neither NaN nor infinity. Mostly its sum tells, in a quarter of the time."""
+    """Tell whether it holds neither NaN nor infinity. Its sum tells sooner, unless it overflows."""
     with np.errstate(over="ignore", invalid="ignore"):
         return bool(np.isfinite(array.sum()) or np.isfinite(array).all())
 

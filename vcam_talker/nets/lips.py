@@ -24,8 +24,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 NAME: Final = "lips"
-_FORMAT: Final = 2
-"""Of plans: 2 knows shade."""
+_FORMAT: Final = 3
+"""Of plans: 2 knew shade, 3 brings the maps into their ranges by `squashed`."""
 SIZE: Final = (96, 128)
 """Height and width of the net's pictures."""
 POSE: Final = 7
@@ -42,7 +42,13 @@ _DARKEST: Final = 0.5
 """How much of the light may go, or come besides."""
 ALPHAS: Final = 2
 """Of the other picture over the one at rest, of the paint over both."""
-MAPS: Final[dict[str, int]] = {"flow": FLOWS, "shade": SHADES, "alpha": 4 * ALPHAS, "paint": 4 * 3}
+_COLOURS: Final = 3
+MAPS: Final[dict[str, int]] = {
+    "flow": FLOWS,
+    "shade": SHADES,
+    "alpha": 4 * ALPHAS,
+    "paint": 4 * _COLOURS,
+}
 """What the net answers with: channels of each map. Alphas and paint are as fine as the picture, so 2 x 2
 pixels of them lie behind each other (`unfolded`)."""
 
@@ -132,7 +138,7 @@ class LipsNet(nn.Module):
             bias = cast("Tensor", self.head.bias)
             bias.zero_()
             first = FLOWS + SHADES
-            bias[first : first + 4 * ALPHAS] = -3.0
+            bias[first : first + 4 * ALPHAS] = -2.0
 
     @classmethod
     def from_plan(cls, plan: Mapping[str, Any]) -> LipsNet:
@@ -150,7 +156,9 @@ class LipsNet(nn.Module):
         right and down, first in `rest`, then in `other`, in shares of width and height: the new picture at p
         shows rest at p + flow(p)[:2], times 1 + shade(p), and, over it, other at p + flow(p)[2:].
         """
-        return self.decode(pose, *self.encode(rest, other))
+        maps = self.decode(pose, *self.encode(rest, other))
+        flow, shade, alpha, paint = torch.split(maps, list(MAPS.values()), 1)
+        return flow, shade, alpha, paint
 
     def encode(self, rest: Tensor, other: Tensor) -> tuple[Tensor, ...]:
         """Return the face's features, finest first: they hold as long as the face at rest does."""
@@ -161,19 +169,28 @@ class LipsNet(nn.Module):
             features.append(x)
         return tuple(features)
 
-    def decode(self, pose: Tensor, *features: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return flow, shade, alpha and paint of a mouth on the face of these features."""
+    def decode(self, pose: Tensor, *features: Tensor) -> Tensor:
+        """Return the maps of a mouth on the face of these features, float[N, 27, 48, 64] as in MAPS."""
         mouth = self.pose(pose)
         x = _through(self.get_submodule(f"d{LEVELS}"), features[-1], mouth)
         for level in range(LEVELS - 1, 0, -1):
             x = functional.interpolate(x, scale_factor=2.0, mode="nearest")
             x = torch.cat((x, features[level - 1]), 1)
             x = _through(self.get_submodule(f"d{level}"), x, mouth)
-        x = self.head(x)
-        flow = torch.tanh(x[:, :FLOWS]) * _REACH
-        shade = torch.tanh(x[:, FLOWS : FLOWS + SHADES]) * _DARKEST
-        fine = torch.sigmoid(x[:, FLOWS + SHADES :])
-        return flow, shade, fine[:, : 4 * ALPHAS], fine[:, 4 * ALPHAS :]
+        return squashed(self.head(x))
+
+
+def squashed(x: Tensor) -> Tensor:
+    """Bring what the head says, float[N, 27, H, W], into each map's range.
+
+    By x / sqrt(1 + x^2), for which processors need a sixth of the time of a sigmoid.
+    """
+    ranges = [(0.0, _REACH)] * FLOWS + [(0.0, _DARKEST)] * SHADES + [(0.5, 0.5)] * (4 * (ALPHAS + _COLOURS))
+    # Numbers of half the size would do for the head, not for colours.
+    x = x.to(torch.promote_types(x.dtype, torch.float32))
+    of_each = torch.tensor(ranges, dtype=x.dtype, device=x.device)
+    middle, reach = of_each[:, :1, None], of_each[:, 1:, None]
+    return middle + reach * (x / torch.sqrt(1 + x * x))
 
 
 def composed(

@@ -15,17 +15,17 @@ from studio.command import run
 from studio.lips.picture.against import compare, scenes_of, speaking
 from studio.lips.picture.against import sheet as draw_sheet
 from studio.lips.picture.data import cut
-from studio.lips.picture.evaluate import at_rest, by_net, evaluate, train_reader
+from studio.lips.picture.evaluate import at_rest, by_net, evaluate, reader_of, train_reader
 from studio.lips.picture.export import export as export_net
 from studio.lips.picture.make import make as make_files
 from studio.lips.picture.scenes import people, presenters
 from studio.lips.picture.shrink import TwinsTask, missed, shrink
 from studio.lips.picture.train import Schedule, load
 from studio.lips.picture.train import train as train_net
+from studio.lips.picture.widen import widened
 from studio.pack import open_pack
 from studio.truth.draw import SPLITS, Split
 from vcam_talker.nets.lips import LipsNet, LipsPlan
-from vcam_talker.nets.reader import MouthReader
 from vcam_talker.persona import load_persona
 
 _CHARACTERS = Path("studio/characters")
@@ -73,8 +73,8 @@ def make(out: Path, split: Split, count: int, lights: int, renderer: str, worker
 @cli.command()
 @_data
 @click.option("--out", type=_folder, required=True, help="Folder of the training; it goes on from there.")
-@click.option("--plan", default="teacher", show_default=True, help="`teacher`, `student`, or a JSON file.")
-@click.option("--begin", type=_trained, help="Folder of a net to go on from, instead of a plan.")
+@click.option("--plan", help="`teacher`, `student`, or a JSON file.  [default: that of --begin, or teacher]")
+@click.option("--begin", type=_trained, help="Folder of a net to go on from; widened, if a plan is given.")
 @click.option("--teacher", type=_trained, help="Training folder of a teacher, to learn from as well.")
 @click.option("--steps", type=click.IntRange(1), default=12_000, show_default=True)
 @click.option("--batch", type=click.IntRange(1), default=16, show_default=True)
@@ -86,7 +86,7 @@ def make(out: Path, split: Split, count: int, lights: int, renderer: str, worker
 def train(
     data: Path,
     out: Path,
-    plan: str,
+    plan: str | None,
     begin: Path | None,
     teacher: Path | None,
     steps: int,
@@ -99,7 +99,9 @@ def train(
 ) -> None:
     """Train a net."""
     torch.set_num_threads(threads)
-    net = load(begin).train() if begin else LipsNet(_plan(plan))
+    net = load(begin) if begin else LipsNet(_plan(plan or "teacher"))
+    if begin and plan:
+        net = _widened(net, plan)
     taught = load(teacher) if teacher else None
     schedule = Schedule(steps, batch, rate, bf16=bf16, device=_there(device))
     twins = cut(data, "train", data / "cut")
@@ -141,7 +143,7 @@ def shrink_net(
     task = TwinsTask(
         cut(data, "train", data / "cut"),
         cut(data, "val", data / "cut"),
-        _reader(weights),
+        reader_of(weights),
         Schedule(steps, batch, rate, bf16=bf16, device=_there(device)),
         click.echo,
     )
@@ -176,7 +178,7 @@ def evaluate_nets(
 ) -> None:
     """Compare trained NETS with truth on people, voices and lights they never saw; prints JSON."""
     torch.set_num_threads(threads)
-    judge = _reader(weights)
+    judge = reader_of(weights)
     twins = cut(data, split, data / "cut")
     found: dict[str, Any] = {"the mouth at rest": asdict(evaluate(at_rest, twins, judge, count=count))}
     for folder in nets:
@@ -235,10 +237,11 @@ def _there(device: str) -> str:
     return device
 
 
-def _reader(weights: Path) -> MouthReader:
-    reader = MouthReader()
-    reader.load_state_dict(torch.load(weights, weights_only=True))
-    return reader.eval()
+def _widened(net: LipsNet, plan: str) -> LipsNet:
+    try:
+        return widened(net, _plan(plan))
+    except ValueError as e:
+        raise click.BadParameter(f"the net can't be widened to it: {e}", param_hint="--plan") from None
 
 
 def _plan(name: str) -> LipsPlan:

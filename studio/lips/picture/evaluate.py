@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import cv2
@@ -15,6 +16,7 @@ from torch import Tensor
 from studio.lips.picture.data import Batch, Twins, batches, still
 from studio.lips.picture.train import tensors
 from studio.truth.render import Label
+from vcam_talker.nets.checkpoint import assign_tensors, load_tensors
 from vcam_talker.nets.lips import LipsNet, composed
 from vcam_talker.nets.reader import MouthReader, opening
 
@@ -113,6 +115,13 @@ def train_reader(
 def classes(labels: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
     """Return the reader's classes of label maps."""
     return np.select([labels == Label.LIPS, labels >= Label.MOUTH], [1, 2]).astype(np.int64)
+
+
+def reader_of(path: Path) -> MouthReader:
+    """Return the reader of a file that `train_reader`'s weights were saved in. Raises CheckpointError."""
+    reader = MouthReader()
+    assign_tensors(reader, load_tensors(path), path)
+    return reader.eval()
 
 
 def read(reader: MouthReader, pictures: Floats) -> Floats:

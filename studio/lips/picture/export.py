@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from vcam_talker.face.neural.region import REGION
 from vcam_talker.nets.export import Part, export_folder
 from vcam_talker.nets.lips import POSE, SIZE, LipsNet
+from vcam_talker.nets.lips_parts import FacePart, MouthPart
 
 
 def export(
@@ -18,21 +19,22 @@ def export(
 ) -> dict[str, float]:
     """Write the folder; return how far ONNX is from torch, part by part. Raises ExportError.
 
-    Two parts: `face` (rest, other -> f1 .. f4), once per face, and `mouth` (pose, f1 .. f4 -> flow, shade,
-    alpha, paint). Plan and weights lie beside them, for pruning.
+    Two parts: `face` (rest, other -> f1 .. f4), once per face, and `mouth` (pose, f1 .. f4 -> maps,
+    `nets.lips.MAPS` behind each other). Plan and weights lie beside them, for pruning.
     """
     net = net.eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     rng = torch.Generator().manual_seed(1)
     picture = torch.rand((1, 3, *SIZE), generator=rng)
     other = torch.rand((1, 3, *SIZE), generator=rng)
+    face = FacePart(net)
     with torch.inference_mode():
-        features = [feature.clone() for feature in net.encode(picture, other)]
+        features = [feature.clone() for feature in face(picture, other)]
     names = [f"f{level}" for level in range(1, len(features) + 1)]
     pose = torch.rand((1, POSE), generator=rng)
     mouth: dict[str, Tensor] = {"pose": pose} | dict(zip(names, features, strict=True))
     parts = {
-        "face": Part(_Encode(net), {"rest": picture, "other": other}, names),
-        "mouth": Part(_Decode(net), mouth, ("flow", "shade", "alpha", "paint")),
+        "face": Part(face, {"rest": picture, "other": other}, names),
+        "mouth": Part(MouthPart(net), mouth, ["maps"]),
     }
     description: dict[str, Any] = {
         "kind": "pose",
@@ -43,21 +45,3 @@ def export(
         "trained_on": trained_on,
     }
     return export_folder(folder, description, parts, net=net, plan=net.plan(), replace=replace)
-
-
-class _Encode(nn.Module):
-    def __init__(self, net: LipsNet) -> None:
-        super().__init__()
-        self.net = net
-
-    def forward(self, rest: Tensor, other: Tensor) -> tuple[Tensor, ...]:
-        return self.net.encode(rest, other)
-
-
-class _Decode(nn.Module):
-    def __init__(self, net: LipsNet) -> None:
-        super().__init__()
-        self.net = net
-
-    def forward(self, pose: Tensor, f1: Tensor, f2: Tensor, f3: Tensor, f4: Tensor) -> tuple[Tensor, ...]:
-        return self.net.decode(pose, f1, f2, f3, f4)

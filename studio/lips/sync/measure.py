@@ -14,9 +14,8 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from studio.lips.picture.evaluate import read
+from studio.lips.picture.evaluate import read, reader_of
 from studio.lips.sync.data import looked_at
 from studio.lips.sync.drawn import Stage, Truth, TruthStage
 from studio.lips.sync.evaluate import FRAME_MS, windows_of
@@ -26,7 +25,6 @@ from studio.lips.sync.timing import REACH, Curve, Timing, correlation, joined, l
 from studio.truth.clips import FPS
 from vcam_talker.core.types import Pixels
 from vcam_talker.dsp.levels import frame_levels_db
-from vcam_talker.nets.reader import MouthReader
 
 Floats = npt.NDArray[np.float32]
 Opening = Callable[[Pixels], Floats]
@@ -164,9 +162,7 @@ def table(found: Rows) -> str:
 
 def by_reader(path: Path) -> Opening:
     """Return how the reader of mouths sees, which `studio.lips.picture reader` trained."""
-    reader = MouthReader()
-    reader.load_state_dict(torch.load(path, weights_only=True))
-    reader.eval()
+    reader = reader_of(path)
 
     def opening(pictures: Pixels) -> Floats:
         parts = np.array_split(pictures, max(1, len(pictures) // _READ_AT_ONCE))

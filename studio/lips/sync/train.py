@@ -19,8 +19,12 @@ from studio.lips.sync.clips import Clip
 from studio.lips.sync.data import Batch, batches
 from studio.lips.sync.net import Expert
 from studio.pack import StudioError
+from vcam_talker.nets.checkpoint import assign_tensors, load_tensors
 
 CHECKPOINT: Final = "expert.pt"
+EXPERT_FILE: Final = "expert.json"
+KEPT_FILE: Final = "expert.safetensors"
+"""Weights alone, as `studio.lips.keep` writes them."""
 LABEL: Final = "synthetic"
 """What it says in every report: it learnt from drawn people and made voices alone."""
 _SAVE_S: Final = 60.0
@@ -111,14 +115,21 @@ def losses(net: Expert, batch: Batch) -> tuple[Tensor, float]:
 
 
 def load(out: Path) -> tuple[Expert, Recipe]:
-    """Return the expert of a training folder, in evaluation mode. Raises StudioError."""
+    """Return the expert of a training folder, or of one that `studio.lips.keep` wrote, in evaluation mode.
+
+    Raises StudioError, CheckpointError.
+    """
+    net = Expert()
+    kept = out / KEPT_FILE
+    if kept.is_file():
+        assign_tensors(net, load_tensors(kept), kept)
+        return net.eval(), Recipe(**json.loads((out / EXPERT_FILE).read_text("utf-8"))["recipe"])
     path = out / CHECKPOINT
     if not path.is_file():
         raise StudioError(str(path), "isn't there", "Run `train` first")
-    kept = torch.load(path, weights_only=True)
-    net = Expert()
-    net.load_state_dict(kept["net"])
-    return net.eval(), Recipe(**kept["recipe"])
+    state = torch.load(path, weights_only=True)
+    net.load_state_dict(state["net"])
+    return net.eval(), Recipe(**state["recipe"])
 
 
 def _target(windows: int) -> Tensor:
@@ -149,7 +160,7 @@ def _save(
     torch.save(state | {"step": step, "spent_s": spent_s}, part)
     part.replace(out / CHECKPOINT)
     facts = {"label": LABEL, "recipe": asdict(recipe), "steps_done": step, "seconds": round(spent_s)}
-    (out / "expert.json").write_text(json.dumps(facts, indent=1) + "\n", "utf-8")
+    (out / EXPERT_FILE).write_text(json.dumps(facts, indent=1) + "\n", "utf-8")
 
 
 def _resume(out: Path, recipe: Recipe, net: Expert, optimiser: torch.optim.Optimizer) -> tuple[int, float]:

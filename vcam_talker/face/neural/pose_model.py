@@ -7,6 +7,7 @@ that skin and teeth keep the sharpness of the clip.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Final
 
 import numpy as np
@@ -25,8 +26,10 @@ Floats = npt.NDArray[np.float32]
 
 _CACHE_BYTES: Final = 32_000_000
 """A hundred faces; their features cost less than the mouth does."""
+_MAPS: Final = "maps"
 _CHANNELS: Final = {"flow": 4, "shade": 3, "alpha": 8, "paint": 12}
-"""Of the outputs (`nets.lips`)."""
+"""Of the maps that lie behind each other in the network's one output (`nets.lips`)."""
+_BORDERS: Final = tuple(accumulate(_CHANNELS.values()))[:-1]
 _HALF_OPEN: Final = 0.5
 """What engines are measured with."""
 
@@ -52,8 +55,8 @@ class PoseModel:
         example = {name: np.repeat(values, batch, 0) for name, values in features.items()}
         example["pose"] = np.full((batch, len(MOUTH_PARAMS)), _HALF_OPEN, np.float32)
         self._mouth = opener(package, config, "mouth", example)
-        checked_ports(package, self._mouth, "mouth", {"pose"}, set(_CHANNELS))
-        checked_channels(package, self._mouth.run(example), "mouth", _CHANNELS)
+        checked_ports(package, self._mouth, "mouth", {"pose"}, {_MAPS})
+        checked_channels(package, self._mouth.run(example), "mouth", {_MAPS: sum(_CHANNELS.values())})
         self._uses = [port.name for port in self._mouth.inputs if port.name != "pose"]
         self.label = f"{package.spec.label} on {self._mouth.engine}, {self._mouth.precision}"
         self._kept = FeatureCache(_CACHE_BYTES)
@@ -90,11 +93,8 @@ class PoseModel:
         rows = filled(len(crops), self._batch)
         feeds = {name: np.stack([features[row][name] for row in rows]) for name in self._uses}
         feeds["pose"] = np.stack([conditions[row] for row in rows]).astype(np.float32)
-        answer = self._mouth.run(feeds)
-        return [
-            to_yuv(self._composed(rgb, *(answer[name][n] for name in _CHANNELS)))
-            for n, rgb in enumerate(pictures)
-        ]
+        answer = self._mouth.run(feeds)[_MAPS]
+        return [to_yuv(self._composed(rgb, *_apart(answer[n]))) for n, rgb in enumerate(pictures)]
 
     def _features(self, rgb: Pixels, key: int) -> Features:
         def compute() -> Features:
@@ -123,10 +123,10 @@ class PoseModel:
         light += np.float32(1)
         skin = lit(self._warped(rgb, flow[:2], size), light)
         shares = unfolded(alpha)
-        made = blended(skin, self._warped(other, flow[2:], size), _share(shares[..., 0], size))
-        colours = np.clip(unfolded(paint) * np.float32(255) + np.float32(0.5), 0.0, 255.0)
-        over = bilinear(colours.astype(np.uint8), size)
-        return blended(made, over, _share(shares[..., 1], size))
+        made = blended(skin, self._warped(other, flow[2:], size), _share(shares[0], size))
+        colours = np.clip(unfolded(paint) * np.float32(255) + np.float32(0.5), 0.0, 255.0).astype(np.uint8)
+        over = bilinear(np.ascontiguousarray(colours.transpose(1, 2, 0)), size)
+        return blended(made, over, _share(shares[1], size))
 
     def _warped(self, rgb: Pixels, flow: Floats, size: tuple[int, int]) -> Pixels:
         places = bilinear(np.ascontiguousarray(flow.transpose(1, 2, 0), np.float32), size)
@@ -142,12 +142,17 @@ class PoseModel:
         return found
 
 
+def _apart(maps: Floats) -> list[Floats]:
+    """Return flow, shade, alpha and paint."""
+    return np.split(maps, _BORDERS)
+
+
 def unfolded(folded: Floats) -> Floats:
-    """Return float32[2h, 2w, c] of float32[4c, h, w] (`nets.lips.unfolded`)."""
+    """Return float32[c, 2h, 2w] of float32[4c, h, w] (`nets.lips.unfolded`)."""
     rows, columns = folded.shape[1:]
-    found = folded.reshape(-1, 2, 2, rows, columns).transpose(3, 1, 4, 2, 0)
-    return np.ascontiguousarray(found).reshape(2 * rows, 2 * columns, -1)
+    apart = folded.reshape(-1, 2, 2, rows, columns).transpose(0, 3, 1, 4, 2)
+    return apart.reshape(-1, 2 * rows, 2 * columns)
 
 
 def _share(alpha: Floats, size: tuple[int, int]) -> Floats:
-    return np.clip(bilinear(np.ascontiguousarray(alpha, np.float32), size), 0.0, 1.0)
+    return np.clip(bilinear(alpha, size), 0.0, 1.0)

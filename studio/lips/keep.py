@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import nn
 
 from studio.command import run
@@ -53,7 +53,7 @@ def _save(net: nn.Module, path: Path) -> None:
         name: tensor.half().contiguous() if tensor.dtype == torch.float32 else tensor
         for name, tensor in net.state_dict().items()
     }
-    save_file(tensors, path)
+    path.write_bytes(save(tensors))
     click.echo(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
 
 

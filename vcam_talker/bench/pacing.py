@@ -60,7 +60,8 @@ def run(options: Options) -> Report:
     report.add("processor while talking, all, of two cores", sum(shares.values()) / _CORES, "%", 60.0)
     if after["asked"] > before["asked"]:
         drawn = (after["answered"] - before["answered"]) / (after["asked"] - before["asked"])
-        report.add("mouths that the network drew in time", 100 * drawn, "%", 99.0, at_least=True)
+        # What was asked for before the first look may be answered before the second.
+        report.add("mouths that the network drew in time", 100 * min(drawn, 1.0), "%", 99.0, at_least=True)
     report.notes.append(f"camera {options.camera}; frame times taken as each was handed to it")
     return report
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # State how good the lips that ship are, on people, voices and languages that they never saw or heard. Uses the
 # truth that train-lips.sh drew, and draws what is missing; teacher and judges are those of studio/lips/trained.
+# Needs `make studio EXTRAS=prune`; sound and sync also Debian's recorded people (scripts/install-system.sh test).
 #
 #   usage: evaluate-lips.sh [picture|landmarks|sound|sync ...]      (default: all four)
 #
@@ -47,8 +48,13 @@ sound() {
 # The whole way from a voice to the picture on air, judged by the reader of mouths and by an expert of pictures
 # and sound, who was trained for this alone.
 sync() {
-  "$python" -m studio.lips.sync measure --expert "$trained/expert" --reader "$trained/reader.safetensors" \
-    --model "$models/lips" --sentences 3 --recordings / --count 3 >"$figures/sync.json"
+  local teacher=$work/model/teacher
+  local measure=("$python" -m studio.lips.sync measure
+    --expert "$trained/expert" --reader "$trained/reader.safetensors" --model "$models/lips")
+  mkdir -p "$work/model"
+  "$python" -m studio.lips.picture export "$trained/teacher" --out "$teacher" --replace --label teacher --trained-on "as lips"
+  "${measure[@]}" --model "$teacher" --sentences 3 >"$figures/sync.json"
+  "${measure[@]}" --persona elena --sentences 0 --recordings / --count 3 >"$figures/sync-recorded.json"
 }
 
 for step in "${steps[@]}"; do

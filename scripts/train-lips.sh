@@ -19,6 +19,9 @@ work=${WORK:-build/lips}
 device=${DEVICE:-cpu}
 workers=${WORKERS:-2}
 python=.venv/bin/python
+precision=()
+# Quicker, and as good, where a processor multiplies bfloat16.
+if [[ $device == cuda ]] || grep -q -m1 -E 'avx512_bf16|amx_bf16' /proc/cpuinfo; then precision=(--bf16); fi
 models=vcam_talker/models
 
 once() { # MARK COMMAND...: not again once it has succeeded
@@ -31,9 +34,7 @@ once() { # MARK COMMAND...: not again once it has succeeded
 }
 
 picture() {
-  local net=("$python" -m studio.lips.picture) truth=$work/picture precision=()
-  # Quicker, and as good, where a processor multiplies bfloat16.
-  if [[ $device == cuda ]] || grep -q -m1 -E 'avx512_bf16|amx_bf16' /proc/cpuinfo; then precision=(--bf16); fi
+  local net=("$python" -m studio.lips.picture) truth=$work/picture
   once picture-train "${net[@]}" make --out "$truth" --workers "$workers" --presenters 16
   once picture-val "${net[@]}" make --out "$truth" --workers "$workers" --split val --people 32
   once picture-test "${net[@]}" make --out "$truth" --workers "$workers" --split test --people 48
@@ -64,7 +65,7 @@ landmarks() {
 expert() {
   local net=("$python" -m studio.lips.sync)
   once expert-truth "${net[@]}" make --out "$work/sync" --workers "$workers"
-  once expert "${net[@]}" train --data "$work/sync" --out "$work/expert"
+  once expert "${net[@]}" train --data "$work/sync" --out "$work/expert" --threads 2 "${precision[@]}"
   "${net[@]}" evaluate --data "$work/sync" --expert "$work/expert"
   "$python" -m studio.lips.keep --expert "$work/expert"
 }

@@ -31,6 +31,9 @@ from studio.truth import container
 from studio.truth.fake import FakeRenderer
 from studio.truth.render import Label
 from tests.support.truth_voices import reciting_speaker
+from vcam_talker.config import LipsConfig
+from vcam_talker.face.neural.model import open_model
+from vcam_talker.face.neural.package import load_package
 from vcam_talker.face.neural.region import REGION
 from vcam_talker.nets.lips import SIZE as NET_SIZE
 from vcam_talker.nets.lips import LipsNet, LipsPlan, composed
@@ -39,6 +42,7 @@ pytestmark = pytest.mark.unit
 
 PLAN = LipsPlan({"pose": 8, **{f"{side}{level}.0": 8 for side in "ed" for level in (1, 2, 3, 4)}})
 PER_HEAD = 1 + MOUTHS
+GREY = np.full((96, 64), 128, np.uint8)
 
 
 @pytest.fixture(scope="module")
@@ -154,6 +158,22 @@ def test_training_learns_goes_on_and_is_exported(twins: Twins, tmp_path: Path) -
     told = json.loads((tmp_path / "model" / "model.json").read_text())
     assert (told["kind"], told["condition"], told["size"]) == ("pose", "pose", list(NET_SIZE))
     assert set(told["parts"]) == {"face", "mouth"}
+    config = LipsConfig(engine="ort", precision="fp32", threads=1)
+    model = open_model(load_package(tmp_path / "model"), config, GREY)
+    shut, wide = model.draw([GREY, GREY], [0, 0], [np.zeros(7, np.float32), np.full(7, 0.8, np.float32)])
+    assert shut.shape == GREY.shape
+    assert (shut != wide).any()
+
+
+def test_another_nets_training_is_not_gone_on_with(twins: Twins, tmp_path: Path) -> None:
+    assert train(LipsNet(PLAN), twins, Schedule(1, batch=2), tmp_path, lambda _: None)
+    (tmp_path / "plan.json").write_text(json.dumps(LipsNet(PLAN).plan() | {"format": 2}))
+    with pytest.raises(StudioError, match="another net"):
+        train(LipsNet(PLAN), twins, Schedule(2, batch=2), tmp_path, lambda _: None)
+    with pytest.raises(StudioError, match="format 3"):
+        load(tmp_path)
+    with pytest.raises(StudioError, match=r"plan\.json"):
+        load(tmp_path / "nowhere")
 
 
 def test_a_student_learns_from_its_teacher_too(twins: Twins, tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ With them what ships can be judged without the hours that their training took.
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from studio.lips.picture.evaluate import reader_of
 from studio.lips.picture.train import load as teacher_of
 from studio.lips.sync.train import EXPERT_FILE, KEPT_FILE
 from studio.lips.sync.train import load as expert_of
+from studio.pack import StudioError
 from vcam_talker.prune.apply import PLAN_FILE, WEIGHTS_FILE
 
 PLACE = Path("studio/lips/trained")
@@ -36,6 +36,8 @@ _file = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=PLACE, show_default=True)
 def cli(teacher: Path | None, reader: Path | None, expert: Path | None, out: Path) -> None:
     """Write those that are named; the others stay as they are."""
+    if not (teacher or reader or expert):
+        raise click.UsageError("nothing is named to be kept")
     if teacher:
         net = teacher_of(teacher)
         _save(net, out / "teacher" / WEIGHTS_FILE)
@@ -44,7 +46,7 @@ def cli(teacher: Path | None, reader: Path | None, expert: Path | None, out: Pat
         _save(reader_of(reader), out / READER)
     if expert:
         _save(expert_of(expert)[0], out / "expert" / KEPT_FILE)
-        shutil.copy(expert / EXPERT_FILE, out / "expert" / EXPERT_FILE)
+        (out / "expert" / EXPERT_FILE).write_bytes((expert / EXPERT_FILE).read_bytes())
 
 
 def _save(net: nn.Module, path: Path) -> None:
@@ -53,6 +55,8 @@ def _save(net: nn.Module, path: Path) -> None:
         name: tensor.half().contiguous() if tensor.dtype == torch.float32 else tensor
         for name, tensor in net.state_dict().items()
     }
+    if large := [name for name, tensor in tensors.items() if not tensor.isfinite().all()]:
+        raise StudioError(str(path), f"half precision does not hold {large[0]}", "Nothing was written")
     path.write_bytes(save(tensors))
     click.echo(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
 

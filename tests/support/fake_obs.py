@@ -53,6 +53,8 @@ class FakeObs:
         """Said before the log-in is confirmed."""
         self.close_at_log_in = 0
         """The code to hang up with instead of confirming the log-in."""
+        self.close_at: dict[str, int] = {}
+        """Request -> the code to hang up with instead of answering it."""
         self.mute = False
         """Take requests and answer none, as a program that stands still."""
         self.changed = threading.Condition()
@@ -169,6 +171,9 @@ class FakeObs:
             with self.changed:
                 self.requests.append((name, data))
                 self.changed.notify_all()
+            if name in self.close_at:
+                client.close(self.close_at[name])
+                return
             if self.mute:
                 continue
             code = self.refuse.get(name, 100)

@@ -36,6 +36,8 @@ _REACH: Final = 0.25
 """Greatest flow, in shares of the picture's width and height."""
 FLOWS: Final = 4
 """Right and down in the picture at rest, right and down in the other."""
+_FAR: Final = 100.0
+"""What the head says is taken for no more: its square is still a number in half precision."""
 SHADES: Final = 3
 """Of red, green and blue: lamps have colours."""
 _DARKEST: Final = 0.5
@@ -114,7 +116,10 @@ class Layer(nn.Module):
 
 
 class LipsNet(nn.Module):
-    """See the module's text. Call it whole, or `encode` once per face and `decode` once per mouth."""
+    """See the module's text. Call it whole, or `encode` once per face and `decode` once per mouth.
+
+    What runs on air is made of it by `nets.lips_parts`.
+    """
 
     def __init__(self, plan: LipsPlan | None = None) -> None:
         super().__init__()
@@ -187,7 +192,7 @@ def squashed(x: Tensor) -> Tensor:
     """
     ranges = [(0.0, _REACH)] * FLOWS + [(0.0, _DARKEST)] * SHADES + [(0.5, 0.5)] * (4 * (ALPHAS + _COLOURS))
     # Numbers of half the size would do for the head, not for colours.
-    x = x.to(torch.promote_types(x.dtype, torch.float32))
+    x = x.to(torch.promote_types(x.dtype, torch.float32)).clamp(-_FAR, _FAR)
     of_each = torch.tensor(ranges, dtype=x.dtype, device=x.device)
     middle, reach = of_each[:, :1, None], of_each[:, 1:, None]
     return middle + reach * (x / torch.sqrt(1 + x * x))

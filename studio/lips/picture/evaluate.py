@@ -15,8 +15,8 @@ from torch import Tensor
 
 from studio.lips.picture.data import Batch, Twins, batches, still
 from studio.lips.picture.train import tensors
+from studio.lips.weights import with_weights
 from studio.truth.render import Label
-from vcam_talker.nets.checkpoint import assign_tensors, load_tensors
 from vcam_talker.nets.lips import LipsNet, composed
 from vcam_talker.nets.reader import MouthReader, opening
 
@@ -118,10 +118,8 @@ def classes(labels: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
 
 
 def reader_of(path: Path) -> MouthReader:
-    """Return the reader of a file that `train_reader`'s weights were saved in. Raises CheckpointError."""
-    reader = MouthReader()
-    assign_tensors(reader, load_tensors(path), path)
-    return reader.eval()
+    """Return the reader of a file that `train_reader`'s weights were saved in. Raises StudioError."""
+    return with_weights(MouthReader(), path)
 
 
 def read(reader: MouthReader, pictures: Floats) -> Floats:

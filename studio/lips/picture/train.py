@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -18,10 +18,11 @@ from torch.nn import functional
 
 from studio.lips.picture.data import Batch, Twins, batches
 from studio.lips.prefetch import prefetched
+from studio.pack import StudioError
 from studio.truth.render import Label
 from vcam_talker.nets.checkpoint import load_tensors
 from vcam_talker.nets.lips import LipsNet, composed, layered, shaded, unfolded, warped
-from vcam_talker.prune.apply import WEIGHTS_FILE, loaded
+from vcam_talker.prune.apply import PLAN_FILE, WEIGHTS_FILE, loaded
 
 _MOUTH_WEIGHT: Final = 4.0
 _LIPS_WEIGHT: Final = 2.5
@@ -227,7 +228,7 @@ def _save(
     state = {"net": net.state_dict(), "optimiser": optimiser.state_dict(), "average": average, "step": step}
     torch.save(state, part)
     part.replace(folder / "state.pt")
-    (folder / "plan.json").write_text(json.dumps(net.plan(), indent=1))
+    (folder / PLAN_FILE).write_text(json.dumps(net.plan(), indent=1))
     (folder / "schedule.json").write_text(json.dumps(asdict(schedule) | {"done": step}, indent=1))
 
 
@@ -235,6 +236,10 @@ def _resume(folder: Path, net: LipsNet, optimiser: torch.optim.Optimizer, averag
     path = folder / "state.pt"
     if not path.exists():
         return 0
+    if _read_plan(folder) != net.plan():
+        raise StudioError(
+            str(folder), "holds the training of another net", "Name another folder, or remove it"
+        )
     state = torch.load(path, weights_only=True, map_location="cpu")
     net.load_state_dict(state["net"])
     optimiser.load_state_dict(state["optimiser"])
@@ -246,10 +251,23 @@ def _resume(folder: Path, net: LipsNet, optimiser: torch.optim.Optimizer, averag
 def load(folder: Path) -> LipsNet:
     """Return the net of a training folder (averaged), or of a folder that `shrink` or an export wrote.
 
-    In evaluation mode. Raises OSError, ValueError, VcamTalkerError.
+    In evaluation mode. Raises VcamTalkerError.
     """
-    net = LipsNet.from_plan(json.loads((folder / "plan.json").read_text()))
+    try:
+        net = LipsNet.from_plan(_read_plan(folder))
+    except ValueError as e:
+        raise StudioError(str(folder / PLAN_FILE), str(e), "Train it anew") from None
     if (folder / WEIGHTS_FILE).exists():
         return loaded(net, load_tensors(folder / WEIGHTS_FILE), str(folder))
     net.load_state_dict(torch.load(folder / "state.pt", weights_only=True, map_location="cpu")["average"])
     return net.eval()
+
+
+def _read_plan(folder: Path) -> dict[str, Any]:
+    try:
+        found = json.loads((folder / PLAN_FILE).read_text("utf-8"))
+    except (OSError, ValueError) as e:
+        raise StudioError(
+            str(folder / PLAN_FILE), f"can't be read ({e})", "Name the folder of a net"
+        ) from None
+    return found if isinstance(found, dict) else {}

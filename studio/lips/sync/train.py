@@ -18,8 +18,8 @@ from studio.lips.prefetch import prefetched
 from studio.lips.sync.clips import Clip
 from studio.lips.sync.data import Batch, batches
 from studio.lips.sync.net import Expert
+from studio.lips.weights import with_weights
 from studio.pack import StudioError
-from vcam_talker.nets.checkpoint import assign_tensors, load_tensors
 
 CHECKPOINT: Final = "expert.pt"
 EXPERT_FILE: Final = "expert.json"
@@ -117,17 +117,17 @@ def losses(net: Expert, batch: Batch) -> tuple[Tensor, float]:
 def load(out: Path) -> tuple[Expert, Recipe]:
     """Return the expert of a training folder, or of one that `studio.lips.keep` wrote, in evaluation mode.
 
-    Raises StudioError, CheckpointError.
+    Raises StudioError.
     """
-    net = Expert()
     kept = out / KEPT_FILE
     if kept.is_file():
-        assign_tensors(net, load_tensors(kept), kept)
-        return net.eval(), Recipe(**json.loads((out / EXPERT_FILE).read_text("utf-8"))["recipe"])
+        recipe = json.loads((out / EXPERT_FILE).read_text("utf-8"))["recipe"]
+        return with_weights(Expert(), kept), Recipe(**recipe)
     path = out / CHECKPOINT
     if not path.is_file():
         raise StudioError(str(path), "isn't there", "Run `train` first")
     state = torch.load(path, weights_only=True)
+    net = Expert()
     net.load_state_dict(state["net"])
     return net.eval(), Recipe(**state["recipe"])
 

@@ -25,7 +25,7 @@ from vcam_talker.face.neural.sessions import Opener, checked_channels, checked_p
 Floats = npt.NDArray[np.float32]
 
 _CACHE_BYTES: Final = 32_000_000
-"""A hundred faces; their features cost less than the mouth does."""
+"""Some ninety faces; their features cost less than the mouth does."""
 _MAPS: Final = "maps"
 _CHANNELS: Final = {"flow": 4, "shade": 3, "alpha": 8, "paint": 12}
 """Of the maps that lie behind each other in the network's one output (`nets.lips`)."""
@@ -93,7 +93,7 @@ class PoseModel:
         rows = filled(len(crops), self._batch)
         feeds = {name: np.stack([features[row][name] for row in rows]) for name in self._uses}
         feeds["pose"] = np.stack([conditions[row] for row in rows]).astype(np.float32)
-        answer = self._mouth.run(feeds)[_MAPS]
+        answer = np.asarray(self._mouth.run(feeds)[_MAPS], np.float32)
         return [to_yuv(self._composed(rgb, *_apart(answer[n]))) for n, rgb in enumerate(pictures)]
 
     def _features(self, rgb: Pixels, key: int) -> Features:

@@ -32,6 +32,7 @@ from studio.truth.fake import FakeRenderer
 from studio.truth.render import Label
 from tests.support.truth_voices import reciting_speaker
 from vcam_talker.config import LipsConfig
+from vcam_talker.core.errors import BadInputError
 from vcam_talker.face.neural.model import open_model
 from vcam_talker.face.neural.package import load_package
 from vcam_talker.face.neural.region import REGION
@@ -172,7 +173,7 @@ def test_another_nets_training_is_not_gone_on_with(twins: Twins, tmp_path: Path)
         train(LipsNet(PLAN), twins, Schedule(2, batch=2), tmp_path, lambda _: None)
     with pytest.raises(StudioError, match="format 3"):
         load(tmp_path)
-    with pytest.raises(StudioError, match=r"plan\.json"):
+    with pytest.raises(BadInputError, match=r"plan\.json"):
         load(tmp_path / "nowhere")
 
 

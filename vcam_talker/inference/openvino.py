@@ -40,7 +40,7 @@ class OpenVinoRunner:
     def run(self, feeds: dict[str, Array]) -> dict[str, Array]:
         """Return every output. Raises EngineError."""
         try:
-            # What it would copy itself takes longer.
+            # Copied below: copies of its own take longer.
             outputs = self._request.infer(feeds, share_inputs=True, share_outputs=True)
         except RuntimeError as e:
             raise EngineError(self._label, f"fails in OpenVINO ({one_line(e)})") from e

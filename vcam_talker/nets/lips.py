@@ -188,7 +188,7 @@ class LipsNet(nn.Module):
 def squashed(x: Tensor) -> Tensor:
     """Bring what the head says, float[N, 27, H, W], into each map's range.
 
-    By x / sqrt(1 + x^2), for which processors need a sixth of the time of a sigmoid.
+    By x / sqrt(1 + x^2), which has the shape of a sigmoid and costs processors far less.
     """
     ranges = [(0.0, _REACH)] * FLOWS + [(0.0, _DARKEST)] * SHADES + [(0.5, 0.5)] * (4 * (ALPHAS + _COLOURS))
     # Numbers of half the size would do for the head, not for colours.

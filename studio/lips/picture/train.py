@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,7 @@ from studio.truth.render import Label
 from vcam_talker.nets.checkpoint import load_tensors
 from vcam_talker.nets.lips import LipsNet, composed, layered, shaded, unfolded, warped
 from vcam_talker.prune.apply import PLAN_FILE, WEIGHTS_FILE, loaded
+from vcam_talker.prune.files import read_json
 
 _MOUTH_WEIGHT: Final = 4.0
 _LIPS_WEIGHT: Final = 2.5
@@ -151,8 +152,7 @@ def _step(net: LipsNet, teacher: LipsNet | None, batch: Batch, schedule: Schedul
     rest, other, target, mouth = (x.to(schedule.device) for x in tensors(batch))
     weights = importance(batch.labels).to(schedule.device)
     with torch.autocast(schedule.device, torch.bfloat16, enabled=schedule.bf16):
-        maps = net(rest, other, mouth)
-    flow, shade, *folded = (part.float() for part in maps)
+        flow, shade, *folded = net(rest, other, mouth)
     alpha, paint = (unfolded(part) for part in folded)
     calm, opened = shaded(warped(rest, flow[:, :2]), shade), warped(other, flow[:, 2:])
     made = layered(calm, opened, alpha, paint)
@@ -160,8 +160,7 @@ def _step(net: LipsNet, teacher: LipsNet | None, batch: Batch, schedule: Schedul
     edges = (weights[..., 1:, 1:] * (_edges(made) - _edges(target)).abs()).mean()
     if teacher is not None:
         with torch.no_grad(), torch.autocast(schedule.device, torch.bfloat16, enabled=schedule.bf16):
-            drawn = teacher(rest, other, mouth)
-            taught = composed(rest, other, *(part.float() for part in drawn))
+            taught = composed(rest, other, *teacher(rest, other, mouth))
         picture = picture + schedule.teacher * (weights * (made - taught).abs()).mean()
     inside = torch.from_numpy(batch.labels >= Label.MOUTH).to(schedule.device)[:, None]
     known = inside & (other != rest).flatten(1).any(1)[:, None, None, None]
@@ -236,7 +235,7 @@ def _resume(folder: Path, net: LipsNet, optimiser: torch.optim.Optimizer, averag
     path = folder / "state.pt"
     if not path.exists():
         return 0
-    if _read_plan(folder) != net.plan():
+    if read_json(folder / PLAN_FILE) != net.plan():
         raise StudioError(
             str(folder), "holds the training of another net", "Name another folder, or remove it"
         )
@@ -254,20 +253,10 @@ def load(folder: Path) -> LipsNet:
     In evaluation mode. Raises VcamTalkerError.
     """
     try:
-        net = LipsNet.from_plan(_read_plan(folder))
+        net = LipsNet.from_plan(read_json(folder / PLAN_FILE))
     except ValueError as e:
         raise StudioError(str(folder / PLAN_FILE), str(e), "Train it anew") from None
     if (folder / WEIGHTS_FILE).exists():
         return loaded(net, load_tensors(folder / WEIGHTS_FILE), str(folder))
     net.load_state_dict(torch.load(folder / "state.pt", weights_only=True, map_location="cpu")["average"])
     return net.eval()
-
-
-def _read_plan(folder: Path) -> dict[str, Any]:
-    try:
-        found = json.loads((folder / PLAN_FILE).read_text("utf-8"))
-    except (OSError, ValueError) as e:
-        raise StudioError(
-            str(folder / PLAN_FILE), f"can't be read ({e})", "Name the folder of a net"
-        ) from None
-    return found if isinstance(found, dict) else {}

@@ -44,7 +44,8 @@ def main() -> int:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("device")
-    parser.add_argument("--seconds", type=float, default=1.0, help="of video to watch")
+    parser.add_argument("--seconds", type=float, default=1.0, help="of video to watch at least")
+    parser.add_argument("--frames", type=int, default=2, help="of different times to see at least")
     parser.add_argument("--timeout", type=float, default=60.0)
     arguments = parser.parse_args()
     browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -75,7 +76,7 @@ def main() -> int:
                 "--autoplay-policy=no-user-gesture-required",
                 "--use-fake-ui-for-media-stream",
                 f"--user-data-dir={profile}",
-                f"http://127.0.0.1:{server.server_port}/?seconds={arguments.seconds}",
+                f"http://127.0.0.1:{server.server_port}/?seconds={arguments.seconds}&frames={arguments.frames}",
             ],
             stdout=subprocess.DEVNULL,
             stderr=sys.stderr,

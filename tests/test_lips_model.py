@@ -155,14 +155,14 @@ class TestPoseModel:
     def test_flow_shade_paint_and_alpha_do_what_they_are_for(self, pose_model: LipsModel) -> None:
         rng = np.random.default_rng(2)
         soft = cv2.resize(rng.integers(40, 200, (16, 20, 3)).astype(np.uint8), (200, 160))
-        flow = np.zeros((4, 24, 32), np.float32)
-        shade = np.zeros((3, 24, 32), np.float32)
+        flow = np.zeros((4, 48, 64), np.float32)
+        shade = np.zeros((3, 48, 64), np.float32)
         alpha = np.zeros((2, 96, 128), np.float32)
         colour = np.broadcast_to(np.array([0.9, 0.1, 0.5], np.float32)[:, None, None], (3, 96, 128))
 
         def compose_(rgb: Pixels, flow: Floats, shade: Floats, alpha: Floats) -> Pixels:
-            shares, paint = folded(alpha[None])[0], folded(colour[None])[0]
-            made: Pixels = pose_model._composed(rgb, flow, shade, shares, paint)  # type: ignore[attr-defined]
+            maps = np.concatenate((flow, shade, folded(alpha[None])[0], folded(colour[None])[0]))
+            made: Pixels = pose_model._composed(rgb, maps.transpose(1, 2, 0))  # type: ignore[attr-defined]
             return made
 
         np.testing.assert_array_equal(compose_(soft, flow, shade, alpha), soft)

@@ -56,7 +56,8 @@ class PoseModel:
         example["pose"] = np.full((batch, len(MOUTH_PARAMS)), _HALF_OPEN, np.float32)
         self._mouth = opener(package, config, "mouth", example)
         checked_ports(package, self._mouth, "mouth", {"pose"}, {_MAPS})
-        checked_channels(package, self._mouth.run(example), "mouth", {_MAPS: sum(_CHANNELS.values())})
+        maps = self._mouth.run(example)[_MAPS]
+        checked_channels(package, "mouth", _MAPS, maps, sum(_CHANNELS.values()))
         self._uses = [port.name for port in self._mouth.inputs if port.name != "pose"]
         self.label = f"{package.spec.label} on {self._mouth.engine}, {self._mouth.precision}"
         self._kept = FeatureCache(_CACHE_BYTES)
@@ -94,7 +95,7 @@ class PoseModel:
         feeds = {name: np.stack([features[row][name] for row in rows]) for name in self._uses}
         feeds["pose"] = np.stack([conditions[row] for row in rows]).astype(np.float32)
         answer = np.asarray(self._mouth.run(feeds)[_MAPS], np.float32)
-        return [to_yuv(self._composed(rgb, *_apart(answer[n]))) for n, rgb in enumerate(pictures)]
+        return [to_yuv(self._composed(rgb, answer[n])) for n, rgb in enumerate(pictures)]
 
     def _features(self, rgb: Pixels, key: int) -> Features:
         def compute() -> Features:
@@ -111,25 +112,25 @@ class PoseModel:
         small = resized(rgb, (columns, rows)).astype(np.float32) / np.float32(255)
         return np.ascontiguousarray(small.transpose(2, 0, 1)[None])
 
-    def _composed(self, rgb: Pixels, flow: Floats, shade: Floats, alpha: Floats, paint: Floats) -> Pixels:
+    def _composed(self, rgb: Pixels, maps: Floats) -> Pixels:
         """Return rest warped and shaded, the other picture and the paint over it (`nets.lips.composed`).
 
-        All in the picture's own size.
+        All in the picture's own size. `maps`: float32[h, w, 27].
         """
+        flow, shade, alpha, paint = np.split(maps, _BORDERS, axis=2)
         rows, columns = rgb.shape[:2]
         size = (columns, rows)
         other = rgb if self._other is None else self._other[0]
-        light = bilinear(np.ascontiguousarray(shade.transpose(1, 2, 0), np.float32), size)
+        light = bilinear(np.ascontiguousarray(shade), size)
         light += np.float32(1)
-        skin = lit(self._warped(rgb, flow[:2], size), light)
+        skin = lit(self._warped(rgb, flow[..., :2], size), light)
         shares = unfolded(alpha)
-        made = blended(skin, self._warped(other, flow[2:], size), _share(shares[0], size))
+        made = blended(skin, self._warped(other, flow[..., 2:], size), _share(shares[..., 0], size))
         colours = np.clip(unfolded(paint) * np.float32(255) + np.float32(0.5), 0.0, 255.0).astype(np.uint8)
-        over = bilinear(np.ascontiguousarray(colours.transpose(1, 2, 0)), size)
-        return blended(made, over, _share(shares[1], size))
+        return blended(made, bilinear(colours, size), _share(shares[..., 1], size))
 
     def _warped(self, rgb: Pixels, flow: Floats, size: tuple[int, int]) -> Pixels:
-        places = bilinear(np.ascontiguousarray(flow.transpose(1, 2, 0), np.float32), size)
+        places = bilinear(np.ascontiguousarray(flow), size)
         places *= np.array(size, np.float32)
         places += self._grid(size)
         return fetched(rgb, places)
@@ -142,17 +143,12 @@ class PoseModel:
         return found
 
 
-def _apart(maps: Floats) -> list[Floats]:
-    """Return flow, shade, alpha and paint."""
-    return np.split(maps, _BORDERS)
-
-
 def unfolded(folded: Floats) -> Floats:
-    """Return float32[c, 2h, 2w] of float32[4c, h, w] (`nets.lips.unfolded`)."""
-    rows, columns = folded.shape[1:]
-    apart = folded.reshape(-1, 2, 2, rows, columns).transpose(0, 3, 1, 4, 2)
-    return apart.reshape(-1, 2 * rows, 2 * columns)
+    """Return float32[2h, 2w, c] of float32[h, w, 4c] (`nets.lips.unfolded`)."""
+    rows, columns = folded.shape[:2]
+    apart = folded.reshape(rows, columns, -1, 2, 2).transpose(0, 3, 1, 4, 2)
+    return apart.reshape(2 * rows, 2 * columns, -1)
 
 
 def _share(alpha: Floats, size: tuple[int, int]) -> Floats:
-    return np.clip(bilinear(alpha, size), 0.0, 1.0)
+    return np.clip(bilinear(np.ascontiguousarray(alpha), size), 0.0, 1.0)

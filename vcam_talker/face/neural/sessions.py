@@ -45,15 +45,11 @@ def checked_ports(package: Package, session: Session, part: str, inputs: set[str
             )
 
 
-def checked_channels(
-    package: Package, answer: Mapping[str, Array], part: str, channels: Mapping[str, int]
-) -> None:
-    """Raise EngineError unless the outputs are pictures of so many channels."""
-    for name, wanted in channels.items():
-        shape = answer[name].shape
-        if len(shape) != 4 or shape[1] != wanted:
-            raise EngineError(
-                str(package.folder / package.spec.parts[part].file),
-                f"answers with '{name}' of shape {shape}, not [N, {wanted}, height, width]",
-                f"It is no '{part}' of a model of kind '{package.spec.kind}'",
-            )
+def checked_channels(package: Package, part: str, name: str, output: Array, channels: int) -> None:
+    """Raise EngineError unless the output `name` is pictures of so many channels, which come last."""
+    if output.ndim != 4 or output.shape[3] != channels:
+        raise EngineError(
+            str(package.folder / package.spec.parts[part].file),
+            f"answers with '{name}' of shape {output.shape}, not [N, height, width, {channels}]",
+            f"It is no '{part}' of a model of kind '{package.spec.kind}'",
+        )

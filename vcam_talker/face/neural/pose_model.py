@@ -130,8 +130,7 @@ class PoseModel:
         return blended(made, bilinear(colours, size), _share(shares[..., 1], size))
 
     def _warped(self, rgb: Pixels, flow: Floats, size: tuple[int, int]) -> Pixels:
-        places = bilinear(np.ascontiguousarray(flow), size)
-        places *= np.array(size, np.float32)
+        places = bilinear(flow * np.array(size, np.float32), size)
         places += self._grid(size)
         return fetched(rgb, places)
 
@@ -151,4 +150,4 @@ def unfolded(folded: Floats) -> Floats:
 
 
 def _share(alpha: Floats, size: tuple[int, int]) -> Floats:
-    return np.clip(bilinear(np.ascontiguousarray(alpha), size), 0.0, 1.0)
+    return bilinear(np.clip(alpha, 0.0, 1.0), size)

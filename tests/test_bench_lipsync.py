@@ -66,6 +66,19 @@ def test_all_run_equally_often() -> None:
 
 
 @pytest.mark.unit
+def test_what_is_made_of_several_networks_counts_each_as_often_as_it_runs() -> None:
+    race = Race()
+    race.times_ms = {("mouth", ORT): [2, 4], ("face", ORT): [10, 20], ("mouth", OPENVINO): [1, 1]}
+    race.processor_ms = {entry: [2 * t for t in times] for entry, times in race.times_ms.items()}
+    race.combine("student", {"mouth": 1.0, "face": 0.1})
+    assert race.times_ms["student", ORT] == [3, 6]
+    assert race.processor_ms["student", ORT] == [6, 12]
+    assert ("student", OPENVINO) not in race.times_ms, "a part is missing there"
+    race.combine("none", {"nose": 1.0, "mouth": 1.0})
+    assert not race.has("none")
+
+
+@pytest.mark.unit
 def test_bars_are_held() -> None:
     race, report = Race(), Report("lipsync")
     race.times_ms = {("dense", ORT): [30.0], ("pruned", ORT): [16.0], ("pruned", OPENVINO): [3.0]}
@@ -168,14 +181,15 @@ def test_a_composed_frame_is_measured_with_the_model_that_is_there(
     lipsync_student.add_composed(report, Options())
     assert not report.figures
     assert "left out" in report.notes[0]
-    assert list(lipsync_student.open_mouth(1)) == []
+    assert list(lipsync_student.open_parts(1)) == []
     make_pose_model(tmp_path / package.SHIPPED)
     monkeypatch.setattr(lipsync_student, "_FRAMES", 6)
     monkeypatch.setattr(lipsync_student, "_WARM_FRAMES", 2)
     monkeypatch.setattr(lipsync_student, "SENTENCES", ("Hello there.",))
-    lipsync_student.add_composed(report, Options())
-    assert [f.unit for f in report.figures] == ["frames/s", "frames/s"]
+    looks = lipsync_student.add_composed(report, Options())
+    assert [f.unit for f in report.figures] == ["frames/s", "frames/s", "%"]
+    assert 0 < looks < 1, "of a clip whose frames look alike"
     assert "6 frames of speech, 1280x720" in report.notes[-1]
-    opened = list(lipsync_student.open_mouth(1))
-    assert {name for name, _ in opened} == {"student"}
+    opened = list(lipsync_student.open_parts(1))
+    assert {name for name, _ in opened} == {lipsync_student.MOUTH, lipsync_student.FACE}
     assert "ort" in {session.engine for _, session in opened}

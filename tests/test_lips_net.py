@@ -45,7 +45,7 @@ def test_parts_are_the_whole(net: LipsNet) -> None:
         flow, shade, alpha, paint = net(rest, other, pose)
         features = net.encode(rest, other)
         again = net.decode(pose, *features)
-        answer = MouthPart(net)(pose, *FacePart(net)(rest, other))
+        answer = MouthPart(net)(pose, *FacePart(net)(rest.permute(0, 2, 3, 1), other.permute(0, 2, 3, 1)))
     assert flow.shape == (2, 4, 48, 64)
     assert shade.shape == (2, 3, 48, 64)
     assert alpha.shape == (2, 8, 48, 64)

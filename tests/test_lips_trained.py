@@ -81,8 +81,8 @@ def test_what_ships_computes_in_onnx_as_its_weights_do(face: Tensor, tmp_path: P
         part: open_session(SHIPPED / f"{part}.onnx", "ort", "fp32", 1, cache=tmp_path)
         for part in ("face", "mouth")
     }
-    picture = face.numpy()
-    features = sessions["face"].run({"rest": picture, "other": picture[:, :, :, ::-1]})
+    picture = face.permute(0, 2, 3, 1).numpy()
+    features = sessions["face"].run({"rest": picture, "other": picture[:, :, ::-1]})
     fed = {name: np.repeat(values, 2, 0) for name, values in features.items()}
     maps = sessions["mouth"].run({**fed, "pose": poses.numpy()})["maps"]
     with torch.inference_mode():

@@ -55,10 +55,11 @@ def make_pose_model(folder: Path, gain: float = 1.0, **spec: Any) -> Path:
     _save(
         folder / "face.onnx",
         [
-            node("Concat", ["rest", "other"], ["both"], axis=1),
+            node("Concat", ["rest", "other"], ["last"], axis=3),
+            node("Transpose", ["last"], ["both"], perm=[0, 3, 1, 2]),
             node("AveragePool", ["both"], ["f0"], kernel_shape=[4, 4], strides=[4, 4]),
         ],
-        {name: ["N", 3, rows, columns] for name in ("rest", "other")},
+        {name: ["N", rows, columns, 3] for name in ("rest", "other")},
         ["f0"],
     )
     _save(

@@ -44,6 +44,16 @@ class Race:
                 self.processor_ms[entry].append((time.process_time_ns() - spent_ns) / 1e6)
                 self.times_ms[entry].append((time.perf_counter_ns() - begun_ns) / 1e6)
 
+    def combine(self, name: str, shares: Mapping[str, float]) -> None:
+        """Enter what is made of several networks, after `run`: so much of each one's time in every round."""
+        first = next(iter(shares))
+        for candidate in [candidate for net, candidate in self.times_ms if net == first]:
+            parts = [((net, candidate), share) for net, share in shares.items()]
+            if all(entry in self.times_ms for entry, _ in parts):
+                for times in (self.times_ms, self.processor_ms):
+                    rounds = np.sum([share * np.array(times[entry]) for entry, share in parts], 0)
+                    times[name, candidate] = rounds.tolist()
+
     def deviation(self, net: str, candidate: Candidate, exact: Candidate) -> float:
         """Return how far a network's outputs are from the exact ones, relative. Raises EngineError."""
         session, feeds = self._runs[net, candidate]

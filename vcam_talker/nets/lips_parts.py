@@ -36,8 +36,8 @@ class FacePart(nn.Module):
             self.shares.append(_convolution(weight[:, -width:]))
 
     def forward(self, rest: Tensor, other: Tensor) -> tuple[Tensor, ...]:
-        """Return f1 .. f4, float[N, 48 .. 6, 64 .. 8, channels]; pictures as in `LipsNet.forward`."""
-        features = self.net.encode(rest, other)
+        """Return f1 .. f4, float[N, 48 .. 6, 64 .. 8, channels], of two pictures float[N, 96, 128, 3]."""
+        features = self.net.encode(_channels_first(rest), _channels_first(other))
         return tuple(_channels_last(share(x)) for share, x in zip(self.shares, features, strict=True))
 
 
@@ -69,7 +69,7 @@ class MouthPart(nn.Module):
         x: Tensor | None = None
         for stage, share in zip(self.stages, reversed(shares), strict=True):
             convolutions = iter(cast("Sequence[nn.Conv2d]", stage))
-            first = share.permute(0, 3, 1, 2)
+            first = _channels_first(share)
             if x is not None:
                 x = functional.interpolate(x, scale_factor=2.0, mode="nearest")
                 first = first + next(convolutions)(x)
@@ -85,6 +85,10 @@ class MouthPart(nn.Module):
 
 def _channels_last(maps: Tensor) -> Tensor:
     return maps.permute(0, 2, 3, 1)
+
+
+def _channels_first(maps: Tensor) -> Tensor:
+    return maps.permute(0, 3, 1, 2)
 
 
 def _joined(weights: Sequence[Tensor], layers: Sequence[Layer]) -> nn.Linear:

@@ -20,12 +20,12 @@ def export(
     """Write the folder; return how far ONNX is from torch, part by part. Raises ExportError.
 
     Two parts: `face` (rest, other -> f1 .. f4), once per face, and `mouth` (pose, f1 .. f4 -> maps,
-    `nets.lips.MAPS` behind each other, channels last). Plan and weights lie beside them, for pruning.
+    `nets.lips.MAPS` behind each other); channels last, the pictures' too. Plan and weights lie beside them, for pruning.
     """
     net = net.eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     rng = torch.Generator().manual_seed(1)
-    picture = torch.rand((1, 3, *SIZE), generator=rng)
-    other = torch.rand((1, 3, *SIZE), generator=rng)
+    picture = torch.rand((1, *SIZE, 3), generator=rng)
+    other = torch.rand((1, *SIZE, 3), generator=rng)
     face = FacePart(net)
     with torch.inference_mode():
         features = [feature.clone() for feature in face(picture, other)]

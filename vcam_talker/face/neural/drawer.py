@@ -60,6 +60,11 @@ class LocalDrawer:
             return None
         return self._model.draw([crop], [key], [condition])[0]
 
+    @property
+    def faces_computed(self) -> int:
+        """See `LipsModel.faces_computed`."""
+        return self._model.faces_computed
+
     def close(self) -> None:
         """Free memory. Idempotent."""
         self._model.close()

@@ -24,6 +24,8 @@ class FeatureCache:
         self._kept: dict[int, Features] = {}
         self._bytes = 0
         self._latest: tuple[int, Features] | None = None
+        self.computed = 0
+        """How many were computed in all."""
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -40,6 +42,7 @@ class FeatureCache:
             found = self._latest[1]
         if found is None:
             found = compute()
+            self.computed += 1
             size = sum(values.nbytes for values in found.values())
             if self._bytes + size <= self._max_bytes:
                 self._kept[key] = found

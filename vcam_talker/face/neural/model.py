@@ -52,6 +52,11 @@ class LipsModel(Protocol):
         """
         ...
 
+    @property
+    def faces_computed(self) -> int:
+        """How often the network has looked at a face, since the model was opened: each look costs time."""
+        ...
+
     def close(self) -> None:
         """Free memory. Idempotent."""
         ...

@@ -18,14 +18,15 @@ from vcam_talker.core.types import MOUTH_PARAMS, Pixels
 from vcam_talker.face.clip.resample import averaged, bilinear, blended, fetched, lit
 from vcam_talker.face.neural.batches import filled, in_batches
 from vcam_talker.face.neural.crops import to_rgb, to_yuv
-from vcam_talker.face.neural.features import FeatureCache, Features, unbatched
+from vcam_talker.face.neural.features import Features, unbatched
+from vcam_talker.face.neural.lookalikes import Lookalikes
 from vcam_talker.face.neural.package import Package
 from vcam_talker.face.neural.sessions import Opener, checked_channels, checked_ports, open_part
 
 Floats = npt.NDArray[np.float32]
 
 _CACHE_BYTES: Final = 32_000_000
-"""Some ninety faces; their features cost less than the mouth does."""
+"""Some ninety faces; the built-in presenters' clips have fifty looks, at most two hundred."""
 _MAPS: Final = "maps"
 _CHANNELS: Final = {"flow": 4, "shade": 3, "alpha": 8, "paint": 12}
 """Of the maps that lie behind each other in the network's one output (`nets.lips`)."""
@@ -60,7 +61,7 @@ class PoseModel:
         checked_channels(package, "mouth", _MAPS, maps, sum(_CHANNELS.values()))
         self._uses = [port.name for port in self._mouth.inputs if port.name != "pose"]
         self.label = f"{package.spec.label} on {self._mouth.engine}, {self._mouth.precision}"
-        self._kept = FeatureCache(_CACHE_BYTES)
+        self._kept = Lookalikes(_CACHE_BYTES)
         self._other: tuple[Pixels, Floats] | None = None
         """The face with its mouth open: as it is, and as the network takes it."""
         self._grids: dict[tuple[int, int], Floats] = {}
@@ -78,6 +79,11 @@ class PoseModel:
     ) -> list[Pixels]:
         """Return the crops with their mouths. See `LipsModel.draw`."""
         return in_batches(self._draw, self._batch, crops, keys, conditions)
+
+    @property
+    def faces_computed(self) -> int:
+        """How often the network has looked at a face. See `LipsModel.faces_computed`."""
+        return self._kept.computed
 
     def close(self) -> None:
         """Free memory. Idempotent."""
@@ -98,19 +104,18 @@ class PoseModel:
         return [to_yuv(self._composed(rgb, answer[n])) for n, rgb in enumerate(pictures)]
 
     def _features(self, rgb: Pixels, key: int) -> Features:
-        def compute() -> Features:
-            rest = self._fed(rgb)
+        def compute(face: Floats) -> Features:
+            rest = face[None]
             other = rest if self._other is None else self._other[1]
             return unbatched(self._face.run({"rest": rest, "other": other}), 0)
 
-        return self._kept.of(key, compute)
+        return self._kept.of(key, lambda: self._fed(rgb)[0], compute)
 
     def _fed(self, rgb: Pixels) -> Floats:
-        """Return a picture as the network takes it, float32[1, 3, h, w] in [0, 1]."""
+        """Return a picture as the network takes it, float32[1, h, w, 3] in [0, 1]."""
         rows, columns = self._size
         resized = averaged if columns < rgb.shape[1] else bilinear
-        small = resized(rgb, (columns, rows)).astype(np.float32) / np.float32(255)
-        return np.ascontiguousarray(small.transpose(2, 0, 1)[None])
+        return resized(rgb, (columns, rows)).astype(np.float32)[None] / np.float32(255)
 
     def _composed(self, rgb: Pixels, maps: Floats) -> Pixels:
         """Return rest warped and shaded, the other picture and the paint over it (`nets.lips.composed`).

@@ -74,6 +74,11 @@ class Wav2LipModel:
         """Return the crops with their mouths. See `LipsModel.draw`."""
         return in_batches(self._draw, self._batch, crops, keys, conditions)
 
+    @property
+    def faces_computed(self) -> int:
+        """How often the network has looked at a face. See `LipsModel.faces_computed`."""
+        return self._kept.computed
+
     def close(self) -> None:
         """Free memory. Idempotent."""
         self._kept.clear()

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Train what moves the lips anew, from nothing: truth is drawn and spoken, networks learn from it, and those
 # that ship are put in their place under vcam_talker/models; teacher and judges go to studio/lips/trained.
-# Every step goes on where it was stopped, and is passed over when it is done. Needs `make studio EXTRAS=prune`.
+# What is done is passed over; drawing truth and the trainings of an hour go on where they were stopped.
+# Needs `make studio EXTRAS=prune`.
 #
 #   usage: train-lips.sh [picture|sound|landmarks|expert ...]      (default: the first three)
 #
@@ -58,7 +59,10 @@ landmarks() {
   local net=("$python" -m studio.lips.landmarks)
   once landmarks-train "${net[@]}" make --out "$work/landmarks" --workers "$workers"
   once landmarks-test "${net[@]}" make --out "$work/landmarks" --workers "$workers" --split test
-  "${net[@]}" train --data "$work/landmarks" --out "$models/landmarks/landmarks.npz"
+  once landmarks "${net[@]}" train --data "$work/landmarks" --out "$work/landmarks.npz"
+  # What ships is never half-written.
+  cp "$work/landmarks.npz" "$models/landmarks/.landmarks.npz.part"
+  mv "$models/landmarks/.landmarks.npz.part" "$models/landmarks/landmarks.npz"
 }
 
 # Who judges if a mouth and a sound belong together: ships nowhere.

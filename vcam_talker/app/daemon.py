@@ -104,6 +104,8 @@ class _Daemon:
                 self._frame_log.note if self._frame_log else None,
             )
             show = station.go_on(air)
+            # Imports make so many objects that collections stop the picture for a tenth of a second.
+            gc.disable()
             try:
                 air.start()
                 air.start_children()
@@ -130,9 +132,10 @@ class _Daemon:
         link = ObsLink(self._config.obs, station)
         station.obs = link.view
         publish_address(station.url, self._config.control.token)
-        # What lives for ever need not be looked at by every garbage collection.
-        gc.collect()
+        # What is there by now lives for ever, and is never collected: nothing runs while all of it is looked
+        # at, not even the pacer.
         gc.freeze()
+        gc.enable()
         try:
             async with asyncio.TaskGroup() as tasks:
                 running = [

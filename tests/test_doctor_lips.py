@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -37,6 +38,17 @@ def test_a_damaged_model_is_told(model: Path) -> None:
     found = lips.check_lips(config(persona="elena", lips__model=str(model)), Machine())
     assert states(found) == ["warn"]
     assert "face.onnx" in found[0].message
+
+
+def test_a_form_that_is_gone_is_told_and_its_model_still_draws(model: Path) -> None:
+    described = json.loads((model / "model.json").read_text())
+    described["parts"]["mouth"]["variants"] = [{"file": "mouth.int8.onnx", "sha256": "0" * 64}]
+    (model / "model.json").write_text(json.dumps(described))
+    found = lips.check_lips(config(persona="elena", lips__model=str(model)), Machine())
+    assert states(found) == ["ok", "warn"]
+    assert "'tiny pose' draws" in found[0].message
+    assert "mouth.int8.onnx: can't be read" in found[1].message
+    assert "models lips quantise" in found[1].remedy
 
 
 def test_a_missing_engine_is_told_with_its_remedy(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:

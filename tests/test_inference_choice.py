@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -19,8 +20,8 @@ from tests.support.small_net import write_folder, write_onnx
 from vcam_talker.core.errors import EngineError
 from vcam_talker.inference import Array, Port, Session, candidates, engines, open_session, opening, ort
 from vcam_talker.inference.candidates import Candidate, Measured, deviation, ranked
-from vcam_talker.inference.choice import Question, recall, recall_all, remember
-from vcam_talker.inference.measure import measure
+from vcam_talker.inference.choice import Answer, Question, recall, recall_all, remember
+from vcam_talker.inference.measure import _Contest, measure
 from vcam_talker.inference.model import Request, find_model
 from vcam_talker.inference.processor import Processor
 from vcam_talker.inference.session import CheckedSession, Runner
@@ -52,6 +53,7 @@ class World:
         self.opened: list[str] = []
         self.measured: list[list[Candidate]] = []
         self.results: dict[str, tuple[float, str]] = {}
+        self.passing: set[str] = set()
         monkeypatch.setattr(engines, "installed_version", lambda name: self.installed.get(name, ""))
         monkeypatch.setattr(engines, "gpu_name", lambda: self.gpu)
         monkeypatch.setattr(opening, "measure", self.measure)
@@ -67,7 +69,7 @@ class World:
     ) -> list[Measured]:
         self.measured.append(contenders)
         told = [(c, *self.results.get(str(c), (9.0, ""))) for c in contenders]
-        return [Measured(c, run_ms=ms, fault=fault) for c, ms, fault in told]
+        return [Measured(c, run_ms=ms, fault=fault, passing=str(c) in self.passing) for c, ms, fault in told]
 
 
 @pytest.fixture
@@ -268,8 +270,83 @@ def test_a_memory_is_read_back(question: Question, tmp_path: Path) -> None:
     remember(tmp_path / "new", question, measured)
     assert recall(tmp_path / "new", question) == measured
     assert [file.suffix for file in (tmp_path / "new").iterdir()] == [".json"]
-    assert recall_all(tmp_path / "new", PROCESSOR) == [(question.name, measured)]
+    (answer,) = recall_all(tmp_path / "new", PROCESSOR)
+    assert (answer.question.name, answer.measured, answer.again_s) == (question.name, measured, None)
     assert recall_all(tmp_path / "new", BF16) == []
+
+
+def age(folder: Path, hours: float) -> None:
+    (file,) = folder.glob("*.json")
+    at = time.time() - 3600 * hours
+    os.utime(file, (at, at))
+
+
+def test_a_fault_that_may_pass_is_tried_again_ever_more_rarely(question: Question, tmp_path: Path) -> None:
+    slow = [Measured(ORT, 1.5), Measured(OV, fault="takes too long", passing=True)]
+    for days in (1, 2, 4, 8):
+        remember(tmp_path, question, slow)
+        age(tmp_path, 24 * days - 0.5)
+        assert recall(tmp_path, question) == slow, "until then no start is slowed down by it"
+        age(tmp_path, 24 * days + 0.5)
+        assert recall(tmp_path, question) == []
+        age(tmp_path, -24 * days - 0.5)
+        assert recall(tmp_path, question) == [], "a clock that was put back keeps no fault"
+    (answer,) = recall_all(tmp_path, PROCESSOR)
+    assert answer.measured == slow, "it is still told of"
+    remember(tmp_path, question, [Measured(ORT, 1.5), Measured(OV, 0.5)])
+    age(tmp_path, 24 * 365)
+    assert recall(tmp_path, question)
+    remember(tmp_path, question, slow)
+    age(tmp_path, 25)
+    assert recall(tmp_path, question) == [], "the count begins anew"
+
+
+def test_how_rarely_has_a_bound(question: Question) -> None:
+    answer = Answer(question, [], 10**6, 0.0)
+    assert answer.again_s == 1024 * 24 * 3600
+
+
+def test_wrong_results_are_remembered_for_good(question: Question, tmp_path: Path) -> None:
+    measured = [Measured(ORT, 1.5), Measured(OV, 0.5, 0.3, "its results are wrong")]
+    remember(tmp_path, question, measured)
+    age(tmp_path, 24 * 365)
+    assert recall(tmp_path, question) == measured
+
+
+def test_one_that_was_too_slow_once_is_taken_when_it_is_not(
+    world: World, start: Callable[..., Session], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.results = {"openvino fp32": (0.0, "takes too long"), "openvino bf16": (0.0, "takes too long")}
+    world.passing = set(world.results)
+    assert start().engine == "ort"
+    assert "takes too long" in warnings(caplog)[0]
+    world.results, world.passing = {"openvino fp32": (1.0, "")}, set()
+    assert start().engine == "ort"
+    assert len(world.measured) == 1, "not at each start"
+    age(tmp_path / "cache", 25)
+    assert start().engine == "openvino"
+    assert not warnings(caplog)
+
+
+def test_what_worked_before_is_taken_when_a_later_measurement_fails(
+    world: World, start: Callable[..., Session], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = {"openvino fp32": (0.0, "takes too long"), "openvino bf16": (3.0, "")}
+    world.results, world.passing = slow, {"openvino fp32"}
+    assert start().precision == "bf16"
+    age(tmp_path / "cache", 25)
+    world.results = dict.fromkeys(("ort fp32", *slow), (0.0, "takes too long"))
+    assert start().precision == "bf16"
+
+    def fail(*_: object, **__: object) -> list[Measured]:
+        raise EngineError("engines", "can't be measured (no room)")
+
+    age(tmp_path / "cache", 49)
+    monkeypatch.setattr(opening, "measure", fail)
+    assert start().precision == "bf16"
+    monkeypatch.setattr(opening, "measure", world.measure)
+    assert start().precision == "bf16"
+    assert len(world.measured) == 2, "nor is that tried again at each start"
 
 
 def damage(text: str) -> Iterator[str]:
@@ -285,6 +362,9 @@ def damage(text: str) -> Iterator[str]:
     yield json.dumps({**told, "measured": [{**told["measured"][0], "engine": ["ort"]}]})
     yield json.dumps({**told, "measured": [{**told["measured"][0], "run_ms": "fast"}]})
     yield json.dumps({**told, "measured": 3})
+    yield json.dumps({**told, "tries": "many"})
+    yield json.dumps({**told, "tries": float("inf")})
+    yield json.dumps({**told, "format": 1})
     yield text + " " * 200_000
 
 
@@ -353,7 +433,21 @@ def test_one_that_takes_its_process_down_is_left_out(
     measured = measure(find_model(net), [ORT, OV, OV_BF16], 1, None, tmp_path, run=run)
     assert len(jobs) == 2
     assert [m.candidate for m in measured if not m.fault] == [ORT, OV_BF16]
-    assert [(m.candidate, why in m.fault) for m in measured if m.fault] == [(OV, True)]
+    assert [(m.candidate, why in m.fault, m.passing) for m in measured if m.fault] == [(OV, True, True)]
+
+
+def test_one_that_can_not_be_opened_now_may_be_later(world: World, net: Path, tmp_path: Path) -> None:
+    """As when another program has the GPU's memory."""
+    world.broken = {"openvino fp32"}
+
+    def here(folder: Path, _timeout_s: float) -> int:
+        _Contest(folder).run()
+        return 0
+
+    good, bad = measure(find_model(net), [ORT, OV], 1, None, tmp_path, run=here)
+    assert (good.candidate, good.fault, good.passing) == (ORT, "", False)
+    assert (bad.candidate, bad.passing) == (OV, True)
+    assert "can't start here" in bad.fault
 
 
 def test_all_of_them_failing_ends(net: Path, tmp_path: Path) -> None:
@@ -455,25 +549,6 @@ def test_a_provider_that_is_not_there_is_an_error(
     monkeypatch.setitem(sys.modules, "onnxruntime", fake_onnxruntime(available, started))
     with pytest.raises(EngineError, match=why):
         ort.open_runner(Request(find_model(net), "fp32", 1, None, tmp_path), "cuda")
-
-
-def test_tensorrt_has_a_folder_for_whatever_makes_another_engine(net: Path, tmp_path: Path) -> None:
-    model, other = find_model(net), find_model(write_onnx(tmp_path / "other.onnx", seed=2))
-    request = Request(model, "fp16", 1, {"x": (1, 3)}, tmp_path)
-    changed = [
-        (request, "1.0", "10.0", "H"),
-        (Request(other, "fp16", 1, {"x": (1, 3)}, tmp_path), "1.0", "10.0", "H"),
-        (Request(model, "fp32", 1, {"x": (1, 3)}, tmp_path), "1.0", "10.0", "H"),
-        (Request(model, "fp16", 1, {"x": (2, 3)}, tmp_path), "1.0", "10.0", "H"),
-        (Request(model, "fp16", 1, None, tmp_path), "1.0", "10.0", "H"),
-        (request, "1.1", "10.0", "H"),
-        (request, "1.0", "10.1", "H"),
-        (request, "1.0", "10.0", "L"),
-    ]
-    folders = {ort.tensorrt_folder(*each) for each in changed}
-    assert len(folders) == len(changed)
-    assert ort.tensorrt_folder(*changed[0]) in folders
-    assert all(folder.is_relative_to(tmp_path) for folder in folders)
 
 
 # Sessions

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -88,3 +89,25 @@ def test_what_was_measured_is_told(installed: Installed, tmp_path: Path) -> None
     assert f"{tmp_path.name}/net.onnx with openvino bf16, 1.2 ms" in installed.look()[-1].message
     installed.packages["openvino"] = "2026.5"
     assert "is measured when" in installed.look()[-1].message
+
+
+def test_what_was_left_out_is_told(installed: Installed, tmp_path: Path) -> None:
+    installed.packages = {"onnxruntime": "1.31", "openvino": "2026.4"}
+    model = find_model(write_onnx(tmp_path / "net.onnx"))
+    ort, fp32, bf16 = Candidate("ort", "fp32"), Candidate("openvino", "fp32"), Candidate("openvino", "bf16")
+    question = Question.about(model, [ort, fp32, bf16], 1, None, this_processor())
+    folder = cache_dir() / "inference"
+    slow = Measured(fp32, fault="takes too long", passing=True)
+    remember(folder, question, [Measured(ort, 3.0), Measured(bf16, 1.0, 0.3, "its results are wrong"), slow])
+    found = installed.look()
+    assert states(found) == ["ok", "ok", "ok", "warn"]
+    name = f"{tmp_path.name}/net.onnx"
+    assert found[1].message.endswith(f"{name} with ort fp32, 3.0 ms")
+    assert found[2].message == f"{name} without openvino bf16: its results are wrong"
+    assert found[3].message == (
+        f"{name} without openvino fp32, which a start tries again in 24 h: takes too long"
+    )
+    assert found[3].remedy.endswith(f"rm {folder}/*.json")
+    (file,) = folder.glob("*.json")
+    os.utime(file, (0, 0))
+    assert "which the next start tries again" in installed.look()[-1].message

@@ -22,6 +22,7 @@ from vcam_talker.core.lips import LipsDraw, LipsRest, pack, parse_lips
 from vcam_talker.core.types import MOUTH_PARAMS, FaceInput, rest_mouth
 from vcam_talker.core.wire import decode, encode
 from vcam_talker.face.neural import package
+from vcam_talker.face.neural.drawer import face_id
 from vcam_talker.face.neural.pose_model import PoseModel
 from vcam_talker.persona import Persona, load_persona
 
@@ -82,17 +83,23 @@ def test_one_mouth_and_no_network_is_said(tmp_path: Path, monkeypatch: pytest.Mo
 def test_status_tells_who_draws(persona: Persona, model: Path) -> None:
     lips = Lips(config(model), ManualClock())
     assert lips.view().state == "off"
-    lips._take(choose_lips(persona, config(model)))
+    choice = choose_lips(persona, config(model))
+    assert choice.package is not None
+    face = face_id(persona, choice.package, (640, 360))
+    lips._take(choice)
     assert (lips.view().state, lips.view().drawn_by) == ("starting", "shapes")
-    lips._on_event(LipsDraw(5, "tiny on ort"))
+    lips._on_event(LipsDraw(face, "tiny on ort"))
     assert (lips.view().state, lips.view().drawn_by) == ("ready", "tiny on ort")
-    assert lips._client.ready(5)
+    assert lips._client.ready(face)
     lips._on_event(EngineDown("killed"))
     assert lips.view().drawn_by == "shapes"
     lips._on_event(LipsRest("no engine. Install one"))
-    assert (lips.view().state, lips.view().detail) == ("failed", "no engine. Install one")
-    assert not lips._client.ready(5)
-    lips._on_event(LipsDraw(6, "tiny on ort"))
+    assert (lips.view().state, lips.view().detail) == (
+        "failed",
+        "no engine. Install one; it is tried again in 2 s, then ever more rarely",
+    )
+    assert not lips._client.ready(face)
+    lips._on_event(LipsDraw(face, "tiny on ort"))
     assert (lips.view().state, lips.view().detail) == ("ready", "")
     lips.stop()
 

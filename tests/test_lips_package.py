@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -61,9 +62,19 @@ def test_another_description_is_another_digest(folder: Path) -> None:
 def test_other_number_formats_are_found_and_checked(folder: Path) -> None:
     parts = json.loads((folder / "model.json").read_text())["parts"]
     (folder / "mouth.int8.onnx").write_bytes(b"int8")
-    parts["mouth"]["variants"] = [{"file": "mouth.int8.onnx", "sha256": "0" * 64}]
+    sha256 = hashlib.sha256(b"int8").hexdigest()
+    parts["mouth"]["variants"] = [
+        {"file": "mouth.int8.onnx", "sha256": sha256},
+        {"file": "mouth.fp16.onnx", "sha256": sha256},
+    ]
     change(folder, parts=parts)
-    assert "mouth.int8.onnx" in error_of(folder)
+    path, variants, faults = load_package(folder).look("mouth")
+    assert (path, variants) == (folder / "mouth.onnx", (folder / "mouth.int8.onnx",))
+    (fault,) = faults
+    assert "mouth.fp16.onnx: can't be read" in str(fault)
+    assert "\n" not in str(fault)
+    (folder / "mouth.onnx").write_bytes(b"something else")
+    assert "mouth.onnx: is not the file" in error_of(folder), "the part itself must be right"
 
 
 @pytest.mark.parametrize(

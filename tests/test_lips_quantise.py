@@ -7,11 +7,13 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from click.testing import CliRunner
 
 from studio.lips.picture.export import export
+from tests.support.small_net import feeds, make_model
 from vcam_talker.cli import main
 from vcam_talker.config import LipsConfig
 from vcam_talker.face.neural.model import open_model
@@ -46,7 +48,8 @@ def test_a_presenter_speaks_and_the_model_is_quantised(folder: Path, tmp_path: P
     assert all(0 < part.error <= 0.2 for part in done.parts.values())
     assert 0 < done.difference < 8
     package = load_package(model)
-    assert package.network("mouth")[1] == (model / "mouth.int8.onnx",)
+    assert package.network("mouth")[1] == (done.parts["mouth"].path,)
+    assert done.parts["mouth"].path.parent == model
     config = LipsConfig(engine="ort", precision="int8")
     lips = open_model(package, config, sit(persona, package, (640, 360)).rest)
     assert lips.label.endswith("int8")
@@ -70,9 +73,42 @@ def test_layers_stay_in_float_until_the_limit_holds(folder: Path, tmp_path: Path
     assert finer.error <= 0.6 * plain.error
     assert len(finer.in_float) > len(plain.in_float)
     assert quantise_within(source, batches, plain.error).in_float == plain.in_float
-    with pytest.raises(QuantiseError, match=r"deviate by .* Allow more"):
+    before = (tmp_path / "mouth.int8.onnx").read_bytes()
+    with pytest.raises(QuantiseError, match=r"mouth\.onnx: outputs deviate by .* Allow more"):
         quantise_within(source, batches, 1e-9)
-    assert not (tmp_path / "mouth.int8.onnx").exists(), "what is too far off is not left behind"
+    assert (tmp_path / "mouth.int8.onnx").read_bytes() == before, "what is too far off takes no place"
+    with pytest.raises(QuantiseError, match="deviate by"):
+        quantise_within(source, batches, 1e-9, out=tmp_path / "other.onnx")
+    assert {file.name for file in tmp_path.iterdir()} == {"mouth.onnx", "mouth.int8.onnx"}
+
+
+def test_a_limit_that_can_not_be_held_changes_no_model(folder: Path, tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(folder, model)
+    persona = load_persona("elena")
+    quantise_lips(model, persona, count=4, limit=0.3)
+    before = {file.name: file.read_bytes() for file in model.iterdir()}
+    with pytest.raises(QuantiseError, match=str(model)):
+        quantise_lips(model, persona, count=4, limit=1e-6)
+    assert {file.name: file.read_bytes() for file in model.iterdir()} == before
+    found = load_package(model)
+    assert all(len(found.network(part)[1]) == 1 for part in found.spec.parts)
+
+
+def test_a_network_too_small_for_it_is_told_by_its_own_name(tmp_path: Path) -> None:
+    """Nothing lies between its first layers and its last one."""
+    source = tmp_path / "small.onnx"
+    network = make_model()
+    for number, node in enumerate(network.graph.node):
+        node.name = f"layer{number}"
+    onnx.save(network, source)
+    with pytest.raises(QuantiseError, match=r"small\.onnx: its first and last layers .* Leave it in float"):
+        quantise(source, [feeds()])
+    with pytest.raises(QuantiseError, match=r"small\.onnx: its first and last layers .* Leave it in float"):
+        quantise_within(source, [feeds()], 0.1)
+    with pytest.raises(QuantiseError, match=r"small\.onnx: failed"):
+        quantise(source, [{"wrong": np.zeros(1, np.float32)}], keep_ends=False)
+    assert [file.name for file in tmp_path.iterdir()] == ["small.onnx"]
 
 
 def test_from_the_command_line(folder: Path, tmp_path: Path) -> None:

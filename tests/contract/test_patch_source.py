@@ -16,6 +16,7 @@ from vcam_talker.core.types import MOUTH_PARAMS, FaceInput, MouthPose, rest_mout
 from vcam_talker.face.clip.compositor import compose
 from vcam_talker.face.clip.patch import Moment, PatchSource
 from vcam_talker.face.clip.scene import ClipScene
+from vcam_talker.face.neural.current import current_mouths
 from vcam_talker.face.neural.drawer import LocalDrawer
 from vcam_talker.face.neural.package import load_package
 from vcam_talker.face.neural.patches import neural_mouths
@@ -44,11 +45,18 @@ def _network(make: Callable[[Path], Path]) -> Callable[[Path], ClipScene]:
     return scene
 
 
+def _current(folder: Path) -> ClipScene:
+    persona, package = load_persona(str(clip_persona.shared())), load_package(make_pose_model(folder))
+    drawer = LocalDrawer(persona, package, _SIZE, _CONFIG)
+    return ClipScene(persona, *_SIZE, mouths=current_mouths(persona, _SIZE, drawer, lambda: package))
+
+
 _MAKERS: dict[str, Callable[[Path], ClipScene]] = {
     "shapes": _shapes,
     "rest": _one_mouth,
     "pose": _network(make_pose_model),
     "wav2lip": _network(make_wav2lip_model),
+    "current": _current,
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from vcam_talker.core.types import MOUTH_PARAMS, Pixels, Samples
 from vcam_talker.face.neural.client import LipsClient
 from vcam_talker.face.neural.package import Package, choose_model, load_package
 from vcam_talker.lips.process import lips_main
+from vcam_talker.lips.rest import Rest
 from vcam_talker.persona import Persona
 
 if TYPE_CHECKING:
@@ -29,6 +31,9 @@ _MOST_OF_A_PERIOD = 0.6
 """What of a frame's time its mouth may take."""
 _OVERDUE_S = 2.0
 """A question without an answer for so long: the network hangs, whatever its process's heartbeat says."""
+_SPOILT = "its network failed at drawing, and is loaded anew"
+_STEADY = 60
+"""Mouths in time, two seconds of speech: a network that drew so many is trusted as at first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +47,21 @@ class LipsChoice:
     """Why it can't be used, or what follows from there being none."""
     otherwise: str = "shapes"
     """Who draws them while the network can't: `shapes`, or `nobody`, so that the mouth rests."""
+    wanted: bool = True
+    """Whether a network is to draw them, as soon as it can be used."""
 
 
 def choose_lips(persona: Persona, config: Config) -> LipsChoice:
     """Look at the model that is to draw the persona's lips. Reads small files. Never raises."""
-    shapes = True
+    shapes, folder, package, fault = True, None, None, ""
     try:
+        shapes = persona.face.kind != "clip" or _has_shapes(persona)
         folder = choose_model(persona, config.lips)
         package = load_package(folder) if folder is not None else None
-        shapes = persona.face.kind != "clip" or _has_shapes(persona)
     except VcamTalkerError as e:
-        return LipsChoice(persona, None, str(e))
-    fault = ""
-    if package is None and not shapes:
+        fault = str(e)
+    wanted = folder is not None or bool(fault)
+    if not wanted and not shapes:
         fault = str(
             PersonaError(
                 f"persona '{persona.name}'",
@@ -62,11 +69,15 @@ def choose_lips(persona: Persona, config: Config) -> LipsChoice:
                 "Name one in lips.model",
             )
         )
-    return LipsChoice(persona, package, fault, "shapes" if shapes else "nobody")
+    return LipsChoice(persona, package, fault, "shapes" if shapes else "nobody", wanted)
 
 
 class Lips:
-    """The lips process as air sees it. Used on the control loop, but for what its supervisor calls."""
+    """The lips process as air sees it. Used on the control loop, but for what its supervisor calls.
+
+    A network that can't be loaded, or fails at drawing, rests, and is tried again for ever, ever more rarely.
+    The latter is loaded into a new process: what a GPU or a library has broken in the old one goes with it.
+    """
 
     def __init__(self, config: Config, clock: MonotonicClock) -> None:
         self._config = config
@@ -79,17 +90,22 @@ class Lips:
         self._fault = ""
         self._label = ""
         """Of the network that draws them now."""
+        self._rest = Rest(clock)
+        self._spoilt = False
+        """Whether a network failed at drawing in the process that there is."""
+        self._answered_before = 0
+        """Mouths that came in time, before the network that draws them now."""
+        self._newer: tuple[LipsChoice, Package] | None = None
+        """The model that was found in the place of a choice's own, when it was loaded once more."""
 
     def mouths(self, choice: LipsChoice) -> MouthMaker | None:
         """Return who draws the mouths in a scene of that persona; None: nobody but the shapes. Any thread."""
-        if choice.package is None:
+        if not choice.wanted:
             return None
         # A face that is no clip has no use for what this imports.
-        from vcam_talker.face.neural.patches import neural_mouths
+        from vcam_talker.face.neural.current import current_mouths
 
-        air = self._config.air
-        size = (air.width, air.height)
-        return neural_mouths(choice.persona, choice.package, size, self._client)
+        return current_mouths(choice.persona, self._size, self._client, lambda: self._package(choice))
 
     def supervise(self, context: Context, limits: Limits, choice: LipsChoice) -> None:
         """Get ready to start the process, once."""
@@ -101,8 +117,7 @@ class Lips:
 
     def start(self) -> None:
         """Start the process if there is a mouth to draw; returns at once."""
-        wanted = self._choice is not None and self._choice.package is not None
-        if wanted and self._supervisor is not None and not self._running:
+        if self._wanted and self._supervisor is not None and not self._running:
             self._running = True
             self._supervisor.start()
 
@@ -114,16 +129,20 @@ class Lips:
         if self._supervisor is not None:
             root = choice.persona.root
             self._supervisor.use_persona(str(root))
-            if before is not None and before.persona.root == root:
+            if self._spoilt:
+                self._supervisor.replace(_SPOILT)
+            elif before is not None and before.persona.root == root:
                 # Chosen once more, its files may have changed; the supervisor has nothing new to tell.
                 self._supervisor.send({"op": "persona", "name": str(root)})
         self.start()
 
     def check(self) -> None:
-        """Replace a process that hangs. Call about once a second."""
+        """Replace a process that hangs; try again what has rested long enough. Call about once a second."""
         if not self._running or self._supervisor is None:
             return
         self._supervisor.check()
+        if self._rest.over():
+            self._try_again(self._supervisor)
         if self._client.overdue_s() > _OVERDUE_S:
             self._client.draws(0)
             self._supervisor.replace(f"no mouth was drawn for {_OVERDUE_S:.0f} s")
@@ -132,6 +151,7 @@ class Lips:
         """End the process; within a few seconds. Idempotent."""
         if self._running and self._supervisor is not None:
             self._supervisor.stop()
+        self._rest.forget()
         self._client.close()
 
     def view(self) -> LipsView:
@@ -141,7 +161,7 @@ class Lips:
         return LipsView(
             state=self._state(process.state if process else "stopped"),
             drawn_by=self._label or (self._choice.otherwise if self._choice else "shapes"),
-            detail=self._fault,
+            detail=self._detail(),
             pid=process.pid if process else None,
             restarts=process.restarts if process else 0,
             asked=self._client.asked,
@@ -154,7 +174,7 @@ class Lips:
     def _state(self, process: str) -> LipsState:
         if self._fault:
             return "failed"
-        if self._choice is None or self._choice.package is None:
+        if not self._wanted:
             return "off"
         if process == "restarting":
             return "restarting"
@@ -162,29 +182,97 @@ class Lips:
             return "starting"
         return "slow" if self._client.slow else "ready"
 
+    def _detail(self) -> str:
+        left_s = self._rest.left_s()
+        if not self._fault or left_s is None:
+            return self._fault
+        return f"{self._fault}; {_again(left_s)}"
+
+    @property
+    def _wanted(self) -> bool:
+        return self._choice is not None and self._choice.wanted
+
+    @property
+    def _size(self) -> tuple[int, int]:
+        return self._config.air.width, self._config.air.height
+
+    def _package(self, choice: LipsChoice) -> Package | None:
+        """Return the model that draws the choice's persona now. Any thread."""
+        newer = self._newer
+        return newer[1] if newer is not None and newer[0] is choice else choice.package
+
     def _take(self, choice: LipsChoice) -> None:
         self._choice, self._label, self._fault = choice, "", choice.fault
+        self._newer = None
+        self._rest.forget()
         if choice.fault:
-            log.warning("%s", choice.fault)
+            log.warning("%s%s", choice.fault, "; it is tried again, ever more rarely" * choice.wanted)
 
     def _on_event(self, event: LipsEvent) -> None:
         """Take what the process, or its supervisor, tells; on the supervisor's thread."""
         match event:
             case LipsDraw():
-                self._label, self._fault = event.label, ""
-                self._client.draws(event.face)
-                log.info("the lips are drawn by %s", event.label)
+                self._begin(event)
             case LipsRest():
-                self._label = ""
+                drew, self._label = bool(self._label), ""
                 self._client.draws(0)
-                wanted = self._choice is not None and self._choice.package is not None
-                if event.fault and wanted:
-                    self._fault = event.fault
-                    log.warning("%s", event.fault)
+                if event.fault and self._wanted:
+                    self._begin_rest(event.fault, drawing=drew)
             case EngineDown():
-                self._label = ""
+                self._label, self._spoilt = "", False
+                # The next process loads the network, whatever became of it in this one.
+                self._rest.end()
             case _:
                 pass
+
+    def _begin(self, drawn: LipsDraw) -> None:
+        """Have the process draw, if its model is that of the scene on air, or can become it."""
+        choice = self._choice
+        if choice is None or not self._follow(choice, drawn.face):
+            # It speaks of the persona before, and will of this one; or files change right now.
+            log.debug("the lips' process draws another face")
+            self._client.draws(0)
+            self._rest.begin(drawing=False)
+            return
+        self._label, self._fault = drawn.label, ""
+        self._rest.end()
+        self._answered_before = self._client.answered
+        self._client.draws(drawn.face)
+        log.info("the lips are drawn by %s", drawn.label)
+
+    def _follow(self, choice: LipsChoice, face: int) -> bool:
+        """Take the model that draws `face`, which may have been mended. Return whether it is there."""
+        from vcam_talker.face.neural.drawer import face_id
+
+        package = self._package(choice)
+        if package is not None and face == face_id(choice.persona, package, self._size):
+            return True
+        package = choose_lips(choice.persona, self._config).package
+        if package is None or face != face_id(choice.persona, package, self._size):
+            return False
+        self._newer = choice, package
+        return True
+
+    def _begin_rest(self, fault: str, *, drawing: bool) -> None:
+        """Leave the network alone for a while. A fault that is still the same is not logged again."""
+        if drawing:
+            self._spoilt = True
+            if self._client.answered - self._answered_before >= _STEADY:
+                self._rest.forget()
+        rest_s = self._rest.begin(drawing=drawing)
+        news, self._fault = fault != self._fault, fault
+        log.log(logging.WARNING if news else logging.DEBUG, "%s; %s", fault, _again(rest_s))
+
+    def _try_again(self, supervisor: Supervisor[LipsEvent]) -> None:
+        if self._spoilt:
+            supervisor.replace(_SPOILT)
+        elif self._choice is not None:
+            # A process that is only starting does not get it, and loads the network by itself.
+            supervisor.send({"op": "persona", "name": str(self._choice.persona.root)})
+
+
+def _again(in_s: float) -> str:
+    return f"it is tried again in {math.ceil(in_s)} s, then ever more rarely"
 
 
 class LocalLips:

@@ -243,9 +243,9 @@ class LiveStation:
                 found.append(f"the {name} restarts: {view.last_error}")
         lips = air.lips.view()
         if lips.state == "slow":
-            found.append("the lips' network is too slow for this machine; shapes draw them for a while")
+            found.append("the lips' network is too slow for this machine; it is left alone for a while")
         elif lips.state == "restarting":
-            found.append(f"the lips' process restarts, shapes draw them: {lips.last_error}")
+            found.append(f"the lips' process restarts, drawn by {lips.drawn_by} meanwhile: {lips.last_error}")
         elif lips.detail:
             found.append(lips.detail)
         return tuple(w for w in found if w)

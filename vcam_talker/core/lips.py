@@ -22,10 +22,10 @@ class LipsDraw:
 
 @dataclass(frozen=True, slots=True)
 class LipsRest:
-    """No mouths are drawn: none are wanted of this persona, or what draws them can't be used."""
+    """No mouths are drawn: none are wanted of this persona, or what draws them can't be used or is loaded."""
 
     fault: str = ""
-    """Why not, with the remedy; empty: none are wanted."""
+    """Why it can't be used, with the remedy; empty: nothing is wrong."""
 
 
 LipsEvent = Alive | Ready | LipsDraw | LipsRest | EngineDown

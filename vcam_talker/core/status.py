@@ -8,7 +8,7 @@ from typing import Literal
 EngineState = Literal["starting", "ready", "restarting", "stopped"]
 LipsState = Literal["off", "starting", "ready", "slow", "restarting", "failed"]
 """Of the network that draws the mouth: `off`: none is wanted; `slow`: left alone for a while, it was late too
-often; `failed`: can't be used."""
+often; `failed`: can't be used, and is tried again."""
 TurnKind = Literal["say", "ask", "greeting", "quiet"]
 """`say`: a text word for word; `ask`: a question; `greeting`, `quiet`: the persona's own lines."""
 TurnState = Literal["queued", "thinking", "speaking", "done", "interrupted", "failed"]

@@ -1,13 +1,18 @@
-"""Checks of what networks run with: the engines that are there, and the one that is taken. Loads none."""
+"""Checks of what networks run with: engines that are there, those taken and left out. Loads none."""
 
 from __future__ import annotations
+
+import math
+import shlex
+import time
+from collections.abc import Iterator
 
 from vcam_talker.config import Config
 from vcam_talker.core.extras import how_to_install
 from vcam_talker.doctor.finding import Finding, Machine
 from vcam_talker.doctor.software import installed_version
 from vcam_talker.inference.candidates import ranked
-from vcam_talker.inference.choice import inference_cache, recall_all
+from vcam_talker.inference.choice import Answer, inference_cache, recall_all
 from vcam_talker.inference.engines import ENGINES, ORT_BUILDS
 from vcam_talker.inference.gpu import gpu_name
 from vcam_talker.inference.processor import Processor, this_processor
@@ -52,13 +57,36 @@ def _missing(usable: set[str]) -> list[Finding]:
 
 
 def _chosen(processor: Processor) -> list[Finding]:
-    """Tell what was measured to be best, of the newest models."""
-    found: dict[str, str] = {}
-    for name, measured in recall_all(inference_cache(), processor):
-        best = ranked(measured)
-        if name not in found and best and len(found) < _SHOWN:
-            run_ms = next(m.run_ms for m in measured if m.candidate == best[0])
-            found[name] = f"{name} with {best[0]}, {run_ms:.1f} ms"
-    if not found:
+    """Tell what was measured to be best, of the newest models, and what was left out for a fault."""
+    newest: dict[str, Answer] = {}
+    for answer in recall_all(inference_cache(), processor):
+        if len(newest) < _SHOWN and ranked(answer.measured):
+            newest.setdefault(answer.question.name, answer)
+    if not newest:
         return [Finding(_AREA, "ok", "which engine is fastest is measured when a network is first opened")]
-    return [Finding(_AREA, "ok", f"measured here, taken by auto: {'; '.join(found.values())}")]
+    shown = []
+    for name, answer in newest.items():
+        best = ranked(answer.measured)[0]
+        run_ms = next(m.run_ms for m in answer.measured if m.candidate == best)
+        shown.append(f"{name} with {best}, {run_ms:.1f} ms")
+    found = [Finding(_AREA, "ok", f"measured here, taken by auto: {'; '.join(shown)}")]
+    return [*found, *(fault for each in newest.items() for fault in _left_out(*each))]
+
+
+def _left_out(name: str, answer: Answer) -> Iterator[Finding]:
+    """Tell of engines that could not be measured, or drew other pictures."""
+    for measured in answer.measured:
+        without = f"{name} without {measured.candidate}"
+        if measured.passing:
+            folder = shlex.quote(str(inference_cache()))
+            remedy = f"To measure anew at the next start, with the machine at rest: rm {folder}/*.json"
+            yield Finding(_AREA, "warn", f"{without}, {_again(answer)}: {measured.fault}", remedy)
+        elif measured.fault:
+            yield Finding(_AREA, "ok", f"{without}: {measured.fault}")
+
+
+def _again(answer: Answer) -> str:
+    now_s = time.time()
+    if answer.again_s is None or answer.is_due(now_s):
+        return "which the next start tries again"
+    return f"which a start tries again in {math.ceil((answer.again_s - now_s) / 3600)} h"

@@ -29,10 +29,16 @@ def check_lips(config: Config, machine: Machine) -> list[Finding]:
                 Finding(_AREA, "ok", f"shapes draw those of {persona.name}: {_why_none(persona, config)}")
             ]
         package = load_package(folder)
-        files = {part: package.network(part) for part in package.spec.parts}
+        forms = {part: package.look(part) for part in package.spec.parts}
     except VcamTalkerError as e:
         return [Finding(_AREA, "warn", f"shapes draw those of {persona.name}: {e.what}: {e.why}", e.remedy)]
-    return [_engines(config, machine, persona, package, files["mouth"])]
+    path, variants, _ = forms["mouth"]
+    left_out = [
+        Finding(_AREA, "warn", f"{fault.what}: {fault.why}", fault.remedy)
+        for _, _, faults in forms.values()
+        for fault in faults
+    ]
+    return [_engines(config, machine, persona, package, (path, variants)), *left_out]
 
 
 def _why_none(persona: Persona, config: Config) -> str:

@@ -50,6 +50,8 @@ class Measured:
     """From the reference; see TOLERANCE."""
     fault: str = ""
     """Why it can't be used; empty when it can."""
+    passing: bool = False
+    """The fault may be gone another time: a machine or a GPU that was busy, a crash."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return it for JSON."""
@@ -59,6 +61,7 @@ class Measured:
             "run_ms": round(self.run_ms, 4),
             "deviation": round(self.deviation, 6),
             "fault": self.fault,
+            "passing": self.passing,
         }
 
     @classmethod
@@ -68,7 +71,8 @@ class Measured:
         if precision not in EXACTNESS or engine not in {e.name for e in ENGINES}:
             raise ValueError(f"no engine {engine!r} in {precision!r}")
         run_ms, deviation = float(data["run_ms"]), float(data["deviation"])
-        return cls(Candidate(engine, precision), run_ms, deviation, str(data["fault"]))
+        candidate = Candidate(engine, precision)
+        return cls(candidate, run_ms, deviation, str(data["fault"]), bool(data["passing"]))
 
 
 def candidates(

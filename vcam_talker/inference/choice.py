@@ -1,4 +1,8 @@
-"""What was measured to be best on this machine, remembered in the cache folder."""
+"""What was measured to be best on this machine, remembered in the cache folder.
+
+It holds until any fact of it changes. Where an engine had a fault that may pass, all are measured again at a
+start a day later, then after two days, four, ...: one that hangs costs a start a minute ever more rarely.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import hashlib
 import json
 import logging
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,10 +27,13 @@ from vcam_talker.inference.session import Shape
 
 log = logging.getLogger(__name__)
 
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 _KEPT: Final = 64
 """Choices; a package that is upgraded makes new ones of all models."""
 _MAX_BYTES: Final = 100_000
+_AGAIN_S: Final = 24 * 3600
+"""After the first measurement with a fault that may pass; twice as long after each further one."""
+_MOST_DOUBLINGS: Final = 10
 
 
 def inference_cache() -> Path:
@@ -69,6 +77,31 @@ class Question:
         return f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.json"
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was measured once."""
+
+    question: Question
+    measured: list[Measured]
+    tries: int
+    """How often in a row something had a fault that may pass."""
+    written_s: float
+    """Of the clock on the wall, as all times of files."""
+
+    @property
+    def again_s(self) -> float | None:
+        """Return when it is to be measured again, on the clock on the wall; None: never."""
+        if not self.tries:
+            return None
+        doublings = min(self.tries - 1, _MOST_DOUBLINGS)
+        return self.written_s + _AGAIN_S * (1 << doublings)
+
+    def is_due(self, now_s: float) -> bool:
+        """Tell whether it is to be measured again; also when the clock was put back beyond all reason."""
+        again_s = self.again_s
+        return again_s is not None and abs(now_s - self.written_s) >= again_s - self.written_s
+
+
 def machine_facts(processor: Processor) -> dict[str, Any]:
     """Return what makes one machine as fast as another."""
     return {
@@ -80,28 +113,33 @@ def machine_facts(processor: Processor) -> dict[str, Any]:
     }
 
 
-def recall(folder: Path, question: Question) -> list[Measured]:
-    """Return what was measured; nothing when it wasn't, or the file is damaged. Never raises."""
+def recall(folder: Path, question: Question, *, due_too: bool = False) -> list[Measured]:
+    """Return what was measured; nothing when it wasn't, or the file is damaged. Never raises.
+
+    Nothing either when it is to be measured again, unless `due_too`.
+    """
     answer = _read(folder / question.file)
-    return answer[1] if answer and answer[0] == question else []
+    if answer is None or answer.question != question:
+        return []
+    return answer.measured if due_too or not answer.is_due(time.time()) else []
 
 
-def recall_all(folder: Path, processor: Processor) -> list[tuple[str, list[Measured]]]:
-    """Return the models that were measured on this machine as it is, by name, newest first. Never raises."""
+def recall_all(folder: Path, processor: Processor) -> list[Answer]:
+    """Return what was measured on this machine as it is, newest first, due or not. Never raises."""
     now = machine_facts(processor)
-    return [
-        (question.name, measured)
-        for question, measured in filter(None, map(_read, _files(folder)))
-        if now.items() <= question.facts.items()
-    ]
+    answers = filter(None, map(_read, _files(folder)))
+    return [answer for answer in answers if now.items() <= answer.question.facts.items()]
 
 
 def remember(folder: Path, question: Question, measured: list[Measured]) -> None:
     """Write down what was measured, whole or not at all; a folder that refuses is logged. Never raises."""
+    before = _read(folder / question.file)
+    tries = before.tries if before is not None and before.question == question else 0
     told = {
         "format": _FORMAT,
         "name": question.name,
         "facts": question.facts,
+        "tries": tries + 1 if any(m.passing for m in measured) else 0,
         "measured": [m.as_dict() for m in measured],
     }
     new = folder / f"{question.file}.{os.getpid()}.new"
@@ -135,15 +173,16 @@ def _files(folder: Path) -> list[Path]:
     return [file for _, file in sorted(dated, reverse=True)]
 
 
-def _read(file: Path) -> tuple[Question, list[Measured]] | None:
+def _read(file: Path) -> Answer | None:
     try:
-        if file.stat().st_size > _MAX_BYTES:
+        found = file.stat()
+        if found.st_size > _MAX_BYTES:
             return None
         told = json.loads(file.read_text(encoding="utf-8"))
         if told["format"] != _FORMAT or not isinstance(told["facts"], dict):
             return None
-        return Question(str(told["name"]), told["facts"]), [
-            Measured.from_dict(row) for row in told["measured"]
-        ]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        question = Question(str(told["name"]), told["facts"])
+        measured = [Measured.from_dict(row) for row in told["measured"]]
+        return Answer(question, measured, max(0, int(told["tries"])), found.st_mtime)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, OverflowError):
         return None

@@ -85,7 +85,7 @@ def measure(
             return [*measured, *faults]
         why = "takes too long" if status is None else f"takes its process down ({_told(status)})"
         crashed |= status is None or status < 0
-        faults.append(Measured(left[last], fault=why))
+        faults.append(Measured(left[last], fault=why, passing=True))
         del left[last]
     if not crashed:
         raise EngineError("engines", f"can't be measured ({faults[0].fault if faults else 'there are none'})")
@@ -175,7 +175,8 @@ class _Contest:
         measured = []
         for index, candidate in enumerate(self._candidates):
             if reference is None or index in faults:
-                measured.append(Measured(candidate, fault=faults[index]))
+                # Another program may have had the GPU's memory, say: only wrong results are wrong for good.
+                measured.append(Measured(candidate, fault=faults[index], passing=True))
                 continue
             off = deviation(outputs[index], outputs[reference])
             most = TOLERANCE[candidate.precision]

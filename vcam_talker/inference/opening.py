@@ -130,13 +130,20 @@ class _Opening:
             )
         except EngineError as e:
             self._failed.append(e)
-            return [Measured(candidate) for candidate in contenders]
+            return self._as_before(question) or [Measured(candidate) for candidate in contenders]
         self._failed += [EngineError(f"engine '{m.candidate}'", m.fault) for m in measured if m.fault]
-        if ranked(measured):
-            remember(self._cache, question, measured)
-            shown = ", ".join(f"{m.candidate} {m.run_ms:.2f} ms" for m in measured if not m.fault)
-            log.info("%s, measured on this machine: %s", self._model.label, shown)
+        if not ranked(measured):
+            return self._as_before(question) or measured
+        remember(self._cache, question, measured)
+        shown = ", ".join(f"{m.candidate} {m.run_ms:.2f} ms" for m in measured if not m.fault)
+        log.info("%s, measured on this machine: %s", self._model.label, shown)
         return measured
+
+    def _as_before(self, question: Question) -> list[Measured]:
+        """Return what an earlier measurement found, if there was one, and let it hold for a while again."""
+        if earlier := recall(self._cache, question, due_too=True):
+            remember(self._cache, question, earlier)
+        return earlier
 
     def _try(self, candidate: Candidate) -> Session | None:
         request = Request(self._model, candidate.precision, self._threads, self._shapes, self._cache)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from importlib import import_module
 from pathlib import Path
@@ -15,7 +14,8 @@ from vcam_talker.core.errors import EngineError
 from vcam_talker.core.extras import how_to_install
 from vcam_talker.inference.gpu import gpu_name, tensorrt_version
 from vcam_talker.inference.model import Request
-from vcam_talker.inference.session import Array, EngineName, Port, one_line
+from vcam_talker.inference.session import Array, EngineName, Port, one_line, zeros
+from vcam_talker.inference.tensorrt_cache import ProviderError, open_built, tensorrt_folder
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession, NodeArg, SessionOptions
@@ -78,21 +78,38 @@ def open_runner(request: Request, engine: EngineName) -> OrtRunner:
             if engine in {"cuda", "tensorrt"}
             else "Install onnxruntime-openvino in its place",
         )
+    if engine != "tensorrt":
+        return _open(onnxruntime, request, engine, None)
+    built = tensorrt_folder(request, onnxruntime.__version__, tensorrt_version(), gpu_name())
+    return open_built(built, lambda folder: _run_once(_open(onnxruntime, request, engine, folder)))
+
+
+def _open(onnxruntime: ModuleType, request: Request, engine: EngineName, built: Path | None) -> OrtRunner:
+    """Load the model; `built`: the folder of TensorRT's engine. Raises EngineError."""
     stored = request.precision if request.precision in {"int8", "fp16"} and engine != "tensorrt" else "fp32"
     path = request.file(stored).path
     try:
         session = onnxruntime.InferenceSession(
             str(path),
             sess_options=_options(onnxruntime, request),
-            providers=_providers(engine, request, onnxruntime.__version__),
+            providers=_providers(engine, request, built),
+            # Another provider in the place of one that fails, and a print of it, is not what was asked for.
+            enable_fallback=0,
         )
     except Exception as e:  # ONNX Runtime raises bare Exception and RuntimeError
         raise EngineError(f"model {path}", f"can't be loaded with engine '{engine}' ({one_line(e)})") from e
+    wanted = _PROVIDERS[engine]
     if wanted not in session.get_providers():
         # A provider that can't start is passed over in silence, and the processor would do its work.
         why = f"{wanted} can't start: libraries of its are missing, or made for another version"
-        raise EngineError(f"engine '{engine}'", why, "See onnxruntime.ai for the versions that go together")
+        raise ProviderError(f"engine '{engine}'", why, "See onnxruntime.ai for the versions that go together")
     return OrtRunner(session, request)
+
+
+def _run_once(runner: OrtRunner) -> OrtRunner:
+    """Return the runner when it has run: engines for sizes left open are built, or read, by then only."""
+    runner.run(zeros(runner.inputs))
+    return runner
 
 
 def import_library(engine: EngineName) -> ModuleType:
@@ -119,7 +136,7 @@ def _options(onnxruntime: ModuleType, request: Request) -> SessionOptions:
     return options
 
 
-def _providers(engine: EngineName, request: Request, version: str) -> list[str | Provider]:
+def _providers(engine: EngineName, request: Request, built: Path | None) -> list[str | Provider]:
     match engine:
         case "ort-openvino":
             hint = "bf16" if request.precision == "bf16" else "f32"
@@ -134,21 +151,19 @@ def _providers(engine: EngineName, request: Request, version: str) -> list[str |
         case "cuda":
             # TF32 would be 10 bits of fraction under the name of fp32.
             return [(_PROVIDERS[engine], {"use_tf32": "0", "arena_extend_strategy": "kSameAsRequested"})]
-        case "tensorrt":
-            return [(_PROVIDERS[engine], _tensorrt(request, version)), (_PROVIDERS["cuda"], {})]
+        case "tensorrt" if built is not None:
+            return [(_PROVIDERS[engine], _tensorrt(request, built)), (_PROVIDERS["cuda"], {})]
         case _:
             return [_PROVIDERS[engine]]
 
 
-def _tensorrt(request: Request, ort_version: str) -> dict[str, str]:
-    folder = tensorrt_folder(request, ort_version, tensorrt_version(), gpu_name())
-    folder.mkdir(parents=True, exist_ok=True)
+def _tensorrt(request: Request, built: Path) -> dict[str, str]:
     options = {
         "trt_fp16_enable": str(request.precision == "fp16"),
         "trt_engine_cache_enable": "True",
-        "trt_engine_cache_path": str(folder),
+        "trt_engine_cache_path": str(built),
         "trt_timing_cache_enable": "True",
-        "trt_timing_cache_path": str(folder),
+        "trt_timing_cache_path": str(built),
     }
     if request.shapes:
         profile = ",".join(f"{name}:{'x'.join(map(str, shape))}" for name, shape in request.shapes.items())
@@ -156,23 +171,6 @@ def _tensorrt(request: Request, ort_version: str) -> dict[str, str]:
             ("trt_profile_min_shapes", "trt_profile_opt_shapes", "trt_profile_max_shapes"), profile
         )
     return options
-
-
-def tensorrt_folder(request: Request, ort_version: str, trt_version: str, gpu: str) -> Path:
-    """Return where TensorRT keeps engine and timings: another folder for whatever makes another engine.
-
-    ONNX Runtime names engines by the graph, and has used one again for the same graph with another static
-    shape (onnxruntime issue 32254).
-    """
-    key = [
-        request.model.sha256,
-        sorted((request.shapes or {}).items()),
-        request.precision,
-        ort_version,
-        trt_version,
-        gpu,
-    ]
-    return request.cache / "tensorrt" / hashlib.sha256(json.dumps(key).encode()).hexdigest()[:32]
 
 
 def _port(node: NodeArg, label: str) -> Port:

@@ -21,9 +21,11 @@ from vcam_talker.core.errors import VcamTalkerError
 from vcam_talker.core.events import Alive, Ready
 from vcam_talker.core.lips import LipsDraw, LipsEvent, LipsRest, pack
 from vcam_talker.core.wire import decode, encode
+from vcam_talker.lips.misses import Misses
 
 if TYPE_CHECKING:
-    from vcam_talker.face.neural.crossing import Crossing
+    from vcam_talker.core.types import Pixels
+    from vcam_talker.face.neural.crossing import Ask, Crossing
     from vcam_talker.face.neural.drawer import LocalDrawer
 
 log = logging.getLogger(__name__)
@@ -69,6 +71,7 @@ class _Lips:
         self._config = config
         self._send_lock = threading.Lock()
         self._drawer: LocalDrawer | None = None
+        self._misses = Misses()
 
     def run(self, persona: str) -> None:
         """Serve until a pipe closes."""
@@ -91,9 +94,10 @@ class _Lips:
 
     def _load(self, name: str) -> None:
         """Get ready to draw `name`, if anybody is to draw it."""
-        drawer, self._drawer = self._drawer, None
-        if drawer is not None:
-            drawer.close()
+        if self._drop():
+            # While this thread loads it can't answer, and a question without an answer ends the process.
+            self._send(LipsRest())
+        self._misses.begin()
         try:
             made = self._open(name)
         except VcamTalkerError as e:
@@ -104,6 +108,13 @@ class _Lips:
             return
         self._drawer = made
         self._send(LipsDraw(made.face, made.label))
+
+    def _drop(self) -> bool:
+        """Close the network; return whether there was one."""
+        drawer, self._drawer = self._drawer, None
+        if drawer is not None:
+            drawer.close()
+        return drawer is not None
 
     def _open(self, name: str) -> LocalDrawer | None:
         from vcam_talker.face.clip.resample import use_one_thread
@@ -123,18 +134,28 @@ class _Lips:
         from vcam_talker.face.neural.crossing import Ask, pack_told
 
         ask = Ask.unpack(message)
-        drawn = None
-        if self._drawer is not None and self._drawer.ready(ask.face):
-            crop, condition = self._crossing.question(ask)
-            try:
-                drawn = self._drawer.draw(ask.face, ask.key, crop, condition)
-            except VcamTalkerError as e:
-                self._drawer.close()
-                self._drawer = None
-                self._send(LipsRest(str(e)))
+        drawn = self._draw(ask)
         if drawn is not None:
             self._crossing.put_answer(drawn)
         self._questions.send_bytes(pack_told(ask.number, drawn=drawn is not None))
+
+    def _draw(self, ask: Ask) -> Pixels | None:
+        """Return the mouth; None when there is none: that frame does without.
+
+        After too many in a row the network is dropped; air decides when it is tried again.
+        """
+        if self._drawer is None or not self._drawer.ready(ask.face):
+            return None
+        crop, condition = self._crossing.question(ask)
+        try:
+            drawn = self._drawer.draw(ask.face, ask.key, crop, condition)
+        except VcamTalkerError as e:
+            if fault := self._misses.missed(e):
+                self._drop()
+                self._send(LipsRest(fault))
+            return None
+        self._misses.drew()
+        return drawn
 
     def _beat(self) -> None:
         """Thread: give signs of life, also while a model loads."""

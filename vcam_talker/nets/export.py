@@ -118,12 +118,12 @@ def export_folder(
         if net is not None:
             save_tensors(net, partial / "weights.safetensors")
         if plan is not None:
-            _write_json(partial / "plan.json", plan)
+            write_json(partial / "plan.json", plan)
         hashed = {
             name: {"file": f"{name}.onnx", "sha256": sha256_of(partial / f"{name}.onnx")} for name in parts
         }
         model = {"format": _FORMAT, **description, "parts": hashed, "plan": plan_hash(plan) if plan else ""}
-        _write_json(partial / MODEL_FILE, model)
+        write_json(partial / MODEL_FILE, model)
         _put_in_place(partial, folder)
     except OSError as e:
         raise ExportError(f"model folder {folder}", f"can't be written ({e.strerror or e})") from e
@@ -132,35 +132,14 @@ def export_folder(
     return differences
 
 
-def add_variant(folder: Path, part: str, file: Path) -> None:
-    """Enter `file`, another form of a part (in int8, say) that lies in the folder, in its `model.json`.
-
-    The daemon may then run either. A variant of the same name is replaced. Raises ExportError.
-    """
-    what = f"model folder {folder}"
-    if file.resolve().parent != folder.resolve():
-        raise ExportError(what, f"{file} does not lie in it", "Write it there")
-    try:
-        model = json.loads((folder / MODEL_FILE).read_bytes())
-        network = model["parts"][part]
-        others = [v for v in network.get("variants", []) if v["file"] != file.name]
-        network["variants"] = [*others, {"file": file.name, "sha256": sha256_of(file)}]
-        _write_json(folder / MODEL_FILE, model)
-    except (LookupError, TypeError, ValueError, AttributeError) as e:
-        raise ExportError(
-            what, f"its {MODEL_FILE} is damaged, or has no part '{part}'", "Export it anew"
-        ) from e
-    except OSError as e:
-        raise ExportError(what, f"can't be changed ({e.strerror or e})") from e
-
-
 def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a JSON file, whole or not at all. Raises OSError."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         partial.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from glob import escape
 from importlib import import_module
@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from vcam_talker.core.errors import ExitCode, VcamTalkerError
 from vcam_talker.core.extras import how_to_install
-from vcam_talker.nets.export import add_variant
+from vcam_talker.nets.variants import add_variants
 
 Batch = Mapping[str, npt.NDArray[np.float32]]
 """Feeds of one run, by input."""
@@ -30,6 +30,7 @@ Batch = Mapping[str, npt.NDArray[np.float32]]
 _SCANNED: Final = 8
 """Batches that single layers are tried on."""
 _LAYERS: Final = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+_IN_FLOAT: Final = "Leave it in float"
 
 
 class QuantiseError(VcamTalkerError):
@@ -68,21 +69,29 @@ def quantise(
     the network will really see. `keep_float` are patterns (`*output_block*`) of layers, by the names that
     `export_module` gave them, to leave in float; with `keep_ends` so are the first and last layers, which see
     raw input and make the output. `reduce_range`: weights of 7 bits, for processors without VNNI, whose 8 bit
-    products may saturate. Blocks. Raises QuantiseError.
+    products may saturate. The file appears only whole. Blocks. Raises QuantiseError.
     """
-    target = out or onnx_path.with_name(f"{onnx_path.stem}.int8.onnx")
+    target = _target(onnx_path, out)
     layers = layer_names(onnx_path)
+    if not layers:
+        raise QuantiseError(f"quantise {onnx_path}", "it has no layers with weights", _IN_FLOAT)
     kept = [n for n in layers if any(fnmatchcase(n, p) for p in keep_float)]
     if unused := [p for p in keep_float if not any(fnmatchcase(n, p) for n in layers)]:
         raise QuantiseError(
             f"quantise {onnx_path}", f"no layer is called '{unused[0]}'", f"There are: {layers}"
         )
+    if len(kept) == len(layers):
+        raise QuantiseError(f"quantise {onnx_path}", "every layer is to stay in float", "Keep fewer")
     if keep_ends:
         kept += [n for n in _ends(onnx_path) if n not in kept]
+    if len(kept) == len(layers):
+        why = "its first and last layers stay in float, and no other is left for 8 bits"
+        raise QuantiseError(f"quantise {onnx_path}", why, "Keep fewer" if keep_float else _IN_FLOAT)
     partial = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         with _prepared(onnx_path) as source:
-            _quantise(source, partial, batches, set(layers) - set(kept), per_channel, reduce_range)
+            chosen = set(layers) - set(kept)
+            _quantise(onnx_path, source, partial, batches, chosen, per_channel, reduce_range)
         error, greatest = compare(onnx_path, partial, batches)
         partial.replace(target)
     except OSError as e:
@@ -92,23 +101,39 @@ def quantise(
     return Quantised(target, error, greatest, tuple(n for n in layers if n in kept))
 
 
-def quantise_within(onnx_path: Path, batches: Sequence[Batch], limit: float) -> Quantised:
+def quantise_within(
+    onnx_path: Path, batches: Sequence[Batch], limit: float, *, out: Path | None = None
+) -> Quantised:
     """Quantise so that `Quantised.error` is `limit` at most: what suffers most from 8 bits stays in float.
 
-    Layers are tried alone, and twice as many of the worst are left out each time. Blocks for as many
-    calibrations as there are layers, and some more. Raises QuantiseError, also when the limit can't be held.
+    Layers are tried alone, and twice as many of the worst are left out each time. `out`, as
+    `quantise` has it, is only written when the limit holds. Blocks for as many calibrations as there are
+    layers, and some more. Raises QuantiseError, also when the limit can't be held.
     """
-    done = quantise(onnx_path, batches)
+    target = _target(onnx_path, out)
+    trial = target.with_name(f".{target.name}.{os.getpid()}.trial")
+    try:
+        done = _first_within(onnx_path, batches, limit, trial)
+        trial.replace(target)
+    except OSError as e:
+        raise QuantiseError(f"quantise {onnx_path}", f"can't be written ({e.strerror or e})") from e
+    finally:
+        trial.unlink(missing_ok=True)
+    return replace(done, path=target)
+
+
+def _first_within(onnx_path: Path, batches: Sequence[Batch], limit: float, trial: Path) -> Quantised:
+    done = quantise(onnx_path, batches, out=trial)
     if done.error <= limit:
         return done
-    worst = [name for name, _ in sensitivity(onnx_path, batches[:_SCANNED])]
+    # Those that are in float by now can't be what spoils the outputs.
+    worst = [name for name, _ in sensitivity(onnx_path, batches[:_SCANNED]) if name not in done.in_float]
     count = 1
     while count < len(worst):
-        done = quantise(onnx_path, batches, [escape(name) for name in worst[:count]])
+        done = quantise(onnx_path, batches, [escape(name) for name in worst[:count]], out=trial)
         if done.error <= limit:
             return done
         count *= 2
-    done.path.unlink(missing_ok=True)
     raise QuantiseError(
         f"quantise {onnx_path}",
         f"outputs deviate by {done.error:.3f} of their spread with {len(done.in_float)} layers in float, "
@@ -129,9 +154,10 @@ def quantise_part(
 
     Raises QuantiseError, ExportError.
     """
-    done = quantise(folder / f"{part}.onnx", batches, keep_float, reduce_range=reduce_range)
-    add_variant(folder, part, done.path)
-    return done
+    with TemporaryDirectory(prefix="vcam-talker-") as made:
+        trial = Path(made) / f"{part}.int8.onnx"
+        done = quantise(folder / f"{part}.onnx", batches, keep_float, out=trial, reduce_range=reduce_range)
+        return replace(done, path=add_variants(folder, {part: trial})[part])
 
 
 def sensitivity(onnx_path: Path, batches: Sequence[Batch]) -> list[tuple[str, float]]:
@@ -143,7 +169,7 @@ def sensitivity(onnx_path: Path, batches: Sequence[Batch]) -> list[tuple[str, fl
     with _prepared(onnx_path) as source:
         for layer in layer_names(onnx_path):
             trial = source.with_name("trial.onnx")
-            _quantise(source, trial, batches, {layer}, per_channel=True, reduce_range=False)
+            _quantise(onnx_path, source, trial, batches, {layer}, per_channel=True, reduce_range=False)
             found.append((layer, compare(onnx_path, trial, batches)[0]))
     return sorted(found, key=lambda pair: -pair[1])
 
@@ -166,6 +192,10 @@ def compare(exact: Path, other: Path, batches: Iterable[Batch]) -> tuple[float, 
     return float(np.sqrt(squares / max(spread, 1e-30))), greatest
 
 
+def _target(onnx_path: Path, out: Path | None) -> Path:
+    return out or onnx_path.with_name(f"{onnx_path.stem}.int8.onnx")
+
+
 @contextmanager
 def _prepared(path: Path) -> Iterator[Path]:
     """Yield a copy in a folder of its own whose tensors all have shapes, which the quantiser asks for."""
@@ -180,6 +210,7 @@ def _prepared(path: Path) -> Iterator[Path]:
 
 
 def _quantise(
+    asked: Path,
     source: Path,
     target: Path,
     batches: Sequence[Batch],
@@ -187,12 +218,11 @@ def _quantise(
     per_channel: bool,
     reduce_range: bool,
 ) -> None:
+    """Quantise these layers of `source`, the prepared copy of `asked`, which errors name."""
     from onnxruntime import quantization as q
 
-    if not layers:
-        raise QuantiseError(f"quantise {source}", "every layer is to stay in float", "Keep fewer")
     if not batches:
-        raise QuantiseError(f"quantise {source}", "there is nothing to calibrate on", "Give it some batches")
+        raise QuantiseError(f"quantise {asked}", "there is nothing to calibrate on", "Give it some batches")
 
     class Reader(q.CalibrationDataReader):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -216,7 +246,7 @@ def _quantise(
             nodes_to_quantize=_with_neighbours(source, layers),
         )
     except (RuntimeError, ValueError, TypeError, KeyError) as e:
-        raise QuantiseError(f"quantise {source}", f"failed ({' '.join(str(e).split())[:200]})") from e
+        raise QuantiseError(f"quantise {asked}", f"failed ({' '.join(str(e).split())[:200]})") from e
 
 
 def _with_neighbours(path: Path, layers: set[str]) -> list[str]:

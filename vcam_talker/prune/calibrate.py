@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 import numpy as np
@@ -22,8 +23,8 @@ from vcam_talker.face.neural.sessions import open_part
 from vcam_talker.face.neural.sitting import sit
 from vcam_talker.face.phonemes import PhonemeDriver
 from vcam_talker.inference import Array, Session
-from vcam_talker.nets.export import add_variant
 from vcam_talker.nets.quantise import Batch, Quantised, quantise_within
+from vcam_talker.nets.variants import add_variants
 from vcam_talker.persona import Persona
 
 _SIZE: Final = (1280, 720)
@@ -53,8 +54,8 @@ class _Moments:
 def quantise_lips(folder: Path, persona: Persona, *, count: int = 48, limit: float = 0.05) -> Calibrated:
     """Add parts in int8 to a model's folder; layers stay in float until `limit` (`Quantised.error`) holds.
 
-    Speaks `count` moments as `persona`, from a clip and with a voice of flite. Blocks for minutes. Raises
-    VcamTalkerError.
+    Speaks `count` moments as `persona`, from a clip and with a voice of flite. The folder is changed when all
+    parts are done, and not at all otherwise. Blocks for minutes. Raises VcamTalkerError.
     """
     package = load_package(folder)
     sitting = sit(persona, package, _SIZE)
@@ -71,10 +72,12 @@ def quantise_lips(folder: Path, persona: Persona, *, count: int = 48, limit: flo
     finally:
         model.close()
     done = {}
-    for part in package.spec.parts:
-        path, _ = package.network(part)
-        done[part] = quantise_within(path, feeds[part], limit)
-        add_variant(folder, part, done[part].path)
+    with TemporaryDirectory(prefix="vcam-talker-") as made:
+        for part, network in package.spec.parts.items():
+            trial = Path(made) / f"{part}.int8.onnx"
+            done[part] = quantise_within(folder / network.file, feeds[part], limit, out=trial)
+        placed = add_variants(folder, {part: each.path for part, each in done.items()})
+    done = {part: replace(each, path=placed[part]) for part, each in done.items()}
     small = open_model(load_package(folder), _SMALL, sitting.rest)
     try:
         small.begin(sitting.references)

@@ -187,7 +187,7 @@ class LipsClient:
             self._outcomes.clear()
             self._resting_until_s = time.monotonic() + self._rest_s
             log.warning(
-                "the lips' network is too slow: %d of %d mouths came late; shapes draw them for %.0f s",
+                "the lips' network is too slow: %d of %d mouths came late; it is left alone for %.0f s",
                 late, _SLOW_OF, self._rest_s,
             )  # fmt: skip
             self._rest_s = min(2 * self._rest_s, _REST_S[1])

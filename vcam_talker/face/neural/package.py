@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import re
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
@@ -19,6 +21,8 @@ from vcam_talker.core.errors import ConfigError, EngineError
 from vcam_talker.core.paths import data_dir
 from vcam_talker.face.neural.region import Region
 from vcam_talker.persona import Persona
+
+log = logging.getLogger(__name__)
 
 MODEL_FILE: Final = "model.json"
 FORMAT: Final = 1
@@ -116,9 +120,30 @@ class Package:
     """SHA-256 of `model.json`, which names the hashes of all else."""
 
     def network(self, part: str) -> tuple[Path, tuple[Path, ...]]:
-        """Return the file of a part and those in other number formats, checked. Raises EngineError."""
+        """Return the file of a part and those in other number formats, checked.
+
+        One of these that is missing or damaged is left out, with a warning in the log: what is drawn is right
+        without it. Raises EngineError over the part itself.
+        """
+        path, variants, faults = self.look(part)
+        for fault in faults:
+            log.warning("%s", fault)
+        return path, variants
+
+    def look(self, part: str) -> tuple[Path, tuple[Path, ...], list[EngineError]]:
+        """Return what `network` does, and what is to be said of the variants that are left out."""
         network = self.spec.parts[part]
-        return self._checked(network), tuple(self._checked(variant) for variant in network.variants)
+        path = self._checked(network)
+        variants, faults = [], []
+        for variant in network.variants:
+            try:
+                variants.append(self._checked(variant))
+            except EngineError as e:
+                command = f"vcam-talker models lips quantise {shlex.quote(str(self.folder))}"
+                faults.append(
+                    EngineError(e.what, f"{e.why}; '{part}' runs without it", f"To make it anew: {command}")
+                )
+        return path, tuple(variants), faults
 
     def _checked(self, part: Part) -> Path:
         path = self.folder / part.file

@@ -1,0 +1,438 @@
+"""A network that fails at drawing, or can't be loaded: what it costs, what is said, and how it comes back.
+
+Air's end and the process's are the real ones; the process is a thread, and its networks fail when told to.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterator
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.support import clip_persona
+from tests.support.tiny_lips import make_pose_model
+from vcam_talker.app.air import make_scene
+from vcam_talker.app.lips import Lips, LipsChoice, choose_lips
+from vcam_talker.config import Config, override
+from vcam_talker.core.clock import ManualClock, frame_pts
+from vcam_talker.core.errors import EngineError, PersonaError, VcamTalkerError
+from vcam_talker.core.events import EngineDown
+from vcam_talker.core.lips import LipsDraw, parse_lips
+from vcam_talker.core.status import EngineView
+from vcam_talker.core.types import MOUTH_PARAMS, NS_PER_S, FaceInput, Pixels, rest_mouth
+from vcam_talker.core.wire import decode
+from vcam_talker.face.clip.patch import RestPatches
+from vcam_talker.face.neural.crossing import Crossing
+from vcam_talker.face.neural.current import CurrentPatches
+from vcam_talker.face.neural.drawer import face_id
+from vcam_talker.face.neural.package import load_package
+from vcam_talker.lips.misses import _TOO_MANY, Misses
+from vcam_talker.lips.process import _Lips
+from vcam_talker.lips.rest import Rest
+from vcam_talker.persona import Persona, load_persona
+
+pytestmark = pytest.mark.unit
+
+_CROP = np.arange(24 * 16, dtype=np.uint8).reshape(24, 16)
+_POSE = np.zeros(len(MOUTH_PARAMS), np.float32)
+_NAN = EngineError("mouth.onnx", "output 'maps' holds NaN", "Try fp32")
+_GONE = EngineError("mouth.onnx", "is not the file that model.json tells of", "Put an undamaged copy there")
+
+
+class Network:
+    """Stands for a `LocalDrawer`; fails while `fault` is set."""
+
+    label = "tiny on ort"
+
+    def __init__(self, face: int) -> None:
+        self.face = face
+        self.fault: VcamTalkerError | None = None
+        self.closed = False
+
+    def ready(self, face: int) -> bool:
+        return face == self.face
+
+    def draw(self, _face: int, _key: int, crop: Pixels, _condition: np.ndarray) -> Pixels:
+        if self.fault is not None:
+            raise self.fault
+        return crop[::-1]
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Process:
+    """Stands for the supervisor and the process that it keeps alive."""
+
+    def __init__(self, lips: Lips, config: Config, load: Callable[[str], Network]) -> None:
+        self.loads: list[str] = []
+        self.replaced: list[str] = []
+        self._lips = lips
+        self._config = config
+        self._load = load
+        self._persona = ""
+        self._child: _Lips | None = None
+        self._crossing: Crossing | None = None
+
+    def begin(self, persona: str) -> None:
+        self._persona = persona
+        name, theirs = self._lips._client.open(get_context("spawn"))
+        # Of its own: the client closes what it has opened.
+        questions = Connection(os.dup(theirs.fileno()))
+        self._events, events = get_context("spawn").Pipe()
+        self._close_memory()
+        self._crossing = Crossing.attach(name)
+        child = self._child = _Lips(events, questions, self._crossing, self._config)
+        child._open = self._open  # type: ignore[assignment,method-assign]
+        threading.Thread(target=self._answer, args=(child, questions), daemon=True).start()
+        child._load(persona)
+        self.pump()
+
+    def _open(self, name: str) -> Network:
+        self.loads.append(name)
+        return self._load(name)
+
+    @staticmethod
+    def _answer(child: _Lips, questions: Connection) -> None:
+        try:
+            while True:
+                child._answer(questions.recv_bytes())
+        except (EOFError, OSError):
+            questions.close()
+
+    def pump(self) -> None:
+        while self._events.poll():
+            self._lips._on_event(parse_lips(decode(self._events.recv_bytes())))
+
+    def send(self, command: dict[str, object]) -> bool:
+        assert self._child is not None
+        self._child._obey(command)
+        self.pump()
+        return True
+
+    def use_persona(self, name: str) -> None:
+        if name != self._persona:
+            self._persona = name
+            self.send({"op": "persona", "name": name})
+
+    def replace(self, reason: str) -> None:
+        self.replaced.append(reason)
+        self._lips._client.detach()
+        self._lips._on_event(EngineDown(reason))
+        self.begin(self._persona)
+
+    def check(self) -> None:
+        self.pump()
+
+    def view(self) -> EngineView:
+        return EngineView("ready", 1, len(self.replaced))
+
+    def stop(self) -> None:
+        self._lips._client.detach()
+        self._close_memory()
+
+    def _close_memory(self) -> None:
+        if self._crossing is not None:
+            self._crossing.close()
+
+
+class Stage:
+    """A persona on air whose network can be made to fail."""
+
+    def __init__(self, persona: Persona, config: Config) -> None:
+        self.clock = ManualClock()
+        self.config = config
+        self.lips = Lips(config, self.clock)
+        self.lips._client._deadline_s = 20.0
+        self.loading: VcamTalkerError | None = None
+        self.drawing: VcamTalkerError | None = None
+        """What goes wrong from the next load on."""
+        self.network: Network | None = None
+        self.process = Process(self.lips, config, self._load)
+        self.lips._supervisor = self.process  # type: ignore[assignment]
+        self.choice = choose_lips(persona, config)
+
+    def begin(self) -> None:
+        self.lips._take(self.choice)
+        self.lips._running = True
+        self.process.begin(str(self.choice.persona.root))
+
+    def _load(self, name: str) -> Network:
+        if self.loading is not None:
+            raise self.loading
+        made = Network(self.face(choose_lips(load_persona(name), self.config)))
+        made.fault = self.drawing
+        self.network = made
+        return made
+
+    def face(self, choice: LipsChoice) -> int:
+        assert choice.package is not None
+        air = self.config.air
+        return face_id(choice.persona, choice.package, (air.width, air.height))
+
+    def draw(self, choice: LipsChoice | None = None) -> Pixels | None:
+        found = self.lips._client.draw(self.face(choice or self.choice), 0, _CROP, _POSE)
+        self.process.pump()
+        return found
+
+    def fail(self, fault: VcamTalkerError | None = _NAN, times: int = _TOO_MANY) -> None:
+        assert self.network is not None
+        self.network.fault = fault
+        assert [self.draw() for _ in range(times)] == [None] * times
+
+    def wait(self, seconds: float) -> None:
+        self.clock.advance(round(seconds * NS_PER_S))
+        self.lips.check()
+
+    def rests_s(self) -> float | None:
+        return self.lips._rest.left_s()
+
+
+@pytest.fixture(scope="module")
+def persona() -> Persona:
+    return load_persona(str(clip_persona.shared()))
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    model = make_pose_model(tmp_path / "model")
+    changes = {"lips.model": str(model), "air.width": 640, "air.height": 360}
+    return override(Config(), changes)
+
+
+@pytest.fixture
+def stage(persona: Persona, config: Config, caplog: pytest.LogCaptureFixture) -> Iterator[Stage]:
+    made = Stage(persona, config)
+    with caplog.at_level(logging.INFO):
+        yield made
+    made.lips.stop()
+
+
+def test_a_failed_drawing_costs_its_frame_only(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    stage.begin()
+    assert stage.draw() is not None
+    for _ in range(3):
+        stage.fail(times=_TOO_MANY - 1)
+        assert stage.network is not None
+        stage.network.fault = None
+        drawn = stage.draw()
+        assert drawn is not None
+        np.testing.assert_array_equal(drawn, _CROP[::-1])
+    assert (stage.lips.view().state, stage.lips.view().detail) == ("ready", "")
+    assert len(stage.process.loads) == 1
+    assert caplog.text.count("holds NaN") == 1, "told once a minute at most"
+    assert f"{_TOO_MANY - 1} mouths could not be drawn, the last: mouth.onnx" in caplog.text
+
+
+def test_many_in_a_row_make_it_rest_and_it_comes_back(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    stage.begin()
+    failing = stage.network
+    stage.fail()
+    asked = stage.lips.view().asked
+    view = stage.lips.view()
+    assert (view.state, view.drawn_by) == ("failed", "shapes")
+    assert view.detail == (
+        "5 mouths in a row could not be drawn, the last: mouth.onnx: output 'maps' holds NaN. Try fp32; "
+        "it is tried again in 2 s, then ever more rarely"
+    )
+    assert failing is not None
+    assert failing.closed
+    for _ in range(30):
+        assert stage.draw() is None
+    stage.wait(1.9)
+    assert stage.lips.view().asked == asked, "nobody is asked while it rests"
+    assert "tried again in 1 s" in stage.lips.view().detail
+    assert not stage.process.replaced
+    stage.wait(0.2)
+    assert len(stage.process.replaced) == 1, "what broke in the process is gone with it"
+    assert stage.draw() is not None
+    assert (stage.lips.view().state, stage.lips.view().detail) == ("ready", "")
+    assert caplog.text.count("holds NaN") == 1
+    assert caplog.text.count("the lips are drawn by") == 2
+    stage.wait(1000)
+    assert len(stage.process.replaced) == 1
+
+
+def test_one_that_never_draws_is_tried_ever_more_rarely(stage: Stage) -> None:
+    stage.drawing = _NAN
+    stage.begin()
+    rests = []
+    for _ in range(8):
+        stage.fail()
+        rests.append(stage.rests_s())
+        stage.wait(rests[-1] or 0.0)
+    assert rests == [2, 4, 8, 16, 32, 60, 60, 60]
+    stage.drawing = None
+    stage.fail()
+    stage.wait(60)
+    assert stage.draw() is not None
+    stage.fail()
+    assert stage.rests_s() == 60, "one mouth is no proof"
+    stage.wait(60)
+    assert all(stage.draw() is not None for _ in range(60))
+    stage.fail()
+    assert stage.rests_s() == 2, "after two seconds of speech all is forgotten"
+
+
+def test_one_that_cannot_be_loaded_is_told_once_and_tried_rarely(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    stage.loading = _GONE
+    stage.begin()
+    rests = []
+    for _ in range(10):
+        rests.append(stage.rests_s())
+        assert stage.lips.view().state == "failed"
+        assert "undamaged" in stage.lips.view().detail
+        stage.wait(rests[-1] or 0.0)
+    assert rests == [2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
+    assert caplog.text.count("undamaged") == 1
+    stage.loading = EngineError("engine 'ort'", "onnxruntime can't be imported")
+    stage.wait(300)
+    assert caplog.text.count("can't be imported") == 1, "another fault is news"
+    stage.loading = None
+    stage.wait(300)
+    assert stage.draw() is not None
+    assert (stage.lips.view().state, stage.lips.view().detail) == ("ready", "")
+    assert caplog.text.count("the lips are drawn by") == 1
+    assert not stage.process.replaced
+
+
+def test_a_model_that_is_missing_draws_as_soon_as_it_is_there(persona: Persona, tmp_path: Path) -> None:
+    changes = {"lips.model": str(tmp_path / "late"), "air.width": 640, "air.height": 360}
+    stage = Stage(persona, override(Config(), changes))
+    assert stage.choice.package is None
+    scene = make_scene(persona, stage.config, stage.lips.mouths(stage.choice))
+    wide = rest_mouth()
+    wide[MOUTH_PARAMS.index("jaw")] = 0.9
+    stage.loading = EngineError("model.json", "can't be read")
+    stage.begin()
+    scene.draw(frame_pts(0, 30), FaceInput(wide))
+    assert (stage.lips.view().state, stage.lips.view().asked) == ("failed", 0)
+    make_pose_model(tmp_path / "late")
+    stage.loading = None
+    stage.wait(2)
+    assert stage.lips.view().state == "ready"
+    for n in range(1, 4):
+        scene.draw(frame_pts(n, 30), FaceInput(wide))
+        wide[0] += 0.01
+    assert stage.lips.view().answered > 0
+    # Mended once more, now by another model.
+    make_pose_model(tmp_path / "late", gain=3.0, trained_on="something else")
+    stage.process.send({"op": "persona", "name": str(persona.root)})
+    answered = stage.lips.view().answered
+    scene.draw(frame_pts(9, 30), FaceInput(wide))
+    assert stage.lips.view().answered > answered
+    stage.lips.stop()
+
+
+def test_another_persona_does_not_wait_for_a_network_that_rests(stage: Stage, tmp_path: Path) -> None:
+    stage.begin()
+    stage.fail()
+    other = choose_lips(load_persona(str(clip_persona.with_one_mouth(tmp_path / "other"))), stage.config)
+    stage.lips.use(other)
+    assert stage.draw(other) is not None
+    assert (stage.lips.view().state, stage.lips.view().detail) == ("ready", "")
+    restarts = len(stage.process.replaced)
+    assert restarts == 1, "the process that failed does not go on with another persona"
+    loads = len(stage.process.loads)
+    stage.wait(1000)
+    assert (len(stage.process.loads), len(stage.process.replaced)) == (loads, restarts)
+
+
+def test_another_persona_begins_with_the_shortest_rest(stage: Stage, tmp_path: Path) -> None:
+    stage.loading = _GONE
+    stage.begin()
+    for seconds in (2, 4, 8):
+        stage.wait(seconds)
+    other = choose_lips(load_persona(str(clip_persona.with_one_mouth(tmp_path / "other"))), stage.config)
+    stage.lips.use(other)
+    assert stage.rests_s() == 2
+    stage.loading = None
+    stage.wait(2)
+    assert stage.draw(other) is not None
+
+
+def test_the_same_persona_again_is_not_waited_for(stage: Stage) -> None:
+    stage.loading = _GONE
+    stage.begin()
+    stage.loading = None
+    stage.lips.use(stage.choice)
+    assert stage.draw() is not None
+    assert stage.rests_s() is None
+
+
+def test_what_the_process_says_of_the_persona_before_is_not_shown(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    stage.begin()
+    caplog.clear()
+    stage.lips._on_event(LipsDraw(5, "another"))
+    assert not stage.lips._client.ready(5)
+    assert not caplog.records
+    stage.wait(2)
+    assert stage.draw() is not None, "nor does it last"
+
+
+def test_nothing_is_tried_after_the_end(stage: Stage) -> None:
+    stage.begin()
+    stage.fail()
+    stage.lips.stop()
+    stage.wait(1000)
+    assert not stage.process.replaced
+    assert len(stage.process.loads) == 1
+    stage.lips.stop()
+
+
+def test_a_rest_is_over_once() -> None:
+    clock = ManualClock()
+    rest = Rest(clock)
+    assert rest.left_s() is None
+    assert not rest.over()
+    assert rest.begin(drawing=True) == 2
+    clock.advance(2 * NS_PER_S)
+    assert rest.over()
+    assert not rest.over()
+    assert rest.begin(drawing=True) == 4
+    rest.end()
+    assert rest.left_s() is None
+    assert rest.begin(drawing=False) == 8
+    rest.forget()
+    assert rest.begin(drawing=False) == 2
+
+
+def test_misses_in_a_row_are_counted_from_the_last_mouth() -> None:
+    misses = Misses()
+    for _ in range(3):
+        assert [misses.missed(_NAN) for _ in range(_TOO_MANY - 1)] == [""] * (_TOO_MANY - 1)
+        misses.drew()
+    assert [bool(misses.missed(_NAN)) for _ in range(_TOO_MANY)] == [False] * (_TOO_MANY - 1) + [True]
+
+
+def test_shapes_stand_in_for_a_model_that_suits_the_face_no_more(
+    config: Config, caplog: pytest.LogCaptureFixture
+) -> None:
+    package = load_package(Path(config.lips.model))
+    current: list[object] = [None]
+    made = []
+
+    def make(_shapes: object, given: object) -> RestPatches:
+        made.append(given)
+        raise PersonaError("face.npz", "the mouth at rest has no width")
+
+    patches = CurrentPatches(RestPatches((16, 16)), make, lambda: current[0])  # type: ignore[arg-type,return-value]
+    moment = object()
+    current[0] = package
+    for _ in range(5):
+        assert patches.patch(moment) is None  # type: ignore[arg-type]
+    assert len(made) == 1
+    assert caplog.text.count("has no width") == 1
+    assert patches.size == (16, 16)
+    assert patches.aperture_px(_POSE) == 0.0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from click.testing import CliRunner
 from tests.support.small_net import feeds, write_onnx
 from tests.support.tiny_lips import make_pose_model
 from vcam_talker.bench import lipsync, lipsync_gpu, lipsync_memory, lipsync_student
+from vcam_talker.bench.lipsync_made import Made
 from vcam_talker.bench.lipsync_race import Race
 from vcam_talker.bench.options import Options
 from vcam_talker.bench.report import Report
@@ -121,8 +124,6 @@ def test_an_engine_of_the_gpu_that_steps_aside_is_noted(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Where CUDA does not start, the processor steps in: its figures must not stand under the GPU's name."""
-    from vcam_talker.bench.lipsync_nets import Made
-
     exact = write_onnx(tmp_path / "net.onnx")
     made = Made(exact, exact, feeds(), 0, 0, 0, 0.0, 0.0)
     monkeypatch.setattr(lipsync_gpu, "_used_mb", lambda: 0.0)
@@ -134,14 +135,47 @@ def test_an_engine_of_the_gpu_that_steps_aside_is_noted(
 
 
 @pytest.mark.unit
-def test_pruned_channels_are_multiples_and_not_too_few() -> None:
-    from vcam_talker.bench.lipsync_nets import pruned_channels
+def test_what_is_measured_is_what_the_prune_tool_leaves(tmp_path: Path) -> None:
+    from vcam_talker.bench.lipsync_nets import SHARE, pruned_channels
+    from vcam_talker.nets.wav2lip import Wav2Lip
     from vcam_talker.nets.wav2lip_layers import dense_channels, macs
+    from vcam_talker.prune.allot import CutSettings
+    from vcam_talker.prune.apply import save_pruned
+    from vcam_talker.prune.cut import whole
+    from vcam_talker.prune.pipeline import Job, prune
 
     pruned, dense = pruned_channels(), dense_channels(96)
     assert pruned.keys() == dense.keys()
     assert all(width % 16 == 0 and 0 < width <= dense[name] for name, width in pruned.items())
-    assert sum(macs(96, pruned).values()) == pytest.approx(1.54e9, rel=0.01)
+    assert 0.69 <= sum(pruned.values()) / sum(dense.values()) <= 0.71
+    assert sum(macs(96, pruned).values()) / sum(macs(96, dense).values()) == pytest.approx(0.40, abs=0.005)
+    net = Wav2Lip().eval()
+    save_pruned(tmp_path / "dense", whole(net, net.plan()), net)
+    made = prune(Job(tmp_path / "dense", tmp_path / "out", CutSettings(SHARE), "random", seed=7))
+    assert made.plan.net["channels"] == pruned
+
+
+@pytest.mark.unit
+def test_the_note_tells_the_true_shares() -> None:
+    dense = Made(Path(), Path(), {}, 36_300_000, 3_970_000_000, 3_000_000_000, 0.0, 0.0, 11_376)
+    pruned = Made(Path(), Path(), {}, 18_160_000, 1_590_000_000, 1_200_000_000, 0.0, 0.0, 7_952)
+    assert pruned.told(dense) == (
+        "7,952 of 11,376 channels (69.9%), 18.2 M parameters (0.50 of dense), 1.59 GMAC a frame (0.40), "
+        "1.20 for the lower half; random weights"
+    )
+    assert dense.told(dense).startswith("11,376 channels, 36.3 M parameters, 3.97 GMAC a frame, 3.00 for")
+
+
+@pytest.mark.unit
+def test_the_process_that_measures_has_no_torch() -> None:
+    """What comes back from the one that makes the networks must not bring it along."""
+    code = (
+        "import pickle, sys; from pathlib import Path; import vcam_talker.bench.lipsync, %s as home;"
+        "made = home.Made(Path(), Path(), {}, 0, 0, 0, 0.0, 0.0);"
+        "pickle.loads(pickle.dumps(made)); sys.exit('torch' in sys.modules)"
+    )
+    argv = [sys.executable, "-c", code % Made.__module__]
+    assert subprocess.run(argv, check=False).returncode == 0
 
 
 @pytest.mark.real

@@ -282,3 +282,13 @@ def test_wav2lip_loses_thirty_percent_of_its_channels_and_no_more() -> None:
     assert all(width % 16 == 0 for width in plan.net["channels"].values())
     left = sum(p.numel() for p in pruned.parameters()) / sum(p.numel() for p in net.parameters())
     assert 0.45 < left < 0.52
+
+
+def test_numbers_of_another_kind_are_refused() -> None:
+    net = Residual.seeded(1)
+    state = dict(net.state_dict())
+    state["out.weight"] = state["out.weight"].to(torch.int8)
+    with pytest.raises(BadInputError, match=r"out\.weight holds torch\.int8"):
+        apply_plan(state, whole(net, net.plan()), Residual.from_plan)
+    state["out.weight"] = net.out.weight.detach().half()
+    assert apply_plan(state, whole(net, net.plan()), Residual.from_plan).out.weight.dtype == torch.float32

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -12,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner, Result
+from safetensors.torch import save_file
 
 from tests.support.prune_nets import Residual
 from vcam_talker.cli import main
@@ -23,6 +27,7 @@ from vcam_talker.nets.wav2lip_layers import make_plan, scaled_channels
 from vcam_talker.prune.apply import save_pruned
 from vcam_talker.prune.cut import whole
 from vcam_talker.prune.importance import Loss
+from vcam_talker.prune.networks import read_network
 from vcam_talker.prune.pictures import Training
 from vcam_talker.prune.plan import ChannelPlan
 from vcam_talker.prune.schedule import Round
@@ -74,6 +79,13 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
             target=chance.integers(0, 255, (6, 3, 96, 96)).astype(np.uint8),
         )
     return folder
+
+
+def _stir(archive: Path) -> None:
+    """Other pictures, in as many bytes."""
+    with np.load(archive) as arrays:
+        content = {**arrays, "target": 255 - arrays["target"]}
+    np.savez(archive, **content)
 
 
 def _prune(*arguments: object) -> Result:
@@ -160,6 +172,12 @@ def test_pruned_trained_exported_told(wav2lip: Path, samples: Path, tmp_path: Pa
     assert again.exit_code == 0, again.output
     assert "Report:" in again.stdout
     _refused("other settings", 7, *command, "--seed", 2)
+    _refused("not the same: task, data", 7, *command, "--task", f"{__name__}:MouthTask")
+    moved, other = (shutil.copytree(samples, tmp_path / n / samples.name) for n in ("moved", "other"))
+    _stir(other / "test-0.npz")
+    replaced = tuple(other if word is samples else word for word in command)
+    _refused("not the same: samples", 7, *replaced)
+    assert _prune(*(moved if word is samples else word for word in command)).exit_code == 0
 
 
 def test_a_bar_that_nothing_meets_leaves_nothing(wav2lip: Path, samples: Path, tmp_path: Path) -> None:
@@ -183,6 +201,10 @@ def test_scan_goes_on_and_is_shown(wav2lip: Path, samples: Path, tmp_path: Path)
     assert told["complete"]
     assert told["metric"] == "l1"
     assert len(told["rows"]) == 22
+    other = shutil.copytree(samples, tmp_path / samples.name)
+    _stir(other / "train-0.npz")
+    _refused("not the same: samples", 7, *(other if word is samples else word for word in command))
+    _refused("not the same: task, data", 7, *command, "--task", f"{__name__}:MouthTask", "--metric", "l1")
     shown = _prune("lipsync", "--model", wav2lip, "--round-to", 4, "--out", tmp_path / "out", "--scan", path)
     assert shown.exit_code == 0, shown.output
     assert "What each layer bears" in (tmp_path / "out" / "report.html").read_text()
@@ -229,6 +251,19 @@ def test_a_task_of_ones_own(lips: Path, tmp_path: Path) -> None:
     _refused("--task", 7, "lipsync", "--model", lips, "--data", tmp_path, "--out", tmp_path / "o", "--json")
 
 
+class MouthTask:
+    """The program's own, under another name and with nothing behind it."""
+
+    def __init__(self, *_given: object) -> None:
+        pass
+
+    def evaluate(self, _student: Wav2Lip) -> dict[str, float]:
+        return {"l1": 0.1}
+
+    def losses(self, _batches: int) -> Sequence[Loss]:
+        return []
+
+
 def test_layers_are_listed(lips: Path) -> None:
     told = json.loads(_prune("layers", "--model", lips, "--json").stdout)
     assert {row["layer"] for row in told["groups"]} == {
@@ -262,6 +297,125 @@ def test_one_clear_line(said: str, more: list[str], lips: Path, wav2lip: Path, t
     model = wav2lip if "--data" in more else lips
     _refused(said, 7, "lipsync", "--model", model, "--out", tmp_path / "out", *more)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("value", ["-1", "0", "nan", "inf", "1" + "0" * 30])
+@pytest.mark.parametrize("option", ["--rounds", "--steps", "--rows", "--rate"])
+def test_numbers_that_nobody_can_train_by_are_usage_errors(option: str, value: str, tmp_path: Path) -> None:
+    result = _prune("lipsync", "--model", "m", "--data", "d", "--out", tmp_path / "out", option, value)
+    assert result.exit_code == 2, result.output
+    assert f"Invalid value for '{option}'" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "more", [("lipsync", "--seed", "-1"), ("scan", "--minutes", "nan"), ("scan", "--minutes", "inf")]
+)
+def test_other_numbers_that_can_not_be(more: tuple[str, ...], tmp_path: Path) -> None:
+    verb, option, value = more
+    result = _prune(verb, "--model", "m", "--data", "d", "--out", tmp_path / "out", option, value)
+    assert result.exit_code == 2, result.output
+    assert f"Invalid value for '{option}'" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("said", "more"),
+    [
+        ("ratio nan", ["--ratio", "nan"]),
+        ("ratio inf", ["--ratio", "inf"]),
+        ("ratio 0.5", ["--ratio", "0.5"]),
+        ("removes no channel", ["--ratio", "1e-9"]),
+        ("'psnr': is better the more it is", ["--metric", "psnr"]),
+        ("'none': there is no such one", ["--metric", "none"]),
+    ],
+)
+def test_a_scan_of_what_can_not_be(
+    said: str, more: list[str], wav2lip: Path, samples: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "new" / "scan.json"
+    _refused(said, 7, "scan", "--model", wav2lip, "--data", samples, "--out", out, *more, "--json")
+    assert not out.parent.exists()
+
+
+@pytest.mark.parametrize("out", ["/proc/nope/x", "/dev/null/x", "x" * 300])
+def test_a_place_that_can_not_be_written_is_told_before_any_work(out: str, tmp_path: Path) -> None:
+    where = tmp_path / out
+    for verb in (("lipsync",), ("lipsync", "--data", "d"), ("scan", "--data", "d"), ("apply", "plan.json")):
+        # Neither model nor samples nor plan are there: what is said first is the first thing looked at.
+        _refused("can't be written (", 7, *verb, "--model", "no-model", "--out", where)
+    _refused("is a folder", 7, "scan", "--model", "no-model", "--data", "d", "--out", tmp_path)
+
+
+def test_a_disk_that_gets_full_is_one_clear_line(
+    lips: Path, wav2lip: Path, samples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert _prune("lipsync", "--model", lips, "--round-to", 4, "--out", tmp_path / "done").exit_code == 0
+
+    def full(_file: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("vcam_talker.prune.files.os.fsync", full)
+    trained = ("--model", wav2lip, "--data", samples, "--steps", 1, "--rows", 2, "--json")
+    for command in (
+        ("lipsync", "--model", lips, "--round-to", 4, "--out", tmp_path / "a"),
+        ("lipsync", *trained, "--importance", "bn", "--out", tmp_path / "b"),
+        ("scan", *trained[:4], "--out", tmp_path / "c" / "scan.json", "--json"),
+        ("apply", tmp_path / "done" / "plan.json", "--model", lips, "--out", tmp_path / "d"),
+        ("report", tmp_path / "done", "--model", lips, "--json"),
+    ):
+        _refused("can't be written (No space left on device)", 7, *command)
+    assert not list(tmp_path.rglob(".*.part"))
+
+
+def test_a_scan_makes_its_folder_and_a_name_may_be_of_any_bytes(
+    wav2lip: Path, samples: Path, tmp_path: Path
+) -> None:
+    odd = tmp_path / os.fsdecode(b"sampl\xe9s")
+    shutil.copytree(samples, odd)
+    out = tmp_path / "new" / "er" / "scan.json"
+    assert _prune("scan", "--model", wav2lip, "--data", odd, "--out", out, "--ratio", 0.4).exit_code == 0
+    assert json.loads(out.read_text())["asked"]["made"]["data"] == odd.name
+    command = (
+        "lipsync", "--model", wav2lip, "--data", odd, "--out", tmp_path / "out", "--steps", 1, "--rows", 2,
+        "--importance", "bn", "--round-to", 4,
+    )  # fmt: skip
+    assert _prune(*command).exit_code == 0
+    assert _prune(*command).exit_code == 0
+    assert "samples" in (tmp_path / "out" / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("said", "changed"),
+    [
+        ("values that are not finite", lambda t: t * float("nan")),
+        ("holds torch.int8", lambda t: t.to(torch.int8)),
+        ("instead of", lambda t: t[..., :1].contiguous()),
+    ],
+)
+def test_weights_that_can_not_be_used_are_refused(
+    said: str, changed: Callable[[torch.Tensor], torch.Tensor], lips: Path, wav2lip: Path, tmp_path: Path
+) -> None:
+    for folder in (lips, wav2lip):
+        wrong = shutil.copytree(folder, tmp_path / f"wrong-{folder.name}")
+        weights = load_tensors(folder / "weights.safetensors")
+        name = next(n for n, t in weights.items() if t.ndim == 4)
+        save_file({**weights, name: changed(weights[name])}, wrong / "weights.safetensors")
+        for verb in ("layers", "lipsync"):
+            more = ("--out", tmp_path / "out") if verb == "lipsync" else ()
+            _refused(said, 7, verb, "--model", wrong, *more)
+    assert not (tmp_path / "out").exists()
+
+
+def test_halved_weights_are_read_as_float32(wav2lip: Path, tmp_path: Path) -> None:
+    half = shutil.copytree(wav2lip, tmp_path / "half")
+    weights = load_tensors(wav2lip / "weights.safetensors")
+    halved = {n: t.half() if t.is_floating_point() else t for n, t in weights.items()}
+    save_file(halved, half / "weights.safetensors")
+    module, _ = read_network(half)
+    assert {t.dtype for t in module.parameters()} == {torch.float32}
+    out = tmp_path / "out"
+    assert _prune("lipsync", "--model", half, "--round-to", 4, "--out", out).exit_code == 0
+    written = load_tensors(out / "weights.safetensors")
+    assert {t.dtype for t in written.values() if t.is_floating_point()} == {torch.float32}
 
 
 def test_models_that_are_none(lips: Path, wav2lip: Path, tmp_path: Path) -> None:

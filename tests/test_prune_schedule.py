@@ -99,6 +99,20 @@ def test_what_is_no_number_breaks_every_bar(tmp_path: Path) -> None:
     assert math.isnan(again.metrics["l1"])
 
 
+def test_weights_that_are_no_numbers_are_never_kept(tmp_path: Path) -> None:
+    class Diverging(Task):
+        def train(self, student: Residual, teacher: nn.Module, step: Round) -> None:
+            super().train(student, teacher, step)
+            if step.number == 2:
+                with torch.no_grad():
+                    student.out.bias.fill_(math.nan)
+
+    done = _go(tmp_path, Diverging())
+    assert done.stopped == "round 2 breaks finite weights (the training diverged)"
+    assert done.plan.channels[0] == done.rounds[1].channels
+    assert torch.isfinite(load_pruned(tmp_path, Residual.from_plan)[0].out.bias).all()
+
+
 def test_a_finished_run_is_not_done_again(tmp_path: Path) -> None:
     first = _go(tmp_path, Task())
     task = Task()
@@ -166,6 +180,9 @@ def test_too_much_for_one_step_names_the_rounds_it_takes() -> None:
         with pytest.raises(BadInputError, match=f"40%.*--rounds {needed}"):
             check_rounds(CutSettings(ratio), needed - 1)
         check_rounds(CutSettings(ratio), needed)
+    for rounds in (0, -1, 100):
+        with pytest.raises(BadInputError, match=f"rounds {rounds}: must be from 1 to 99"):
+            check_rounds(CutSettings(0.3), rounds)
     with pytest.raises(BadInputError, match=r"0\.7 of decoder"):
         check_rounds(CutSettings(0.3, layer_ratios={"decoder": 0.7}), 2)
 
@@ -197,6 +214,12 @@ def test_limits(text: str, value: float, holds: bool) -> None:
 )
 def test_limits_that_mean_nothing_are_refused(text: str) -> None:
     with pytest.raises(BadInputError, match="can't be read"):
+        Limit.parse(text)
+
+
+@pytest.mark.parametrize("text", ["l1<=1e999", "l1<=1e999*dense", "l1>=dense-1e999"])
+def test_limits_that_nothing_reaches_are_refused(text: str) -> None:
+    with pytest.raises(BadInputError, match="too large"):
         Limit.parse(text)
 
 

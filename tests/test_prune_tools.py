@@ -20,7 +20,7 @@ from vcam_talker.prune import measure
 from vcam_talker.prune.allot import CutSettings
 from vcam_talker.prune.apply import apply_plan
 from vcam_talker.prune.cut import choose, whole
-from vcam_talker.prune.data import Batch, NpzReader
+from vcam_talker.prune.data import Batch, NpzReader, archives_digest
 from vcam_talker.prune.distil import Distillation
 from vcam_talker.prune.graph import trace
 from vcam_talker.prune.importance import Random, magnitude
@@ -95,6 +95,12 @@ def test_a_scan_of_something_else_is_refused(tmp_path: Path) -> None:
         _scan(tmp_path / "new.json", _lost, ratios=(0.5,))
     with pytest.raises(BadInputError, match="nothing can be compared"):
         _scan(tmp_path / "new.json", lambda _net: math.nan)
+    with pytest.raises(BadInputError, match="'aperture_r': is better the more it is"):
+        _scan(tmp_path / "new.json", _lost, metric="aperture_r")
+    upside_down = path.read_text().replace('"metric": "loss"', '"metric": "psnr"')
+    (tmp_path / "old.json").write_text(upside_down)
+    with pytest.raises(BadInputError, match="'psnr': is better the more it is"):
+        read_scan(tmp_path / "old.json")
     path.write_text('{"format": "vcam-talker sensitivity scan", "version": 1, "rows": [{}]}')
     with pytest.raises(BadInputError, match="damaged"):
         read_scan(path)
@@ -229,9 +235,43 @@ def test_a_folder_without_samples_is_told(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match=r"no train-\*\.npz"):
         NpzReader(tmp_path, ("x",), ((1, 2),))
     (tmp_path / "train-0.npz").write_bytes(b"PK nothing")
-    (tmp_path / "test-0.npz").write_bytes(b"\x80\x04.")
-    with pytest.raises(BadInputError, match="can't be read"):
-        next(NpzReader(tmp_path, ("x",), ((1, 2),)).test(4))
+    for content in (b"\x80\x04.", b"", b"\x93NUMPY\x01\x00"):
+        (tmp_path / "test-0.npz").write_bytes(content)
+        with pytest.raises(BadInputError, match="can't be read"):
+            next(NpzReader(tmp_path, ("x",), ((1, 2),)).test(4))
+
+
+def test_archives_are_known_by_what_is_in_them(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        for split in ("train", "test"):
+            _write(tmp_path / name, f"{split}-0.npz", x=np.zeros((4, 2)), target=np.zeros((4, 1)))
+    first = archives_digest(tmp_path / "a")
+    (tmp_path / "b" / "notes.txt").write_text("not looked at")
+    assert archives_digest(tmp_path / "b") == first
+    _write(tmp_path / "b", "test-0.npz", x=np.zeros((4, 2)), target=np.ones((4, 1)))
+    assert archives_digest(tmp_path / "b") != first
+    (tmp_path / "a" / "test-0.npz").rename(tmp_path / "a" / "test-1.npz")
+    assert archives_digest(tmp_path / "a") != first
+
+
+@pytest.mark.parametrize("rows", [0, -1])
+def test_batches_of_nothing_are_refused(tmp_path: Path, rows: int) -> None:
+    reader = _samples(tmp_path, Residual.seeded(1))
+    for batches in (reader.train(rows, seed=1), reader.test(rows)):
+        with pytest.raises(BadInputError, match=f"rows {rows}: must be 1 or more"):
+            next(batches)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"steps": 0}, {"steps": -5}, {"steps": 10**30}, {"rows": 0}, {"rows": -1}, {"rows": 10**30},
+        {"seed": -1}, {"rate": 0.0}, {"rate": -1.0}, {"rate": math.nan}, {"rate": math.inf}, {"rate": 1e30},
+    ],
+)  # fmt: skip
+def test_numbers_that_nobody_can_train_by(wrong: dict[str, Any]) -> None:
+    with pytest.raises(BadInputError, match=f"{next(iter(wrong))} .*must be"):
+        Training(**wrong)
 
 
 # Distillation

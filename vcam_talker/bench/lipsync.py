@@ -29,12 +29,12 @@ from vcam_talker.inference.processor import this_processor
 from vcam_talker.inference.session import noise
 
 if TYPE_CHECKING:
-    from vcam_talker.bench.lipsync_nets import Made
+    from vcam_talker.bench.lipsync_made import Made
 
 _DEFAULT_S: Final = 30.0
 _EXACT: Final = Candidate("ort", "fp32")
 _SMALL: Final = Candidate("ort", "int8")
-_NEEDED: Final = ("torch", "safetensors", "onnx", "onnxscript", "onnxruntime")
+_NEEDED: Final = ("torch", "torch_pruning", "safetensors", "onnx", "onnxscript", "onnxruntime")
 _STUDENT: Final = "student"
 _UNCACHED: Final = "student, every face anew"
 _WIDEST: Final = "AMX"
@@ -61,11 +61,7 @@ def run(options: Options) -> Report:
             _add_exactness(report, made)
             _add_speed(report, made, options.seconds or _DEFAULT_S, looks)
             _add_memory(report, made)
-    for kind, net in made.items():
-        counts = f"{net.parameters / 1e6:.1f} M parameters, {net.macs / 1e9:.2f} GMAC a frame"
-        report.notes.append(
-            f"{kind}: {counts}, {net.macs_lower / 1e9:.2f} for the lower half; random weights"
-        )
+    report.notes += [f"{kind}: {net.told(made['dense'])}" for kind, net in made.items()]
     return report
 
 

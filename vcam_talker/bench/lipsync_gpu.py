@@ -19,7 +19,7 @@ from vcam_talker.inference.engines import find_engine
 from vcam_talker.inference.gpu import gpu_name
 
 if TYPE_CHECKING:
-    from vcam_talker.bench.lipsync_nets import Made
+    from vcam_talker.bench.lipsync_made import Made
 
 _WAYS: Final = (
     Candidate("cuda", "fp32"),

@@ -1,54 +1,38 @@
 """The networks that `bench lipsync` measures, written as files: random weights, true shapes.
 
-Needs torch and onnx, and is imported in a process of its own: torch takes hundreds of megabytes.
+The pruned one has the channels that `vcam-talker prune lipsync` leaves at the same ratio. Needs the extra
+`prune`, and is imported in a process of its own: torch takes hundreds of megabytes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import torch
 
+from vcam_talker.bench.lipsync_made import Made
 from vcam_talker.inference import Array
 from vcam_talker.nets.export import export_module
 from vcam_talker.nets.quantise import quantise
 from vcam_talker.nets.wav2lip import Wav2Lip
 from vcam_talker.nets.wav2lip_layers import dense_channels, macs, make_plan, read_plan
+from vcam_talker.prune.allot import CutSettings
+from vcam_talker.prune.networks import NETWORKS
+from vcam_talker.prune.pipeline import cut_channels
 
 SIZE: Final = 96
 SHARE: Final = 0.3
-_MULTIPLE: Final = 16
+"""Of the channels that go."""
 _CALIBRATION: Final = 8
 _SEED: Final = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
-    """One network and what is known of it."""
-
-    exact: Path
-    int8: Path
-    example: dict[str, Array]
-    parameters: int
-    macs: int
-    macs_lower: int
-    """Of the lower half alone, encoders included."""
-    onnx_off: float
-    """Largest difference between torch and ONNX Runtime."""
-    lower_off: float
-    """Largest difference between the lower half computed alone, and that of the whole picture."""
-
-
 def pruned_channels(share: float = SHARE) -> dict[str, int]:
-    """Return the published network's channels without that share of each block's, down to multiples of 16."""
-    return {
-        name: max(_MULTIPLE, int(width * (1 - share)) // _MULTIPLE * _MULTIPLE)
-        for name, width in dense_channels(SIZE).items()
-    }
+    """Return what the prune tool leaves of the published network when that share of its channels goes."""
+    return cut_channels(Wav2Lip(SIZE).eval(), NETWORKS["wav2lip"], CutSettings(share))
 
 
 def make(folder: Path, name: str, channels: Mapping[str, int] | None) -> Made:
@@ -75,6 +59,7 @@ def make(folder: Path, name: str, channels: Mapping[str, int] | None) -> Made:
         sum(macs(SIZE, widths, SIZE // 2).values()),
         off,
         float((whole - lower).abs().max()),
+        sum(widths.values()),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,18 @@ if TYPE_CHECKING:  # torch takes seconds to import
 
 _PATH = click.Path(path_type=Path)
 _IMPORTANCES = ("magnitude", "bn", "taylor", "random")
+
+
+class _Finite(click.FloatRange):
+    """A range that NaN and infinity are not in; click lets NaN into every one."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:  # noqa: ANN401
+        """Return the number; what is none is a usage error naming the flag."""
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is no finite number.", param, ctx)
+        return number
+
 
 _model = click.option(
     "--model", required=True, type=_PATH, help="Checkpoint, or folder with plan.json and weights.safetensors."
@@ -63,12 +76,36 @@ goes on when the same command is given again."""
 @click.option("--out", required=True, type=_PATH, help="Folder for the result.")
 @_data
 @_task
-@click.option("--rounds", default=1, show_default=True, help="Prune and train so many times.")
-@click.option("--steps", default=500, show_default=True, help="Of training, in each round.")
-@click.option("--rows", default=16, show_default=True, help="Samples a step.")
-@click.option("--rate", default=2e-4, show_default=True, help="Of learning, at its highest.")
+@click.option(
+    "--rounds",
+    type=click.IntRange(1, 99),
+    default=1,
+    show_default=True,
+    help="Prune and train so many times.",
+)
+@click.option(
+    "--steps",
+    type=click.IntRange(1, 10_000_000),
+    default=500,
+    show_default=True,
+    help="Of training, in each round.",
+)
+@click.option("--rows", type=click.IntRange(1, 4096), default=16, show_default=True, help="Samples a step.")
+@click.option(
+    "--rate",
+    type=_Finite(0, 1, min_open=True),
+    default=2e-4,
+    show_default=True,
+    help="Of learning, at its highest.",
+)
 @click.option("--limit", "limits", multiple=True, metavar="LIMIT", help="Quality bar: 'l1<=1.1*dense'.")
-@click.option("--seed", default=1, show_default=True, help="Of chance: samples, random importance.")
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=1,
+    show_default=True,
+    help="Of chance: samples, random importance.",
+)
 @click.option("--scan", "scan_path", type=_PATH, help="Sensitivity scan to show in the report.")
 @click.option("--export", "to_onnx", is_flag=True, help="Write network.onnx and a model's folder, too.")
 @json_option
@@ -135,9 +172,9 @@ def lipsync(
 @_task
 @click.option("--out", required=True, type=_PATH, help="FILE.json; a scan in it is gone on with.")
 @click.option("--importance", type=click.Choice(_IMPORTANCES), default="magnitude", show_default=True)
-@click.option("--metric", default="", help="Less is better; default: mouth_l1, else l1.")
+@click.option("--metric", default="", help="One of which less is better; default: mouth_l1, else l1.")
 @click.option("--ratio", "ratios", multiple=True, type=float, help="To try; default: 0.1, 0.2, 0.3, 0.4.")
-@click.option("--minutes", type=click.FloatRange(min=0), help="Stop after so many; run it again to go on.")
+@click.option("--minutes", type=_Finite(min=0), help="Stop after so many; run it again to go on.")
 @json_option
 @speaks_errors
 def scan(

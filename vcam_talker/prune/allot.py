@@ -17,6 +17,8 @@ MAX_STEP: Final = 0.4
 """Of the channels that there are, no step removes more: what is left couldn't be trained back."""
 MAX_LAYER_STEP: Final = 0.5
 """Of the channels that a layer has, no step removes more, wherever rounding and ranking would."""
+MAX_ROUNDS: Final = 99
+"""Folders of rounds have two digits, and no network bears as many."""
 _MAX_RATIO: Final = 0.95
 
 Ranking = Literal["uniform", "global"]
@@ -73,8 +75,10 @@ def steps_needed(ratio: float) -> int:
 
 
 def check_rounds(settings: CutSettings, rounds: int) -> None:
-    """Raise BadInputError when a ratio can't be reached in so many steps."""
+    """Raise BadInputError when a ratio can't be reached in so many steps, or there can't be as many."""
     settings.check()
+    if not 1 <= rounds <= MAX_ROUNDS:
+        raise BadInputError(f"rounds {rounds}", f"must be from 1 to {MAX_ROUNDS}")
     for name, ratio in {"ratio": settings.ratio, **settings.layer_ratios}.items():
         needed = steps_needed(ratio)
         if needed > rounds:

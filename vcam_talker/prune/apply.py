@@ -17,7 +17,7 @@ from torch import nn
 
 from vcam_talker.core.errors import BadInputError
 from vcam_talker.nets.checkpoint import load_tensors
-from vcam_talker.prune.files import write_atomically
+from vcam_talker.prune.files import write_atomically, write_text
 from vcam_talker.prune.layers import Layers, named_layers, sliced
 from vcam_talker.prune.plan import ChannelPlan, LayerCut
 
@@ -131,12 +131,11 @@ def difference(dense: N, pruned: nn.Module, plan: ChannelPlan, inputs: Sequence[
 
 
 def save_pruned(folder: Path, plan: ChannelPlan, module: nn.Module) -> None:
-    """Write plan.json and weights.safetensors; a reader never sees half of one. Raises OSError."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write plan.json and weights.safetensors; a reader never sees half of one. Raises BadInputError."""
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
     weights = save(state, metadata={"digest": plan.digest()})
     write_atomically(folder / WEIGHTS_FILE, lambda path: path.write_bytes(weights))
-    write_atomically(folder / PLAN_FILE, lambda path: path.write_text(plan.to_json(), encoding="utf-8"))
+    write_text(folder / PLAN_FILE, plan.to_json())
 
 
 def load_pruned(folder: Path, build: Build[N]) -> tuple[N, ChannelPlan]:
@@ -146,8 +145,13 @@ def load_pruned(folder: Path, build: Build[N]) -> tuple[N, ChannelPlan]:
 
 
 def loaded(module: N, state: State, what: str) -> N:
-    """Return `module` with the weights of `state`, in evaluation mode. Raises BadInputError naming `what`."""
-    own = {name: tensor.shape for name, tensor in module.state_dict().items()}
+    """Return `module` with the weights of `state`, in evaluation mode. Raises BadInputError naming `what`.
+
+    Names and shapes must fit, and numbers must be decimal where the module's are; that they are finite isn't
+    looked at, for a training that has diverged is told otherwise.
+    """
+    inside = module.state_dict()
+    own = {name: tensor.shape for name, tensor in inside.items()}
     for name in [*own, *state]:
         if name not in own or name not in state or own[name] != state[name].shape:
             have = tuple(state[name].shape) if name in state else "none"
@@ -156,6 +160,8 @@ def loaded(module: N, state: State, what: str) -> N:
                 f"is of another network: {name} is {have} there, {tuple(own.get(name, ())) or 'none'} here",
                 "Bring the checkpoint that the plan was made for",
             )
+        if inside[name].is_floating_point() and not state[name].is_floating_point():
+            raise BadInputError(what, f"{name} holds {state[name].dtype}, no plain decimal numbers")
     module.load_state_dict(dict(state))
     return module.eval()
 

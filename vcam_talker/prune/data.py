@@ -9,7 +9,9 @@ should be of people and voices that are not trained with.
 
 from __future__ import annotations
 
+import hashlib
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +23,23 @@ import torch
 from torch import Tensor
 
 from vcam_talker.core.errors import BadInputError
+from vcam_talker.prune.files import reading
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 TARGET: Final = "target"
 WEIGHT: Final = "weight"
+_SPLITS: Final = ("train", "test")
+# What NumPy was seen to raise over files that are damaged, cut short or of another kind.
+_DAMAGE: Final = (
+    OSError,
+    ValueError,
+    TypeError,
+    EOFError,
+    NotImplementedError,
+    MemoryError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +72,7 @@ class NpzReader:
         Raises BadInputError when a split has no archive.
         """
         self._shapes = dict(zip(inputs, shapes, strict=True))
-        self._files = {split: sorted(folder.glob(f"{split}-*.npz")) for split in ("train", "test")}
+        self._files = {split: _archives(folder, split) for split in _SPLITS}
         for split, files in self._files.items():
             if not files:
                 raise BadInputError(
@@ -68,6 +83,7 @@ class NpzReader:
 
     def train(self, rows: int, seed: int) -> Iterator[Batch]:
         """Yield shuffled batches without end. Raises BadInputError for an archive that doesn't fit."""
+        _check_rows(rows)
         chance = np.random.default_rng(seed)
         while True:
             for number in chance.permutation(len(self._files["train"])):
@@ -78,6 +94,7 @@ class NpzReader:
 
     def test(self, rows: int) -> Iterator[Batch]:
         """Yield all held-out samples once. Raises BadInputError for an archive that doesn't fit."""
+        _check_rows(rows)
         for file in self._files["test"]:
             arrays = self._read(file)
             for start in range(0, len(arrays[TARGET]), rows):
@@ -88,7 +105,7 @@ class NpzReader:
             with np.load(path, allow_pickle=False) as archive:
                 wanted = [*self._shapes, TARGET, *([WEIGHT] if WEIGHT in archive.files else [])]
                 arrays = {name: np.asarray(archive[name]) for name in wanted}
-        except (OSError, ValueError, zipfile.BadZipFile) as e:
+        except _DAMAGE as e:
             raise BadInputError(str(path), f"can't be read ({e})") from None
         except KeyError as e:
             raise BadInputError(str(path), f"lacks an array ({e.args[0]})") from None
@@ -107,6 +124,30 @@ class NpzReader:
     def _batch(self, arrays: Arrays, rows: npt.NDArray[np.int64]) -> Batch:
         tensors = {name: _tensor(array[rows]) for name, array in arrays.items()}
         return Batch(tuple(tensors[name] for name in self._shapes), tensors[TARGET], tensors.get(WEIGHT))
+
+
+def archives_digest(folder: Path) -> str:
+    """Return the SHA-256 of the names and contents of all archives in a folder, wherever that lies.
+
+    Blocks for reading them once, which training does many times. Raises BadInputError.
+    """
+    digest = hashlib.sha256()
+    for split in _SPLITS:
+        for path in _archives(folder, split):
+            with reading(path), path.open("rb") as file:
+                content = hashlib.file_digest(file, "sha256").hexdigest()
+            digest.update(f"{path.name}\0{content}\n".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
+def _archives(folder: Path, split: str) -> list[Path]:
+    return sorted(folder.glob(f"{split}-*.npz"))
+
+
+def _check_rows(rows: int) -> None:
+    # Slices of none would make training look for samples for ever.
+    if rows < 1:
+        raise BadInputError(f"rows {rows}", "must be 1 or more")
 
 
 def _tensor(array: npt.NDArray[Any]) -> Tensor:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import platform
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,8 +16,9 @@ import torch
 from torch import nn
 
 from vcam_talker.core.errors import VcamTalkerError
-from vcam_talker.prune.apply import save_pruned
+from vcam_talker.prune.apply import load_pruned, save_pruned
 from vcam_talker.prune.cut import whole
+from vcam_talker.prune.files import writing
 from vcam_talker.prune.measure import interleaved_ms, macs, parameters, resident_bytes, torch_run
 from vcam_talker.prune.networks import read_network
 from vcam_talker.prune.pipeline import ONNX_FILE, Announce, Pruned, export
@@ -71,7 +73,7 @@ def measure_all(done: Pruned, announce: Announce = lambda _line: None) -> Figure
     kept = max(i for i, step in enumerate(steps) if not step.note)
     announce("measuring time and memory")
     inputs = done.network.inputs(plan_of(done.dense))
-    with tempfile.TemporaryDirectory(prefix="vcam-talker-prune-") as name:
+    with _scratch() as name:
         if kept and (done.folder / ONNX_FILE).is_file():
             dense = Path(name) / ONNX_FILE
             export(done.dense, done.network, dense)
@@ -98,7 +100,7 @@ def measure_all(done: Pruned, announce: Announce = lambda _line: None) -> Figure
 
 
 def tell(done: Pruned, figures: Figures, model: str, scan: Scan | None = None) -> list[Path]:
-    """Write the report into `done.folder`; return its files. Raises OSError."""
+    """Write the report into `done.folder`; return its files. Raises BadInputError."""
     made = {key: str(value) for key, value in done.plan.made.items() if key != "trained"}
     kept, dense = done.plan.channels
     strips = []
@@ -143,12 +145,21 @@ def _steps(done: Pruned) -> tuple[list[ReportStep], list[nn.Module]]:
         return steps, modules
     steps[0] = replace(steps[0], metrics=dict(rounds[0][0].metrics))
     for result, place in rounds[1:]:
-        student, _ = read_network(place)
+        student, _ = load_pruned(place, done.network.build)  # a round that is told as broken may hold NaN
         modules.append(student)
         note = f"breaks {', '.join(result.broken)}" if result.broken else ""
         step = _step(f"round {result.number}", student, inputs)
         steps.append(replace(step, metrics=dict(result.metrics), untrained=dict(result.untrained), note=note))
     return steps, modules
+
+
+@contextmanager
+def _scratch() -> Iterator[str]:
+    """Give a folder that is gone afterwards. Raises BadInputError where there is no room for one."""
+    with writing(Path("the folder of temporary files")):
+        folder = tempfile.TemporaryDirectory(prefix="vcam-talker-prune-")
+    with folder as name:
+        yield name
 
 
 def _step(name: str, module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> ReportStep:

@@ -35,6 +35,8 @@ class Limit:
             raise BadInputError(
                 f"limit {text[:60]!r}", "can't be read", "Write l1<=1.1*dense, psnr>=dense-0.5 or r>=0.95"
             )
+        if any(not math.isfinite(float(number)) for number in _numbers(found)):
+            raise BadInputError(f"limit {text[:60]!r}", "holds a number that is too large")
         metric, relation, times, sign, plus, minus, alone = found.groups()
         bar: Literal["<=", ">="] = "<=" if relation == "<=" else ">="
         if times:
@@ -74,6 +76,10 @@ class Limit:
         bar = self.bar(dense)
         value = metrics.get(self.metric, math.nan)
         return value <= bar if self.relation == "<=" else value >= bar
+
+
+def _numbers(found: re.Match[str]) -> list[str]:
+    return [found[group] for group in (3, 5, 7) if found[group]]
 
 
 def broken(limits: Sequence[Limit], metrics: Metrics, dense: Metrics) -> list[str]:

@@ -110,6 +110,8 @@ def resident_bytes(folder: Path, engine: str = "torch", precision: str = "fp32")
         )
     except subprocess.TimeoutExpired:
         raise EngineError(f"model {folder}", f"took longer than {_MEMORY_TIMEOUT_S:.0f} s to run") from None
+    except OSError as e:
+        raise EngineError(f"model {folder}", f"its memory can't be measured ({e.strerror or e})") from None
     if done.returncode:
         why = done.stderr.strip().splitlines()[-1:] or ["ended without a word"]
         raise EngineError(f"model {folder}", f"its memory can't be measured ({why[0]})")

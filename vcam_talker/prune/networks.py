@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from vcam_talker.core.errors import BadInputError
-from vcam_talker.nets.checkpoint import load_tensors, load_wav2lip
-from vcam_talker.prune.apply import PLAN_FILE, WEIGHTS_FILE, Build, loaded
-from vcam_talker.prune.files import read_json
+from vcam_talker.nets.checkpoint import CheckpointError, assign_tensors, load_tensors, load_wav2lip
+from vcam_talker.prune.apply import PLAN_FILE, WEIGHTS_FILE, Build
+from vcam_talker.prune.files import read_json, reading
 
 Plan = Mapping[str, Any]
 
@@ -88,9 +88,12 @@ def find_network(plan: Plan, what: str) -> Network:
 def read_network(path: Path) -> tuple[nn.Module, Network]:
     """Read a public Wav2Lip checkpoint, or a folder with plan.json and weights.safetensors.
 
-    Returns the network in evaluation mode. Nothing in the files is executed. Raises BadInputError.
+    Returns the network in float32 and evaluation mode. Nothing in the files is executed. Raises
+    BadInputError, for weights that aren't finite numbers, too.
     """
-    if not path.is_dir():
+    with reading(path):
+        folder = path.is_dir()
+    if not folder:
         return load_wav2lip(path), NETWORKS["wav2lip"]
     plan = read_json(path / PLAN_FILE)
     network = find_network(plan, str(path / PLAN_FILE))
@@ -98,7 +101,15 @@ def read_network(path: Path) -> tuple[nn.Module, Network]:
         module = network.build(plan)
     except (ValueError, KeyError, TypeError) as e:
         raise BadInputError(str(path / PLAN_FILE), f"describes no network ({e})") from None
-    return loaded(module, load_tensors(path / WEIGHTS_FILE), str(path)), network
+    weights = path / WEIGHTS_FILE
+    tensors = load_tensors(weights)
+    try:
+        assign_tensors(module, tensors, weights)
+    except CheckpointError as e:
+        raise BadInputError(
+            e.what, e.why, "Bring the weights that were written together with this plan"
+        ) from None
+    return module.eval(), network
 
 
 def argument_names(module: nn.Module) -> tuple[str, ...]:

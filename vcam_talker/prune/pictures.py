@@ -12,12 +12,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from vcam_talker.core.errors import BadInputError
 from vcam_talker.core.types import Pixels
 from vcam_talker.prune.data import Batch, Reader
 from vcam_talker.prune.distil import Distillation
 from vcam_talker.prune.importance import Loss
 from vcam_talker.prune.schedule import Round
 
+MAX_STEPS: Final = 10_000_000
+MAX_ROWS: Final = 4096
+MAX_RATE: Final = 1.0
 _TEST_ROWS: Final = 16
 _SHOWN: Final = 4
 
@@ -33,6 +37,22 @@ class Training:
     rate: float = 2e-4
     """Of learning, at its highest: it rises over the first tenth and falls to nothing (half a cosine)."""
     seed: int = 1
+    """Of the samples' order; 0 or more."""
+
+    def __post_init__(self) -> None:
+        """Raise BadInputError for numbers that nobody can train by."""
+        for name, value, least, most in (
+            ("steps", self.steps, 1, MAX_STEPS),
+            ("rows", self.rows, 1, MAX_ROWS),
+            ("seed", self.seed, 0, None),
+        ):
+            if value < least or (most is not None and value > most):
+                bounds = f"must be from {least} to {most}" if most else f"must be {least} or more"
+                raise BadInputError(f"{name} {value}", bounds)
+        if not 0 < self.rate <= MAX_RATE:  # no NaN either
+            raise BadInputError(
+                f"rate {self.rate:g}", f"must be more than 0 and at most {MAX_RATE:g}", "2e-4 is usual"
+            )
 
 
 class PictureTask:

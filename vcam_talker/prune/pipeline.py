@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -16,16 +16,25 @@ from vcam_talker.core.types import Pixels
 from vcam_talker.prune.allot import CutSettings, check_rounds
 from vcam_talker.prune.apply import PLAN_FILE, apply_plan, difference, save_pruned
 from vcam_talker.prune.cut import choose, whole
-from vcam_talker.prune.data import NpzReader
+from vcam_talker.prune.data import NpzReader, archives_digest
+from vcam_talker.prune.files import check_file, check_folder, reading, writing
 from vcam_talker.prune.graph import ChannelGraph, trace
-from vcam_talker.prune.importance import Importance, Loss, Random, Taylor, batch_norm_scale, magnitude
+from vcam_talker.prune.importance import (
+    Importance,
+    Loss,
+    Random,
+    Scores,
+    Taylor,
+    batch_norm_scale,
+    magnitude,
+)
 from vcam_talker.prune.limits import Limit
 from vcam_talker.prune.measure import channel_costs
 from vcam_talker.prune.networks import Network, argument_names, find_network, read_network
 from vcam_talker.prune.pictures import PictureTask, Training
 from vcam_talker.prune.plan import ChannelPlan
 from vcam_talker.prune.schedule import RUN_FILE, Schedule, Task, plan_of, run_schedule
-from vcam_talker.prune.sensitivity import RATIOS, Scan, scan
+from vcam_talker.prune.sensitivity import RATIOS, Scan, check_question, scan
 
 ImportanceName = Literal["magnitude", "bn", "taylor", "random"]
 Announce = Callable[[str], None]
@@ -100,6 +109,7 @@ def prune(job: Job, announce: Announce = lambda _line: None) -> Pruned:
     In `job.out` lie plan.json and weights.safetensors; when asked for, network.onnx and the folder `model`.
     """
     _check(job)
+    check_folder(job.out)
     dense, network = read_network(job.model)
     graph = trace(dense, _examples(network, dense), job.cut.ignored)
     if job.data is None:
@@ -119,6 +129,7 @@ def prune(job: Job, announce: Announce = lambda _line: None) -> Pruned:
 def apply_again(plan_path: Path, model: Path, out: Path) -> ChannelPlan:
     """Make the cut of a plan in another dense checkpoint, into a new folder. Raises VcamTalkerError."""
     _check_new(out)
+    check_folder(out)
     plan = ChannelPlan.read(plan_path)
     network = find_network(plan.dense, str(plan_path))
     dense, found = read_network(model)
@@ -131,8 +142,12 @@ def apply_again(plan_path: Path, model: Path, out: Path) -> ChannelPlan:
 
 
 def reopen(folder: Path, model: Path, data: Path | None, task: str = "") -> Pruned:
-    """Return what an earlier `prune` left in a folder, with its dense network. Raises VcamTalkerError."""
+    """Return what an earlier `prune` left in a folder, with its dense network, to tell of it there.
+
+    Raises VcamTalkerError.
+    """
     plan = ChannelPlan.read(folder / PLAN_FILE)
+    check_folder(folder)
     dense, network = read_network(model)
     if dict(plan.dense) != plan_of(dense):
         raise BadInputError(str(model), f"isn't what {folder} was pruned from", "Name the dense network")
@@ -159,6 +174,8 @@ def scan_layers(
 
     `metric`: less is better; empty: `mouth_l1` where the samples weigh, else `l1`.
     """
+    check_question(metric, ratios)
+    check_file(out)
     dense, network = read_network(model)
     graph = trace(dense, _examples(network, dense))
     judge = make_task(dense, network, graph, data, task, Training(), announce)
@@ -177,10 +194,22 @@ def scan_layers(
         build=network.build,
         metric=metric,
         ratios=ratios,
-        made={"importance": importance, "data": data.name},
+        made={"importance": importance, **_samples(data, task)},
         limit_s=limit_s,
         announce=announce,
     )
+
+
+def cut_channels(dense: nn.Module, network: Network, settings: CutSettings) -> dict[str, int]:
+    """Return the channels that a cut in one step leaves of each part, as the network's own plan counts them.
+
+    With a uniform ranking weights don't matter, so a network of random ones tells what every other of its
+    shape will keep. Blocks for some seconds. Raises VcamTalkerError.
+    """
+    check_rounds(settings, 1)
+    graph = trace(dense, _examples(network, dense), settings.ignored)
+    kept = _chosen(dense, network, graph, magnitude(dense, graph), settings, {}).net["channels"]
+    return dict(kept)
 
 
 def layer_groups(model: Path) -> ChannelGraph:
@@ -237,7 +266,9 @@ def _export_folder(pruned: nn.Module, network: Network, job: Job) -> None:
 def _check(job: Job) -> None:
     check_rounds(job.cut, job.rounds)
     if job.data is not None:
-        if job.out.exists() and not (job.out / RUN_FILE).is_file():
+        with writing(job.out):
+            begun = (job.out / RUN_FILE).is_file()
+        if not begun:
             _check_new(job.out)
         return
     _check_new(job.out)
@@ -250,18 +281,31 @@ def _check(job: Job) -> None:
 
 
 def _check_new(out: Path) -> None:
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    with writing(out):
+        taken = out.exists() and (not out.is_dir() or any(out.iterdir()))
+    if taken:
         raise BadInputError(str(out), "is there already, and not empty", "Name another folder, or delete it")
 
 
 def _cut_once(job: Job, dense: nn.Module, network: Network, graph: ChannelGraph) -> ChannelPlan:
     scores = _importance(job.importance, job.seed, None)(dense, graph)
-    costs = channel_costs(dense, graph, _examples(network, dense))
-    plan = choose(graph, scores, job.cut, whole(dense, plan_of(dense)), _made(job), costs)
+    plan = _chosen(dense, network, graph, scores, job.cut, _made(job))
     pruned = apply_plan(dense.state_dict(), plan, network.build)
     _verify(dense, pruned, plan, network)
     save_pruned(job.out, plan, pruned)
     return plan
+
+
+def _chosen(
+    dense: nn.Module,
+    network: Network,
+    graph: ChannelGraph,
+    scores: Scores,
+    settings: CutSettings,
+    made: Mapping[str, Any],
+) -> ChannelPlan:
+    costs = channel_costs(dense, graph, _examples(network, dense))
+    return choose(graph, scores, settings, whole(dense, plan_of(dense)), made, costs)
 
 
 def _train(
@@ -292,8 +336,19 @@ def _made(job: Job) -> dict[str, Any]:
         made["seed"] = job.seed
     if job.data is not None:
         training = job.training
-        made |= {"data": job.data.name, **asdict(training)}
+        made |= {**_samples(job.data, job.task), **asdict(training)}
     return made
+
+
+def _samples(data: Path, task: str) -> dict[str, Any]:
+    """Tell who judges by what, so that a run or scan is not gone on with by others.
+
+    Archives are known by what is in them, wherever they lie; what a task of its own reads, by its path, too.
+    """
+    with reading(data):
+        place = data.resolve()
+    told = {"data": str(place) if task else place.name, "samples": archives_digest(data)}
+    return {"task": task, **told} if task else told
 
 
 def _importance(name: ImportanceName, seed: int, task: LearningTask | None) -> Importance:

@@ -19,7 +19,7 @@ import numpy as np
 
 from vcam_talker.core.types import Pixels
 from vcam_talker.prune import report_charts as charts
-from vcam_talker.prune.files import write_atomically
+from vcam_talker.prune.files import write_atomically, write_text
 from vcam_talker.prune.plan import ChannelPlan
 from vcam_talker.prune.report_page import PAGE
 from vcam_talker.prune.sensitivity import Scan
@@ -76,10 +76,12 @@ class Report:
 
 
 def write_report(folder: Path, report: Report) -> list[Path]:
-    """Write report.html and, where there are pictures, pictures.png; return their paths. Raises OSError."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write report.html and, where there are pictures, pictures.png; return their paths.
+
+    Raises BadInputError.
+    """
     written = [folder / HTML_FILE]
-    write_atomically(written[0], lambda path: path.write_text(render_html(report), encoding="utf-8"))
+    write_text(written[0], render_html(report))
     if report.strips:
         written.append(folder / PICTURE_FILE)
         data = _png(side_by_side(report.strips))

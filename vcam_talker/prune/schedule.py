@@ -23,7 +23,7 @@ from vcam_talker.core.errors import BadInputError
 from vcam_talker.prune.allot import CutSettings, check_rounds
 from vcam_talker.prune.apply import Build, N, State, cut_further, load_pruned, save_pruned
 from vcam_talker.prune.cut import choose, whole
-from vcam_talker.prune.files import read_json, write_json
+from vcam_talker.prune.files import differing, read_json, reading, write_json, writing
 from vcam_talker.prune.graph import trace
 from vcam_talker.prune.importance import Importance
 from vcam_talker.prune.limits import Limit, Metrics, broken
@@ -76,7 +76,7 @@ class RoundResult:
     """Metrics right after the cut."""
     metrics: Mapping[str, float]
     broken: Sequence[str] = ()
-    """Limits that don't hold; the run ended here, and this round isn't used."""
+    """Limits that don't hold, and weights that are no numbers; the run ended here, this round isn't used."""
     took_s: float = 0.0
 
 
@@ -119,7 +119,7 @@ def run_schedule(
 
     `folder` is made, or holds the same run unfinished, which then goes on. At the end plan.json and
     weights.safetensors of the last good round lie in it (none when no round was good). Raises BadInputError
-    for settings that can't be and for a folder of another run.
+    for settings that can't be, for a folder of another run and for one that can't be written.
     """
     return _Run(dense, inputs, importance, task, schedule, folder, build, announce).go()
 
@@ -154,7 +154,9 @@ class _Run(Generic[N]):
         best, best_plan, stopped = self._dense, self._whole, ""
         for number in range(1, self._schedule.rounds + 1):
             place = self._place(number)
-            if not (place / _ROUND).is_file():
+            with reading(place):
+                finished = (place / _ROUND).is_file()
+            if not finished:
                 self._do(number, best, best_plan, first.metrics)
             result = _result(place / _ROUND)
             done.append(result)
@@ -178,16 +180,16 @@ class _Run(Generic[N]):
             "dense": state_digest(self._dense.state_dict()),
         }
         run = self._folder / RUN_FILE
-        if run.exists():
-            found = read_json(run)
-            if found.get("asked") != asked:
+        with reading(run):
+            begun = run.exists()
+        if begun:
+            if other := differing(read_json(run).get("asked"), asked):
                 raise BadInputError(
                     str(self._folder),
-                    "holds a run with other settings or another network",
+                    f"holds a run with other settings or another network; not the same: {', '.join(other)}",
                     "Name another folder, or delete this one",
                 )
             return _result(run)
-        self._folder.mkdir(parents=True, exist_ok=True)
         metrics = self._judge(self._dense)
         for limit in self._schedule.limits:
             limit.bar(metrics)
@@ -209,9 +211,13 @@ class _Run(Generic[N]):
         untrained = self._judge(student)
         place = self._place(number)
         partial = place.with_name(f".{place.name}.part")
-        (partial / _WORK).mkdir(parents=True, exist_ok=True)
+        with writing(partial):
+            (partial / _WORK).mkdir(parents=True, exist_ok=True)
         self._task.train(student, self._dense, Round(number, self._schedule.rounds, plan, partial / _WORK))
         metrics = self._judge(student.eval())
+        faults = broken(self._schedule.limits, metrics, dense)
+        if not _finite(student):
+            faults.append("finite weights (the training diverged)")
         result = RoundResult(
             number,
             settings.ratio,
@@ -219,13 +225,15 @@ class _Run(Generic[N]):
             _parameters(student),
             untrained,
             metrics,
-            broken(self._schedule.limits, metrics, dense),
+            faults,
             round(time.monotonic() - begun_s, 1),
         )
         save_pruned(partial, plan, student)
-        shutil.rmtree(partial / _WORK)
+        with writing(place):
+            shutil.rmtree(partial / _WORK)
         write_json(partial / _ROUND, _jsonable(result))
-        partial.replace(place)
+        with writing(place):
+            partial.replace(place)
 
     def _judge(self, student: N) -> dict[str, float]:
         """Return the metrics of a network, which is left in the mode it was in."""
@@ -266,6 +274,10 @@ def state_digest(state: State) -> str:
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
+
+
+def _finite(module: nn.Module) -> bool:
+    return all(bool(t.isfinite().all()) for t in module.state_dict().values() if t.is_floating_point())
 
 
 def _parameters(module: nn.Module) -> int:

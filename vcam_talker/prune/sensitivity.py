@@ -7,6 +7,7 @@ before the next one is measured.
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -19,7 +20,7 @@ from vcam_talker.core.errors import BadInputError
 from vcam_talker.prune.allot import MAX_STEP
 from vcam_talker.prune.apply import Build, N, apply_plan
 from vcam_talker.prune.cut import cut_roots, lowest, whole
-from vcam_talker.prune.files import read_json, write_json
+from vcam_talker.prune.files import differing, read_json, reading, write_json
 from vcam_talker.prune.graph import ChannelGraph
 from vcam_talker.prune.importance import Scores
 from vcam_talker.prune.schedule import plan_of, state_digest
@@ -27,6 +28,8 @@ from vcam_talker.prune.schedule import plan_of, state_digest
 VERSION: Final = 1
 RATIOS: Final = (0.1, 0.2, 0.3, 0.4)
 _FORMAT: Final = "vcam-talker sensitivity scan"
+_MORE_IS_BETTER: Final = re.compile(r"(?:^|_)(?:psnr|ssim|r|r2|accuracy|iou)(?:_|$)", re.IGNORECASE)
+"""Usual names of metrics that fall when a network gets worse; `bearable` would read them upside down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,18 +97,19 @@ def scan(
     """Measure `loss` (less is better) for every group and ratio; blocks for as many evaluations at most.
 
     `path`: the JSON file of the result, kept up to date; a scan that lies there with the same question is
-    gone on with. `limit_s` ends it between two evaluations. Raises BadInputError for ratios that can't be and
-    for a file of another scan.
+    gone on with. `limit_s` ends it between two evaluations. Raises BadInputError for what `check_question`
+    refuses, for ratios that remove nothing, and for a file of another scan or one that can't be written.
     """
-    for ratio in ratios:
-        if not 0 < ratio <= MAX_STEP:
-            raise BadInputError(f"ratio {ratio:g}", f"must be more than 0 and at most {MAX_STEP:g}")
+    check_question(metric, ratios)
     deadline_s = time.monotonic() + limit_s
     plan = whole(dense, plan_of(dense))
     state = dense.state_dict()
     asked = {"dense": state_digest(state), "metric": metric, "made": dict(made or {})}
     known = _known(path, asked)
     wanted = _wanted(graph, ratios)
+    if not wanted:
+        tried = ", ".join(f"{ratio:g}" for ratio in ratios)
+        raise BadInputError(f"ratio {tried}", "removes no channel of any layer", "Try 0.1")
     dense_loss = known.dense_loss if known else _measured(dense, loss)
     if not math.isfinite(dense_loss):
         raise BadInputError(
@@ -113,9 +117,9 @@ def scan(
         )
     rows = {(row.layer, row.removed): row for row in known.rows} if known else {}
     todo = [want for want in wanted if (want[0], want[3]) not in rows]
-    for left, (layer, ratio, channels, removed) in zip(range(max_evaluations, 0, -1), todo, strict=False):
+    for number, (layer, ratio, channels, removed) in enumerate(todo[:max_evaluations]):
         if time.monotonic() > deadline_s:
-            announce(f"stopped by the clock; {left} evaluations were left")
+            announce(f"stopped by the clock; {len(todo) - number} evaluations were left")
             break
         cut = cut_roots(graph, {layer: lowest(scores[layer], removed)}, plan, {})
         row = Row(layer, ratio, channels, removed, _measured(apply_plan(state, cut, build), loss))
@@ -124,6 +128,19 @@ def scan(
         write_json(path, {**found.as_dict(), "asked": asked})
         announce(f"{layer}: {removed} of {channels} gone, {metric} {row.loss:.4g} (dense {dense_loss:.4g})")
     return Scan(metric, dense_loss, list(rows.values()), complete=len(rows) >= len(wanted))
+
+
+def check_question(metric: str, ratios: Sequence[float]) -> None:
+    """Raise BadInputError for ratios that no step may remove, and for a metric of which more is better."""
+    for ratio in ratios:
+        if not 0 < ratio <= MAX_STEP:
+            raise BadInputError(f"ratio {ratio:g}", f"must be more than 0 and at most {MAX_STEP:g}")
+    if _MORE_IS_BETTER.search(metric):
+        raise BadInputError(
+            f"metric {metric!r}",
+            "is better the more it is; a scan tells by how much a loss rises",
+            "Take one of which less is better, such as l1",
+        )
 
 
 def read_scan(path: Path) -> Scan:
@@ -136,18 +153,21 @@ def read_scan(path: Path) -> Scan:
             Row(**{**row, "loss": math.nan if row["loss"] is None else float(row["loss"])})
             for row in raw["rows"]
         ]
-        return Scan(str(raw["metric"]), float(raw["dense_loss"]), rows, complete=bool(raw["complete"]))
+        found = Scan(str(raw["metric"]), float(raw["dense_loss"]), rows, complete=bool(raw["complete"]))
+        check_question(found.metric, [row.ratio for row in rows])
     except (TypeError, ValueError, KeyError) as e:
         raise BadInputError(str(path), f"is damaged ({e})", "Delete it and scan again") from None
+    return found
 
 
 def _known(path: Path, asked: Mapping[str, Any]) -> Scan | None:
-    if not path.exists():
-        return None
-    if read_json(path).get("asked") != asked:
+    with reading(path):
+        if not path.exists():
+            return None
+    if other := differing(read_json(path).get("asked"), asked):
         raise BadInputError(
             str(path),
-            "holds a scan of another network or with other settings",
+            f"holds a scan of another network or with other settings; not the same: {', '.join(other)}",
             "Name another file, or delete it",
         )
     return read_scan(path)

@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -19,6 +21,9 @@ from vcam_talker.face.clip.scene import ClipScene
 from vcam_talker.persona import load_persona
 from vcam_talker.persona_new.detect import FaceFinder
 from vcam_talker.persona_new.landmarks import gap, mouth_landmarks, mouth_width
+from vcam_talker.persona_new.photo import load_photo
+from vcam_talker.persona_new.track import follow
+from vcam_talker.persona_new.video import open_clip
 
 pytestmark = pytest.mark.real
 
@@ -95,6 +100,47 @@ def test_a_box_chooses_between_faces(finder: FaceFinder) -> None:
     assert "no face" in error.value.why
 
 
+def test_a_photograph_of_a_large_camera_is_told_of_in_its_own_pixels(
+    finder: FaceFinder, tmp_path: Path
+) -> None:
+    large = np.full((3000, 6000, 3), 120, np.uint8)
+    for name, left in (("kofi", 200), ("elena", 3200)):
+        large[700:2140, left : left + 2560] = cv2.resize(pictures.presenter(name), (2560, 1440))
+    photo = load_photo(pictures.write(tmp_path / "large.jpg", large))
+    assert photo.pixels.shape[1] == 4096
+    with pytest.raises(BadInputError) as error:
+        finder.one(photo.pixels, "large.jpg", None, photo.size)
+    boxes = [word for word in error.value.why.replace(", ", " ").split() if word.count(",") == 3][:2]
+    seen = []
+    for told in boxes:
+        x, y, w, h = map(float, told.split(","))
+        assert 700 < y < 2140
+        points = finder.one(photo.pixels, "large.jpg", (x, y, w, h), photo.size)
+        assert points[:, 0].mean() * 6000 / 4096 == pytest.approx(x + w / 2, abs=w / 4)
+        seen.append(x > 3200)
+    assert sorted(seen) == [False, True]
+
+
+def test_a_tape_with_fades_becomes_a_loop_of_its_middle(finder: FaceFinder, tmp_path: Path) -> None:
+    life = pictures.life("kofi", 150)
+    light = np.concatenate((np.zeros(15), np.linspace(0, 1, 20), np.ones(115), np.zeros(12)))
+    shown = [
+        (cv2.resize(life[min(max(n - 15, 0), 149)], (480, 360), interpolation=cv2.INTER_AREA) * share).astype(
+            np.uint8
+        )
+        for n, share in enumerate(light)
+    ]
+    clip = open_clip(
+        pictures.write_clip(tmp_path / "tape.mp4", shown, [round(n * 1000 / 30) for n in range(len(shown))])
+    )
+    track = follow(replace(clip, pixel_aspect=Fraction(4, 3)), finder, None)
+    assert track.size == (640, 360)
+    assert 25 <= track.first <= 40
+    assert track.after == 12
+    wanted = finder.one(cv2.resize(life[80], (640, 360), interpolation=cv2.INTER_AREA), "kofi")
+    assert mouth_width(track.points[80 + 15 - track.first]) == pytest.approx(mouth_width(wanted), rel=0.06)
+
+
 def test_a_photograph_becomes_a_persona_that_talks(tmp_path: Path) -> None:
     photo = pictures.write(tmp_path / "photo.png", pictures.presenter("kofi"))
     done = run(tmp_path, "persona", "new", "ada", "--portrait", str(photo), "--size", "320x180")
@@ -147,6 +193,21 @@ def test_a_clip_becomes_a_seamless_loop(tmp_path: Path) -> None:
     steps = np.abs(np.diff(frames, axis=0)).mean((1, 2))
     assert np.abs(frames[-1] - frames[0]).mean() < 2.5 * np.percentile(steps, 90) + 0.5
     assert load_persona(str(folder)).voice.name == "rms"
+
+
+def test_wrong_options_are_told_before_minutes_of_drawing(tmp_path: Path) -> None:
+    photo = pictures.write(tmp_path / "photo.png", pictures.presenter("kofi"))
+    for option, value in (
+        ("--language", "en_US"),
+        ("--voice", "flite:nosuch"),
+        ("--lips", "./nosuch"),
+        ("--box", "5000,0,90,90"),
+    ):
+        done = run(tmp_path, "persona", "new", "ada", "--portrait", str(photo), option, value)
+        assert done.returncode == 7, done.stderr
+        assert done.stderr.startswith(f"error: {option}")
+        assert "Drawing" not in done.stdout
+    assert left(tmp_path) == []
 
 
 def test_a_failure_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -82,13 +83,23 @@ def _show(before: bool, name: str, as_json: bool) -> None:
 @click.argument("name")
 @click.option("--portrait", type=click.Path(path_type=Path), metavar="PHOTO", help="JPEG, PNG or WebP.")
 @click.option("--clip", type=click.Path(path_type=Path), metavar="VIDEO", help="3 to 60 s, mouth shut.")
-@click.option("--box", metavar="X,Y,W,H", help="Where the face is, in pixels, when it isn't found.")
+@click.option(
+    "--box",
+    metavar="X,Y,W,H",
+    help="Where the face is, when it isn't found: left, top, width, height in pixels of the picture as it is"
+    " shown, upright.",
+)
 @click.option(
     "--size", default="1280x720", show_default=True, type=SizeType(), metavar="WxH", help="Picture size."
 )
 @click.option("--voice", default="", metavar="ENGINE:NAME", help="Such as flite:slt or espeak-ng:de+f2.")
 @click.option("--language", default="en", show_default=True, metavar="TAG", help="Spoken, such as en or de.")
-@click.option("--lips", default="", metavar="MODEL", help="Network for the mouth; default: the shipped one.")
+@click.option(
+    "--lips",
+    default="",
+    metavar="MODEL",
+    help="Network for the mouth, a model's name or a folder such as ./pruned; default: the shipped one.",
+)
 @json_option
 @speaks_errors
 def new(
@@ -145,9 +156,9 @@ def _box(text: str | None) -> tuple[float, float, float, float] | None:
     try:
         x, y, w, h = (float(part) for part in text.split(","))
     except ValueError:
-        raise click.BadParameter(
-            "is not X,Y,W,H in pixels, such as 410,120,180,220", param_hint="--box"
-        ) from None
+        x = y = w = h = math.nan
+    if not all(map(math.isfinite, (x, y, w, h))) or w <= 0 or h <= 0:
+        raise click.BadParameter("is not X,Y,W,H in pixels, such as 410,120,180,220", param_hint="--box")
     return x, y, w, h
 
 

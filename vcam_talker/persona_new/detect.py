@@ -17,6 +17,7 @@ import numpy as np
 
 from vcam_talker.core.errors import BadInputError
 from vcam_talker.core.types import Pixels
+from vcam_talker.persona_new.box import Box, Scale, Size, unusable
 from vcam_talker.persona_new.landmarks import (
     EYE_LEFT,
     EYE_RIGHT,
@@ -28,9 +29,6 @@ from vcam_talker.persona_new.landmarks import (
     level,
     mouth_width,
 )
-
-Box = tuple[float, float, float, float]
-"""Left, top, width, height, pixels of the picture."""
 
 _FOLDER: Final = Path(cv2.__file__).parent / "data"
 _CASCADES: Final = ("haarcascade_frontalface_default.xml", "haarcascade_frontalface_alt2.xml")
@@ -75,15 +73,40 @@ class FaceFinder:
         self.net = LandmarkNet()
         self._cascades = [cv2.CascadeClassifier(str(_FOLDER / name)) for name in _CASCADES]
 
-    def one(self, picture: Pixels, what: str, box: Box | None = None) -> Points:
+    def one(self, picture: Pixels, what: str, box: Box | None = None, size: Size | None = None) -> Points:
         """Return the points of the only face of a picture uint8[H, W, 3], or of the one in `box`.
 
-        Blocks for a second or a few. Raises BadInputError, which says what is wrong with the picture `what`
-        and what to do.
+        `size`: that of the picture before it was made smaller; `box` and all places and lengths that are
+        told are in its pixels. The points are in those of `picture`. Blocks for a second or a few. Raises
+        BadInputError, which says what is wrong with the picture `what` and what to do.
         """
-        points = self._only(picture, what) if box is None else self._in_box(picture, what, box)
-        _check(points, what)
+        points = self.look(picture, what, box, size)
+        if points is None:
+            raise self.nobody(picture, what, boxed=box is not None)
         return points
+
+    def look(
+        self, picture: Pixels, what: str, box: Box | None = None, size: Size | None = None
+    ) -> Points | None:
+        """Return the same, but None where there is no face at all."""
+        scale = Scale.of(picture, size)
+        found = self._only(picture, what, scale) if box is None else self._in_box(picture, what, box, scale)
+        if found is not None:
+            _check(found, what, scale)
+        return found
+
+    def nobody(self, picture: Pixels, what: str, *, boxed: bool, where: str = "it") -> BadInputError:
+        """Return what to tell of a picture in which `look` saw no face; `where`: `it`, or a part of it."""
+        if boxed:
+            why = f"no face is to be made out in the box{'' if where == 'it' else f', in {where}'}"
+            return BadInputError(what, why, "Draw it closely around the face: brows to chin, ear to ear")
+        for turn, why, remedy in _TURNS:
+            turned = np.asarray(cv2.rotate(picture, turn), np.uint8)
+            if self.find(turned, _SIDES_PX[:1]):
+                return BadInputError(what, f"the face {why}", remedy)
+        return BadInputError(
+            what, f"no face is found in {where}", f"Give one that looks into the camera, or {_BY_HAND}"
+        )
 
     def find(self, picture: Pixels, sides: Sequence[int] = _SIDES_PX) -> list[Points]:
         """Return the points of every face, the largest first; `sides`: sizes to look at the picture in."""
@@ -130,14 +153,14 @@ class FaceFinder:
             return None
         return np.asarray((one + other) / 2, np.float32)
 
-    def _only(self, picture: Pixels, what: str) -> Points:
+    def _only(self, picture: Pixels, what: str, scale: Scale) -> Points | None:
         found = self.find(picture)
         if not found:
-            raise self._none(picture, what)
+            return None
         largest = _size(found[0])
         others = [each for each in found[1:] if _size(each) >= _ALSO * largest]
         if others:
-            places = ", ".join(_told(each) for each in (found[0], *others))
+            places = ", ".join(scale.told(each) for each in (found[0], *others))
             raise BadInputError(
                 what,
                 f"shows {len(others) + 1} faces, at {places} (X,Y,W,H)",
@@ -145,30 +168,13 @@ class FaceFinder:
             )
         return found[0]
 
-    def _in_box(self, picture: Pixels, what: str, box: Box) -> Points:
-        height, width = picture.shape[:2]
-        x, y, w, h = box
-        if w < 8 or h < 8 or x >= width or y >= height or x + w <= 0 or y + h <= 0:
-            raise BadInputError(
-                "--box",
-                f"lies outside {what}, which is {width}x{height} pixels",
-                "Give X,Y,W,H in its pixels",
-            )
-        found = self.net.find(picture, box)
-        points = found.points
-        if found.sure < _SURE_BY_HAND or not is_face(points):
-            why = "no face is to be made out in the box"
-            raise BadInputError(what, why, "Draw it closely around the face: brows to chin, ear to ear")
-        return points
-
-    def _none(self, picture: Pixels, what: str) -> BadInputError:
-        for turn, why, remedy in _TURNS:
-            turned = np.asarray(cv2.rotate(picture, turn), np.uint8)
-            if self.find(turned, _SIDES_PX[:1]):
-                return BadInputError(what, f"the face {why}", remedy)
-        return BadInputError(
-            what, "no face is found in it", f"Give one that looks into the camera, or {_BY_HAND}"
-        )
+    def _in_box(self, picture: Pixels, what: str, box: Box, scale: Scale) -> Points | None:
+        if why := unusable(box, scale.size, what):
+            raise BadInputError("--box", why, "Give X,Y,W,H in pixels of the picture as it is shown, upright")
+        found = self.net.find(picture, scale.inwards(box))
+        if found.sure < _SURE_BY_HAND or not is_face(found.points):
+            return None
+        return found.points
 
 
 def is_face(points: Points) -> bool:
@@ -202,11 +208,16 @@ def face_height(points: Points) -> float:
     return float(np.linalg.norm(points[9:19].mean(0) - points[JAW][4]))
 
 
-def _check(points: Points, what: str) -> None:
+def _check(points: Points, what: str, scale: Scale) -> None:
     height = face_height(points)
     if height < _LEAST_FACE_PX:
-        why = f"the face is {height:.0f} pixels high from brows to chin, less than {_LEAST_FACE_PX}"
-        raise BadInputError(what, why, "Give a larger picture, or one taken from nearer")
+        shown, least = height * scale.y, _LEAST_FACE_PX * scale.y
+        why = f"the face is {shown:.0f} pixels high from brows to chin, less than {least:.0f}"
+        remedy = "Give a larger picture, or one taken from nearer"
+        if scale.y > 1:
+            # It was made smaller as a whole: what is cut out of it first keeps its pixels.
+            remedy = "Cut the picture to head and shoulders, or give one taken from nearer"
+        raise BadInputError(what, why, remedy)
     tilt = float(np.degrees(level(points)))
     if abs(tilt) > _TILTED_DEG:
         way = "counter-clockwise" if tilt > 0 else "clockwise"
@@ -221,13 +232,6 @@ def _size(points: Points) -> float:
 def _apart(one: Points, other: Points) -> bool:
     away = float(np.linalg.norm(one.mean(0) - other.mean(0)))
     return away > 0.5 * max(_size(one), _size(other))
-
-
-def _told(points: Points) -> str:
-    low = points.min(0)
-    wide, high = points.max(0) - low
-    # The points begin at the brows; a box of a face has some of the forehead.
-    return f"{max(low[0], 0):.0f},{max(low[1] - 0.15 * high, 0):.0f},{wide:.0f},{1.15 * high:.0f}"
 
 
 def _merged(boxes: Sequence[Box]) -> list[Proposal]:

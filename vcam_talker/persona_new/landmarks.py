@@ -6,6 +6,8 @@ pixels; because the cut follows from the points, it looks again at a better cut,
 
 from __future__ import annotations
 
+import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +53,17 @@ MIRROR: Final = np.concatenate(
 SIDE: Final = 1.4
 """Of the net's cut, against the longer side of the box about all points."""
 MODEL: Final = Path(__file__).resolve().parents[1] / "models" / "landmarks" / "landmarks.npz"
+_DAMAGED: Final = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    EOFError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What reading an .npz file raises that was cut off or overwritten, headers included."""
 _LOOKS: Final = 4
 _SINGLE_THREADED: Final = 200_000
 """Products in a matrix product that OpenBLAS does in one thread."""
@@ -113,7 +126,7 @@ class LandmarkNet:
             with np.load(path, allow_pickle=False) as found:
                 weights = {name: found[name].astype(np.float32) for name in found.files}
             self._layers = {layer.name: _prepared(layer, weights) for layer in LAYERS}
-        except (OSError, ValueError, KeyError) as e:
+        except _DAMAGED as e:
             raise EngineError(str(path), "is missing or damaged", "Install vcam-talker again") from e
 
     def find(self, picture: Pixels, box: tuple[float, float, float, float]) -> Found:

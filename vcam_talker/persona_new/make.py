@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -15,23 +16,25 @@ import av
 import cv2
 import numpy as np
 
-from vcam_talker.core.errors import BadInputError
+from vcam_talker.core.errors import BadInputError, VcamTalkerError
 from vcam_talker.core.paths import config_dir
 from vcam_talker.core.types import Pixels
 from vcam_talker.face.clip.film import write_film
 from vcam_talker.face.clip.scene import ClipScene
 from vcam_talker.face.neural.crops import to_yuv
 from vcam_talker.persona import CLIP_FILE, PERSONA_FILE, Persona, load_persona
+from vcam_talker.persona_new.box import Box
 from vcam_talker.persona_new.canvas import Canvas
-from vcam_talker.persona_new.detect import Box, FaceFinder
+from vcam_talker.persona_new.detect import FaceFinder
 from vcam_talker.persona_new.landmarks import Floats, Points, gap
 from vcam_talker.persona_new.living import LivingPhoto
 from vcam_talker.persona_new.loop import Loop, best_loop
 from vcam_talker.persona_new.motion import FPS, life
+from vcam_talker.persona_new.options import check_language, check_lips, check_script, check_voice
 from vcam_talker.persona_new.patch import Patch, Stretch
 from vcam_talker.persona_new.photo import load_photo
 from vcam_talker.persona_new.script import check_name, parse_voice, script
-from vcam_talker.persona_new.track import follow, shut_part, to_rest, told
+from vcam_talker.persona_new.track import Track, follow, shut_part, to_rest
 from vcam_talker.persona_new.video import MAX_S, open_clip
 
 FACE_FILE: Final = "face.npz"
@@ -55,12 +58,12 @@ class Wish:
     is_clip: bool
     size: tuple[int, int] = (1280, 720)
     box: Box | None = None
-    """Where the face is, pixels of the (first) picture; None: found."""
+    """Where the face is, pixels of the picture (the first one with a face) as it is shown; None: found."""
     voice: str = ""
     """ENGINE:NAME; empty: one of the language."""
     language: str = "en"
     lips: str = ""
-    """Of the persona's [face]; empty: the model that is shipped."""
+    """A model's name, or a folder relative to the current one; empty: the model that is shipped."""
     seed: int = 1
     brief: bool = False
     """Seconds of life instead of a minute, to look at."""
@@ -84,7 +87,7 @@ class _Work:
 
     folder: Path
     size: tuple[int, int]
-    notices: list[str] = field(default_factory=list)
+    notices: list[str]
     frames: int = 0
     fps: int = FPS
     segments: int = 0
@@ -93,28 +96,43 @@ class _Work:
 def new_persona(wish: Wish, say: Callable[[str], None]) -> Made:
     """Make the persona's folder among the user's own. Blocks for minutes; `say` gets a line for each step.
 
-    Raises BadInputError (the picture, the clip, the name, the disk) or EngineError; then nothing is left
-    behind.
+    Raises BadInputError (the picture, the clip, an option, the disk) or EngineError; then nothing is left
+    behind. All but the picture is looked at first.
     """
     check_name(wish.name)
-    text = script(
-        wish.name,
-        parse_voice(wish.voice, wish.language),
-        wish.language,
-        wish.lips,
-        "a clip" if wish.is_clip else "a photograph",
-    )
+    text, notices = _script(wish)
     personas = config_dir() / "personas"
     with _in_a_folder(personas, wish.name) as folder:
-        work = _Work(folder, wish.size)
+        work = _Work(folder, wish.size, notices)
         (_of_clip if wish.is_clip else _of_photo)(wish, work, say)
         (folder / PERSONA_FILE).write_text(text, encoding="utf-8")
-        # Whatever the daemon would refuse is refused here.
-        ClipScene(load_persona(str(folder)), *wish.size)
+        _check(folder, wish)
         folder.chmod(0o755)
         folder.rename(personas / wish.name)
     persona = load_persona(str(personas / wish.name))
     return Made(persona, work.frames / work.fps, work.segments, tuple(work.notices))
+
+
+def _script(wish: Wish) -> tuple[str, list[str]]:
+    """Return the text of persona.toml and what to know of it. Raises BadInputError: which option, and why."""
+    language = check_language(wish.language)
+    voice = parse_voice(wish.voice, language)
+    lips = check_lips(wish.lips)
+    notices = check_voice(voice, language, given=bool(wish.voice))
+    text = script(wish.name, voice, language, lips, "a clip" if wish.is_clip else "a photograph")
+    check_script(text)
+    return text, list(notices)
+
+
+def _check(folder: Path, wish: Wish) -> None:
+    """Refuse here whatever the daemon would refuse. Raises BadInputError."""
+    try:
+        ClipScene(load_persona(str(folder)), *wish.size)
+    except VcamTalkerError as e:
+        # The folder is gone when this is read: it would be no help to name it.
+        told = f"{e.what} {e.why}".replace(f"{folder}{os.sep}", "").replace(str(folder), wish.name)
+        why = f"can't be made a persona of: {told}"
+        raise BadInputError(str(wish.source), why, "Try another --size, or another picture") from e
 
 
 @contextmanager
@@ -134,11 +152,17 @@ def _in_a_folder(personas: Path, name: str) -> Iterator[Path]:
 
 
 def _of_photo(wish: Wish, work: _Work, say: Callable[[str], None]) -> None:
-    photo = load_photo(wish.source)
-    points = FaceFinder().one(photo, str(wish.source), wish.box)
+    read = load_photo(wish.source)
+    photo = read.pixels
+    if read.pictures > 1:
+        work.notices.append(
+            f"The file holds {read.pictures} pictures; the first one is taken. With --clip it becomes a loop."
+        )
+    points = FaceFinder().one(photo, str(wish.source), wish.box, read.size)
     canvas = Canvas((photo.shape[1], photo.shape[0]), points, wish.size)
     rest, places = canvas.draw(photo), canvas.places(points)
-    _tell_of_canvas(canvas, work)
+    smaller = read.size[0] > photo.shape[1]
+    _tell_of_canvas(canvas, work, "one cut to head and shoulders" if smaller else "a larger picture")
     if gap(points) > _PARTED:
         work.notices.append(
             "The mouth seems open in the picture: teeth that show at rest show through every other mouth."
@@ -174,12 +198,18 @@ def _of_clip(wish: Wish, work: _Work, say: Callable[[str], None]) -> None:
     say(f"Following the face through {clip.frames / clip.fps:.0f} s")
     track = follow(clip, FaceFinder(), wish.box)
     run, opened = shut_part(track, clip)
+    if left_out := _ends_told(track, clip.fps):
+        work.notices.append(f"{left_out} of the clip are left out: no face is seen there, or it fades.")
     if opened:
-        work.notices.append(f"The mouth is open at {told(opened, clip.fps)}: that part is left out.")
+        work.notices.append(f"The mouth is open at {track.told(opened, clip)}: that part is left out.")
     loop = best_loop(track, run, clip.fps)
+
+    def followed() -> Iterator[Pixels]:
+        return islice(clip.pictures(), track.first, None)
+
     shown = slice(loop.first, loop.end)
     canvas = Canvas(track.size, np.median(track.points[shown], 0), wish.size)
-    _tell_of_canvas(canvas, work)
+    _tell_of_canvas(canvas, work, "a larger picture")
     rest = canvas.places(track.points[loop.first])
     moves = to_rest(np.stack([canvas.places(points) for points in track.points]), rest)
     say(f"Drawing a loop of {loop.frames / clip.fps:.1f} s")
@@ -189,16 +219,23 @@ def _of_clip(wish: Wish, work: _Work, say: Callable[[str], None]) -> None:
         _faded(moves, loop),
         [Stretch(loop.frames, _ANCHOR, _ANCHOR)],
         clip.fps,
-        _looped((canvas.draw(picture) for picture in islice(clip.pictures(), loop.end)), loop),
+        _looped((canvas.draw(picture) for picture in islice(followed(), loop.end)), loop),
     )
-    picture = next(iter(islice(clip.pictures(), loop.first, None)))
+    picture = next(iter(islice(followed(), loop.first, None)))
     _write_portrait(work.folder / PORTRAIT_FILE, canvas.draw(picture))
 
 
-def _tell_of_canvas(canvas: Canvas, work: _Work) -> None:
+def _ends_told(track: Track, fps: int) -> str:
+    """Return which of its ends a clip loses, such as `The first 1.2 s`; empty: none."""
+    ends = (("first", track.first), ("last", track.after))
+    told = [f"the {which} {max(frames / fps, 0.1):.1f} s" for which, frames in ends if frames]
+    return " and ".join(told).capitalize()
+
+
+def _tell_of_canvas(canvas: Canvas, work: _Work, better: str) -> None:
     if canvas.scale > _COARSE:
         work.notices.append(
-            f"The face is enlarged {canvas.scale:.1f} times and looks soft; a larger picture looks better."
+            f"The face is enlarged {canvas.scale:.1f} times and looks soft; {better} looks better."
         )
     if canvas.widened:
         work.notices.append("The picture is narrower than the frame; its blurred rim fills the sides.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +12,7 @@ import skia
 
 from vcam_talker.core.errors import BadInputError
 from vcam_talker.core.types import Pixels
+from vcam_talker.persona_new.orientation import UPRIGHT, png_orientation
 
 MAX_PIXELS: Final = 120_000_000
 _MAX_BYTES: Final = 100_000_000
@@ -22,13 +24,26 @@ _BEHIND: Final = 128
 _FORMATS: Final = "Give a JPEG, PNG or WebP file"
 
 
-def load_photo(path: Path) -> Pixels:
-    """Return the photograph as uint8[H, W, 3], turned as its EXIF data say, longer side 4096 at most.
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """A photograph, turned as its EXIF data say."""
+
+    pixels: Pixels
+    """uint8[H, W, 3], sRGB, longer side 4096 at most."""
+    size: tuple[int, int]
+    """Width and height in the file, upright: the pixels that its owner counts in."""
+    pictures: int
+    """How many the file holds; the first one was taken."""
+
+
+def load_photo(path: Path) -> Photo:
+    """Return the photograph in a file.
 
     Its size is looked at before it is decoded. Blocks for a second at most. Raises BadInputError.
     """
     # The codec reads from `data` without holding on to it: it has to live as long as the codec.
-    data = skia.Data.MakeWithCopy(_read(path))
+    raw = _read(path)
+    data = skia.Data.MakeWithCopy(raw)
     try:
         codec = skia.Codec.MakeFromData(data)
     except RuntimeError as e:
@@ -42,11 +57,17 @@ def load_photo(path: Path) -> Pixels:
         why = f"is {width}x{height} pixels, too small for a face"
         raise BadInputError(str(path), why, "Give a larger one")
     pixels = np.empty((height, width, 4), np.uint8)
-    info = skia.ImageInfo.Make(width, height, skia.kRGBA_8888_ColorType, skia.kUnpremul_AlphaType)
+    # Phones write Display P3: with a colour space to go to, Skia converts what has another one.
+    kind, alpha, space = skia.kRGBA_8888_ColorType, skia.kUnpremul_AlphaType, skia.ColorSpace.MakeSRGB()
+    info = skia.ImageInfo.Make(width, height, kind, alpha, space)
     result = codec.getPixels(info, pixels, pixels.strides[0])
     if result != skia.Codec.kSuccess:
         raise BadInputError(str(path), "is damaged: it can't be decoded whole", "Give an undamaged copy")
-    return _upright(_smaller(_opaque(pixels)), codec.getOrigin())
+    origin = int(codec.getOrigin())
+    if origin == UPRIGHT:
+        origin = png_orientation(raw)
+    shown = _upright(_smaller(_opaque(pixels)), origin)
+    return Photo(shown, (height, width) if origin >= 5 else (width, height), max(codec.getFrameCount(), 1))
 
 
 def _read(path: Path) -> bytes:
@@ -80,13 +101,12 @@ def _smaller(rgb: Pixels) -> Pixels:
     return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _upright(rgb: Pixels, origin: skia.EncodedOrigin) -> Pixels:
-    """Undo what the EXIF data say of how the camera was held."""
-    number = int(origin)
-    if number >= 5:
+def _upright(rgb: Pixels, origin: int) -> Pixels:
+    """Undo what the EXIF data say of how the camera was held, 1 to 8."""
+    if origin >= 5:
         rgb = rgb.transpose(1, 0, 2)
-    if number in {3, 4, 7, 8}:
+    if origin in {3, 4, 7, 8}:
         rgb = rgb[::-1]
-    if number in {2, 3, 6, 7}:
+    if origin in {2, 3, 6, 7}:
         rgb = rgb[:, ::-1]
     return np.ascontiguousarray(rgb)

@@ -37,7 +37,7 @@ def parse_voice(voice: str, language: str) -> tuple[str, str]:
     engine, colon, name = voice.partition(":")
     if engine not in _ENGINES or not colon or not name:
         remedy = "Give ENGINE:NAME, such as flite:slt, flite:rms or espeak-ng:de+f2"
-        raise BadInputError(f"voice '{voice[:60]}'", "is no voice", remedy)
+        raise BadInputError(f"--voice {voice[:60]}", "is no voice", remedy)
     return engine, name
 
 
@@ -83,5 +83,9 @@ def script(name: str, voice: tuple[str, str], language: str, lips: str, source: 
 
 
 def _quoted(text: str) -> str:
-    # JSON's escapes are TOML's, once nothing but printable characters is left.
-    return json.dumps("".join(c for c in text if c.isprintable()), ensure_ascii=False)
+    # JSON's escapes are TOML's, but for DEL and what lies beyond 16 bits: neither shows, so all is escaped.
+    return "".join(c if c.isprintable() else _escaped(c) for c in json.dumps(text, ensure_ascii=False))
+
+
+def _escaped(character: str) -> str:
+    return f"\\U{ord(character):08x}"

@@ -13,7 +13,9 @@ import numpy.typing as npt
 
 from vcam_talker.core.errors import BadInputError
 from vcam_talker.core.types import Pixels
-from vcam_talker.persona_new.detect import Box, FaceFinder, is_face
+from vcam_talker.persona_new.box import Box
+from vcam_talker.persona_new.detect import FaceFinder, is_face
+from vcam_talker.persona_new.ends import LOOK_S, first_face, without_ends
 from vcam_talker.persona_new.landmarks import LIPS, POINTS, STEADY, Floats, Points, gap, mouth_width
 from vcam_talker.persona_new.video import MIN_S, Clip
 
@@ -31,7 +33,7 @@ _MAX_TOLD: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """Of each picture of a clip."""
+    """Of each picture of a clip, but for those at its ends that are left out."""
 
     points: npt.NDArray[np.float32]
     """float32[T, 72, 2], pixels of the picture, calmed."""
@@ -41,36 +43,57 @@ class Track:
     """float32[T, 36 * 64]: what the pictures look like, to be compared."""
     size: tuple[int, int]
     """Width and height of the pictures."""
+    first: int = 0
+    """How many pictures of the clip come before."""
+    after: int = 0
+    """How many come after."""
+
+    def told(self, frames: Sequence[int], clip: Clip) -> str:
+        """Return which seconds of the clip these pictures are."""
+        return told([self.first + frame for frame in frames], clip.fps)
 
 
 def follow(clip: Clip, finder: FaceFinder, box: Box | None) -> Track:
-    """Return the face in every picture. Blocks for about as long as the clip lasts. Raises BadInputError."""
+    """Return the face in every picture, without those at the ends that show none, or fade.
+
+    Blocks for about as long as the clip lasts. Raises BadInputError.
+    """
     raw: list[Points | None] = []
     small: list[Floats] = []
     size = (0, 0)
-    last: Points | None = None
+    last: Points | None
+    begin, last = first_face(clip, finder, box)
+    stride = max(1, round(LOOK_S * clip.fps))
+    lost = 0
     for number, picture in enumerate(clip.pictures()):
-        if number == 0:
+        if number < begin:
+            continue
+        if number == begin:
             size = (picture.shape[1], picture.shape[0])
-            # What is wrong with a whole clip shows in its first picture, and is told as of a photograph.
-            last = finder.one(picture, str(clip.path), box)
         elif (picture.shape[1], picture.shape[0]) != size:
             why = f"changes its size, at {number / clip.fps:.1f} s"
             raise BadInputError(str(clip.path), why, "Give a clip of one size")
         else:
-            last = _next(picture, finder, last)
+            # To look for a lost face takes a second: not every picture is worth that.
+            last = _next(picture, finder, last) if lost % stride == 0 else None
+        lost = 0 if last is not None else lost + 1
         raw.append(last)
         grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
         small.append(cv2.resize(grey, _SMALL, interpolation=cv2.INTER_AREA).astype(np.float32).ravel())
-    missing = [n for n, points in enumerate(raw) if points is None]
-    if missing or not raw:
-        where = told(missing, clip.fps)
+    looks = np.stack(small)
+    shown = without_ends(raw, looks, clip.fps)
+    missing = [begin + number for number in shown if raw[number] is None]
+    if missing:
         remedy = "Cut that part out, or give a clip that shows the face throughout"
-        raise BadInputError(str(clip.path), f"shows no face at {where}", remedy)
-    found = np.stack([points for points in raw if points is not None])
-    calmed = _calmed(found)
-    gaps = _calmed(np.array([gap(points) for points in found], np.float32)[:, None, None])[:, 0, 0]
-    return Track(calmed, gaps, np.stack(small), size)
+        raise BadInputError(str(clip.path), f"shows no face at {told(missing, clip.fps)}", remedy)
+    if len(shown) < MIN_S * clip.fps:
+        why = f"shows a face for {len(shown) / clip.fps:.1f} s; a loop needs {MIN_S:.0f} s or more"
+        raise BadInputError(str(clip.path), why, "Give a clip that shows the face throughout")
+    points = np.stack([points for number in shown if (points := raw[number]) is not None])
+    calmed = _calmed(points)
+    gaps = _calmed(np.array([gap(face) for face in points], np.float32)[:, None, None])[:, 0, 0]
+    ends = begin + shown.start, len(raw) - shown.stop
+    return Track(calmed, gaps, looks[shown.start : shown.stop], size, *ends)
 
 
 def shut_part(track: Track, clip: Clip) -> tuple[range, list[int]]:
@@ -85,7 +108,7 @@ def shut_part(track: Track, clip: Clip) -> tuple[range, list[int]]:
     if len(run) < MIN_S * clip.fps:
         raise BadInputError(
             str(clip.path),
-            f"the mouth is open at {told(opened, clip.fps)}",
+            f"the mouth is open at {track.told(opened, clip)}",
             f"Give a clip with at least {MIN_S:.0f} s in a row of a shut mouth, as one listens",
         )
     return run, opened

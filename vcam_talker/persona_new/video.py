@@ -1,15 +1,21 @@
-"""Reads a clip that anybody may have made: its rate and size are checked before anything is decoded."""
+"""Reads a clip that anybody may have made: its rate and size are checked before anything is decoded.
+
+Pixels of tape formats (DV, HDV) and of some DVDs are wider or narrower than high: they are made square.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Final
 
 import av
+import cv2
 import numpy as np
 from av.container import InputContainer
+from av.video.stream import VideoStream
 
 from vcam_talker.core.errors import BadInputError
 from vcam_talker.core.types import Pixels
@@ -17,6 +23,8 @@ from vcam_talker.core.types import Pixels
 MIN_S: Final = 3.0
 MAX_S: Final = 60.0
 _MAX_PX: Final = 3840 * 2160
+_MAX_STRETCH: Final = 4
+"""Width of a pixel in heights, or heights in widths: more is no format, but damage."""
 _MAX_PACKETS: Final = 200_000
 _RATES: Final = (10.0, 122.0)
 _FAST: Final = 31.0
@@ -38,9 +46,14 @@ class Clip:
     frames: int
     """How many are taken; a longer file is cut."""
     seconds_left_out: float
+    pixel_aspect: Fraction = Fraction(1)
+    """Width of a pixel over its height."""
 
     def pictures(self) -> Iterator[Pixels]:
-        """Yield the pictures taken, upright, uint8[H, W, 3]. Raises BadInputError where one is damaged."""
+        """Yield the pictures taken as players show them, uint8[H, W, 3]: upright, with square pixels.
+
+        Raises BadInputError where one is damaged.
+        """
         try:
             with av.open(str(self.path)) as container:
                 container.streams.video[0].thread_type = "AUTO"
@@ -48,7 +61,7 @@ class Clip:
                     if number >= self.frames * self.step:
                         return
                     if number % self.step == 0:
-                        yield _upright(frame)
+                        yield _upright(frame, self.pixel_aspect)
         except (OSError, av.FFmpegError) as e:
             raise _damaged(self.path) from e
 
@@ -61,23 +74,39 @@ def open_clip(path: Path) -> Clip:
         with path.open("rb"):
             pass
         with av.open(str(path)) as container:
-            times = _times(path, container)
+            if not container.streams.video:
+                raise BadInputError(str(path), "has no pictures, only sound", "Give a video of a face")
+            aspect = _pixel_aspect(path, container.streams.video[0])
+            times = _times(container, container.streams.video[0])
     except av.InvalidDataError as e:
         raise BadInputError(str(path), "is no video, or damaged", "Give an undamaged MP4 or WebM file") from e
     except (OSError, av.FFmpegError) as e:
         raise BadInputError(str(path), f"can't be read ({e.strerror or e})", "Check the path") from e
-    return _planned(path, times)
+    return _planned(path, times, aspect)
 
 
-def _times(path: Path, container: InputContainer) -> list[float]:
-    """Return when pictures are shown, seconds, rising."""
-    if not container.streams.video:
-        raise BadInputError(str(path), "has no pictures, only sound", "Give a video of a face")
-    stream = container.streams.video[0]
+def _pixel_aspect(path: Path, stream: VideoStream) -> Fraction:
+    """Return the width of a pixel over its height, once that and the size of the picture may be."""
+    aspect = Fraction(stream.sample_aspect_ratio or 1)
+    if not 1 / _MAX_STRETCH <= aspect <= _MAX_STRETCH:
+        why = f"says that its pixels are {aspect.numerator}:{aspect.denominator} wide to high"
+        remedy = "Say what they are: ffmpeg -i IN -vf setsar=1 OUT.mp4"
+        raise BadInputError(str(path), why, remedy)
     codec = stream.codec_context
-    if codec.width * codec.height > _MAX_PX:
-        why = f"is {codec.width}x{codec.height}, more than 3840x2160"
+    width, height = _shown(codec.width, codec.height, aspect)
+    if width * height > _MAX_PX:
+        why = f"is {width}x{height}, more than 3840x2160"
         raise BadInputError(str(path), why, "Make it smaller: 1920x1080 is plenty")
+    return aspect
+
+
+def _shown(width: int, height: int, aspect: Fraction) -> tuple[int, int]:
+    """Return width and height in square pixels; the longer side of a pixel is kept, so that none is lost."""
+    return (round(width * aspect), height) if aspect >= 1 else (width, round(height / aspect))
+
+
+def _times(container: InputContainer, stream: VideoStream) -> list[float]:
+    """Return when pictures are shown, seconds, rising."""
     found: list[float] = []
     for packet in container.demux(stream):
         if packet.pts is not None and stream.time_base is not None:
@@ -87,7 +116,7 @@ def _times(path: Path, container: InputContainer) -> list[float]:
     return sorted(found)
 
 
-def _planned(path: Path, times: list[float]) -> Clip:
+def _planned(path: Path, times: list[float], aspect: Fraction) -> Clip:
     if len(times) < 2 or times[-1] - times[0] < MIN_S:
         length = times[-1] - times[0] if times else 0.0
         why = f"lasts {length:.1f} s; a loop needs {MIN_S:.0f} s or more"
@@ -110,12 +139,15 @@ def _planned(path: Path, times: list[float]) -> Clip:
     fps = round(rate / step)
     frames = min(len(times) // step, round(MAX_S * fps))
     left_out = max(0.0, (len(times) / step - frames) / fps)
-    return Clip(path, fps, step, frames, left_out if left_out > 0.5 else 0.0)
+    return Clip(path, fps, step, frames, left_out if left_out > 0.5 else 0.0, aspect)
 
 
-def _upright(frame: av.VideoFrame) -> Pixels:
-    """Return the picture, turned as the camera was held."""
+def _upright(frame: av.VideoFrame, aspect: Fraction) -> Pixels:
+    """Return the picture with square pixels, turned as the camera was held."""
     rgb = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
+    size = _shown(frame.width, frame.height, aspect)
+    if size != (frame.width, frame.height):
+        rgb = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_CUBIC), np.uint8)
     return np.ascontiguousarray(np.rot90(rgb, round(frame.rotation / 90) % 4))
 
 

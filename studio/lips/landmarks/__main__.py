@@ -52,7 +52,14 @@ def train(data: Path, out: Path, steps: int, batch: int, rate: float, threads: i
     torch.set_num_threads(threads)
     net = train_net(load(data, "train"), steps, batch, rate, click.echo)
     out.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(out, **net.weights())
+    # What is shipped is read elsewhere meanwhile, and a training that is stopped must not leave half of it.
+    part = out.with_name(f".{out.name}.part")
+    try:
+        with part.open("wb") as file:
+            np.savez_compressed(file, **net.weights())
+        part.replace(out)
+    finally:
+        part.unlink(missing_ok=True)
     click.echo(f"{out}: {out.stat().st_size / 1e6:.2f} MB")
 
 

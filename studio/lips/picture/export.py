@@ -20,7 +20,8 @@ def export(
     """Write the folder; return how far ONNX is from torch, part by part. Raises ExportError.
 
     Two parts: `face` (rest, other -> f1 .. f4), once per face, and `mouth` (pose, f1 .. f4 -> maps,
-    `nets.lips.MAPS` behind each other); channels last, the pictures' too. Plan and weights lie beside them, for pruning.
+    `nets.lips.MAPS` behind each other); channels last, the pictures' too. Plan and weights lie beside
+    them, for pruning.
     """
     net = net.eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     rng = torch.Generator().manual_seed(1)

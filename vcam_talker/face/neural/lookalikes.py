@@ -13,7 +13,7 @@ from vcam_talker.face.neural.features import Features
 
 _LOOK: Final = (32, 24)
 """Columns and rows in which faces are compared: coarse enough to be quick, fine enough to see a head turn."""
-_NEAR: Final = 3.0 / 255
+_NEAR: Final = 2.0 / 255
 """Root mean square difference of faces that share what was computed of one of them."""
 _FAR: Final = 8.0 / 255
 """The same when there is no room for another face."""

@@ -25,8 +25,8 @@ from vcam_talker.face.neural.sessions import Opener, checked_channels, checked_p
 
 Floats = npt.NDArray[np.float32]
 
-_CACHE_BYTES: Final = 32_000_000
-"""Some ninety faces; the built-in presenters' clips have fifty looks, at most two hundred."""
+_CACHE_BYTES: Final = 48_000_000
+"""Some 135 faces: more than most clips have looks."""
 _MAPS: Final = "maps"
 _CHANNELS: Final = {"flow": 4, "shade": 3, "alpha": 8, "paint": 12}
 """Of the maps that lie behind each other in the network's one output (`nets.lips`)."""

@@ -215,7 +215,7 @@ def test_a_composed_frame_is_measured_with_the_model_that_is_there(
     lipsync_student.add_composed(report, Options())
     assert not report.figures
     assert "left out" in report.notes[0]
-    assert list(lipsync_student.open_parts(1)) == []
+    assert list(lipsync_student.open_parts(Options(), 1)) == []
     make_pose_model(tmp_path / package.SHIPPED)
     monkeypatch.setattr(lipsync_student, "_FRAMES", 6)
     monkeypatch.setattr(lipsync_student, "_WARM_FRAMES", 2)
@@ -224,6 +224,6 @@ def test_a_composed_frame_is_measured_with_the_model_that_is_there(
     assert [f.unit for f in report.figures] == ["frames/s", "frames/s", "%"]
     assert 0 < looks < 1, "of a clip whose frames look alike"
     assert "6 frames of speech, 1280x720" in report.notes[-1]
-    opened = list(lipsync_student.open_parts(1))
+    opened = list(lipsync_student.open_parts(Options(), 1))
     assert {name for name, _ in opened} == {lipsync_student.MOUTH, lipsync_student.FACE}
     assert "ort" in {session.engine for _, session in opened}

@@ -111,6 +111,7 @@ class _Daemon:
                 air.start_children()
                 await self._serve(station, show, air, sock, service)
             finally:
+                gc.enable()
                 await asyncio.to_thread(air.stop)
         finally:
             sock.close()

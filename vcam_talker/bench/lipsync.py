@@ -59,7 +59,7 @@ def run(options: Options) -> Report:
             lipsync_gpu.add(report, made, Path(name))
         else:
             _add_exactness(report, made)
-            _add_speed(report, made, options.seconds or _DEFAULT_S, looks)
+            _add_speed(report, made, options, looks)
             _add_memory(report, made)
     report.notes += [f"{kind}: {net.told(made['dense'])}" for kind, net in made.items()]
     return report
@@ -77,7 +77,7 @@ def _add_exactness(report: Report, made: Mapping[str, Made]) -> None:
         report.add(f"{name}: lower half against the whole, largest", 1e6 * net.lower_off, "1e-6", 100)
 
 
-def _add_speed(report: Report, made: Mapping[str, Made], seconds: float, looks: float) -> None:
+def _add_speed(report: Report, made: Mapping[str, Made], options: Options, looks: float) -> None:
     """Let all race; `looks`: how often the student's part for the face runs, of all frames."""
     processor = this_processor()
     race = Race()
@@ -97,10 +97,10 @@ def _add_speed(report: Report, made: Mapping[str, Made], seconds: float, looks: 
                 )
                 open_ones.enter_context(closing(session))
                 race.enter(name, session, net.example)
-        for name, session in lipsync_student.open_parts(processor.cores):
+        for name, session in lipsync_student.open_parts(options, processor.cores):
             open_ones.enter_context(closing(session))
             race.enter(name, session, noise(session.inputs))
-        race.run(seconds)
+        race.run(options.seconds or _DEFAULT_S)
         _add_deviation(report, race)
     race.combine(_STUDENT, {lipsync_student.MOUTH: 1.0, lipsync_student.FACE: looks})
     race.combine(_UNCACHED, {lipsync_student.MOUTH: 1.0, lipsync_student.FACE: 1.0})

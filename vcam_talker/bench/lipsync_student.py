@@ -40,10 +40,10 @@ _VOICE: Final = "slt"
 _ABSENT: Final = "no model for lips is installed with the package: its figures are left out"
 
 
-def open_parts(threads: int) -> Iterator[tuple[str, Session]]:
-    """Yield sessions of MOUTH and FACE, on every engine of the processor."""
-    package = _package(load_persona(DEFAULT_PERSONA))
-    if package is not None:
+def open_parts(options: Options, threads: int) -> Iterator[tuple[str, Session]]:
+    """Yield sessions of MOUTH and FACE, on every engine of the processor; none of another kind of network."""
+    package = _package(_persona(options))
+    if package is not None and package.spec.kind == "pose":
         for name, part in _PARTS.items():
             for session in _open(package, part, threads):
                 yield name, session
@@ -69,7 +69,7 @@ def add_composed(report: Report, options: Options) -> float:
     Returns for how many of the frames the network had to look at the face; from the first one on, so it is
     more than in a show of hours. Raises EngineError, PersonaError.
     """
-    persona = load_persona(options.persona or DEFAULT_PERSONA)
+    persona = _persona(options)
     package = _package(persona)
     if package is None:
         report.notes.append(_ABSENT)
@@ -90,6 +90,10 @@ def add_composed(report: Report, options: Options) -> float:
         report.add(f"student, composed frame, p{share}", frames_per_s, "frames/s", bar, at_least=True)
     report.add("student: frames whose face is like none before", 100 * looks, "%")
     return looks
+
+
+def _persona(options: Options) -> Persona:
+    return load_persona(options.persona or DEFAULT_PERSONA)
 
 
 def _package(persona: Persona) -> Package | None:

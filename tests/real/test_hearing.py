@@ -238,6 +238,18 @@ def test_devices_lists_what_the_ears_may_be_given(pulse_server: SoundServer) -> 
     assert found == [("source", "usb_microphone")]
 
 
+def cuts_in(running: Daemon, line: Samples) -> bool:
+    """Say a line in the room, and again when it is not heard: a busy machine may lose the first one."""
+    for _ in range(3):
+        play("room", line)
+        deadline_s = time.monotonic() + 3
+        while time.monotonic() < deadline_s:
+            if any(turn["state"] == "interrupted" for turn in running.client.status()["recent"]):
+                return True
+            time.sleep(0.05)
+    return False
+
+
 def test_loudspeakers_do_not_make_it_answer_itself_and_somebody_still_cuts_in(
     pulse_server: SoundServer,
 ) -> None:
@@ -261,5 +273,4 @@ def test_loudspeakers_do_not_make_it_answer_itself_and_somebody_still_cuts_in(
         running.client.say(LONG)
         until(lambda: (running.client.status()["on_air"] or {}).get("state") == "speaking", "speech")
         time.sleep(1.0)
-        play("room", 1.5 * spoken("excuse me please, what is your name", "awb"))
-        until(lambda: running.client.status()["recent"][0]["state"] == "interrupted", "interruption", 5)
+        assert cuts_in(running, 1.5 * spoken("excuse me please, what is your name", "awb"))

@@ -21,7 +21,8 @@ from vcam_talker.prune.allot import MAX_STEP, CutSettings, check_rounds, steps_n
 from vcam_talker.prune.apply import PLAN_FILE, load_pruned
 from vcam_talker.prune.importance import magnitude
 from vcam_talker.prune.limits import Limit, broken
-from vcam_talker.prune.schedule import Outcome, Round, Schedule, finished_rounds, run_schedule
+from vcam_talker.prune.rounds import finished_rounds
+from vcam_talker.prune.schedule import Outcome, Round, Schedule, run_schedule
 
 pytestmark = pytest.mark.unit
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 
 from vcam_talker.core.errors import BadInputError
+from vcam_talker.prune.bounds import MAX_ROUNDS, Ranking
 from vcam_talker.prune.graph import ChannelGroup, matches
 from vcam_talker.prune.importance import Scores
 
@@ -17,11 +18,7 @@ MAX_STEP: Final = 0.4
 """Of the channels that there are, no step removes more: what is left couldn't be trained back."""
 MAX_LAYER_STEP: Final = 0.5
 """Of the channels that a layer has, no step removes more, wherever rounding and ranking would."""
-MAX_ROUNDS: Final = 99
-"""Folders of rounds have two digits, and no network bears as many."""
 _MAX_RATIO: Final = 0.95
-
-Ranking = Literal["uniform", "global"]
 
 
 @dataclass(frozen=True, slots=True)

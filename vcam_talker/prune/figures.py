@@ -18,12 +18,14 @@ from torch import nn
 from vcam_talker.core.errors import VcamTalkerError
 from vcam_talker.prune.apply import load_pruned, save_pruned
 from vcam_talker.prune.cut import whole
-from vcam_talker.prune.files import writing
+from vcam_talker.prune.files import jsonable, writing
+from vcam_talker.prune.learning import Announce
 from vcam_talker.prune.measure import interleaved_ms, macs, parameters, resident_bytes, torch_run
 from vcam_talker.prune.networks import read_network
-from vcam_talker.prune.pipeline import ONNX_FILE, Announce, Pruned, export
+from vcam_talker.prune.pipeline import ONNX_FILE, Pruned, export
 from vcam_talker.prune.report import Report, ReportStep, Strip, write_report
-from vcam_talker.prune.schedule import finished_rounds, plan_of
+from vcam_talker.prune.rounds import finished_rounds
+from vcam_talker.prune.schedule import plan_of
 from vcam_talker.prune.sensitivity import Scan
 
 _ROUNDS = 20
@@ -55,13 +57,16 @@ class Figures:
         return {name: round(value, 4) for name, value in found.items()}
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the figures as JSON data."""
-        return {
-            "engine": self.engine,
-            "kept": self.steps[self.kept].name,
-            "ratios": self.ratios,
-            "steps": [asdict(step) for step in self.steps],
-        }
+        """Return the figures as JSON data; what is no number, as after a training that diverged, is null."""
+        found: dict[str, Any] = jsonable(
+            {
+                "engine": self.engine,
+                "kept": self.steps[self.kept].name,
+                "ratios": self.ratios,
+                "steps": [asdict(step) for step in self.steps],
+            }
+        )
+        return found
 
 
 def measure_all(done: Pruned, announce: Announce = lambda _line: None) -> Figures:
@@ -113,7 +118,7 @@ def tell(done: Pruned, figures: Figures, model: str, scan: Scan | None = None) -
         ]
     report = Report(
         f"{done.network.name}: {1 - kept / dense:.0%} of its channels pruned",
-        trained=done.task is not None,
+        trained=done.trained,
         facts={
             "network": done.network.name,
             "checkpoint": model,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -83,6 +84,17 @@ def write_json(path: Path, value: Any) -> None:  # noqa: ANN401 - what JSON hold
     """Write JSON atomically. NaN and infinity are refused. Raises BadInputError, ValueError."""
     text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     write_text(path, text)
+
+
+def jsonable(value: Any) -> Any:  # noqa: ANN401 - what JSON holds
+    """Return tables, lists and numbers as JSON has them: NaN and infinity, which it lacks, become null."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {name: jsonable(member) for name, member in value.items()}
+    if isinstance(value, list | tuple):
+        return [jsonable(member) for member in value]
+    return value
 
 
 def write_text(path: Path, text: str) -> None:

@@ -14,14 +14,12 @@ from torch import Tensor, nn
 
 from vcam_talker.core.errors import BadInputError
 from vcam_talker.core.types import Pixels
+from vcam_talker.prune.bounds import MAX_RATE, MAX_ROWS, MAX_STEPS
 from vcam_talker.prune.data import Batch, Reader
 from vcam_talker.prune.distil import Distillation
 from vcam_talker.prune.importance import Loss
 from vcam_talker.prune.schedule import Round
 
-MAX_STEPS: Final = 10_000_000
-MAX_ROWS: Final = 4096
-MAX_RATE: Final = 1.0
 _TEST_ROWS: Final = 16
 _SHOWN: Final = 4
 

@@ -8,11 +8,10 @@ round that was cut off is trained anew.
 from __future__ import annotations
 
 import hashlib
-import math
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Generic, Protocol, TypeVar
 
@@ -29,12 +28,10 @@ from vcam_talker.prune.importance import Importance
 from vcam_talker.prune.limits import Limit, Metrics, broken
 from vcam_talker.prune.measure import channel_costs
 from vcam_talker.prune.plan import ChannelPlan
+from vcam_talker.prune.rounds import ROUND_FILE, RUN_FILE, RoundResult, read_result
 
 VERSION: Final = 1
-RUN_FILE: Final = "run.json"
-_ROUND: Final = "round.json"
 _WORK: Final = "work"
-
 
 M_contra = TypeVar("M_contra", bound=nn.Module, contravariant=True)
 
@@ -64,23 +61,6 @@ class Task(Protocol[M_contra]):
 
 
 @dataclass(frozen=True, slots=True)
-class RoundResult:
-    """How one round ended."""
-
-    number: int
-    """0 is the dense network."""
-    ratio: float
-    channels: int
-    parameters: int
-    untrained: Mapping[str, float]
-    """Metrics right after the cut."""
-    metrics: Mapping[str, float]
-    broken: Sequence[str] = ()
-    """Limits that don't hold, and weights that are no numbers; the run ended here, this round isn't used."""
-    took_s: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
 class Outcome(Generic[N]):
     """How a run ended."""
 
@@ -102,6 +82,8 @@ class Schedule:
     limits: Sequence[Limit] = ()
     made: Mapping[str, Any] = field(default_factory=dict)
     """Told in the plan: the importance's name, the data. A run with other values is another run."""
+    told: Mapping[str, Any] = field(default_factory=dict)
+    """Told in the plan as well, and may be otherwise when a run goes on: what a folder is called."""
 
 
 def run_schedule(
@@ -155,12 +137,12 @@ class _Run(Generic[N]):
         for number in range(1, self._schedule.rounds + 1):
             place = self._place(number)
             with reading(place):
-                finished = (place / _ROUND).is_file()
+                finished = (place / ROUND_FILE).is_file()
             if not finished:
                 self._do(number, best, best_plan, first.metrics)
-            result = _result(place / _ROUND)
+            result = read_result(place / ROUND_FILE)
             done.append(result)
-            self._announce(_told(result, self._schedule.rounds))
+            self._announce(result.line(self._schedule.rounds))
             if result.broken:
                 stopped = f"round {number} breaks {', '.join(result.broken)}"
                 break
@@ -189,12 +171,12 @@ class _Run(Generic[N]):
                     f"holds a run with other settings or another network; not the same: {', '.join(other)}",
                     "Name another folder, or delete this one",
                 )
-            return _result(run)
+            return read_result(run)
         metrics = self._judge(self._dense)
         for limit in self._schedule.limits:
             limit.bar(metrics)
         dense = RoundResult(0, 0.0, self._whole.channels[0], _parameters(self._dense), metrics, metrics)
-        write_json(run, {"asked": asked, **_jsonable(dense)})
+        write_json(run, {"asked": asked, **dense.as_dict()})
         return dense
 
     def _do(self, number: int, student: N, plan: ChannelPlan, dense: Metrics) -> None:
@@ -202,7 +184,7 @@ class _Run(Generic[N]):
         begun_s = time.monotonic()
         settings = self._schedule.cut.after(number, self._schedule.rounds)
         graph = trace(student, self._inputs, settings.ignored)
-        made = {**self._schedule.made, "ratio": settings.ratio, "round": number}
+        made = {**self._schedule.told, **self._schedule.made, "ratio": settings.ratio, "round": number}
         scores = self._importance(student, graph)
         costs = channel_costs(student, graph, self._inputs)
         last, plan = plan, choose(graph, scores, settings, plan, made, costs)
@@ -231,7 +213,7 @@ class _Run(Generic[N]):
         save_pruned(partial, plan, student)
         with writing(place):
             shutil.rmtree(partial / _WORK)
-        write_json(partial / _ROUND, _jsonable(result))
+        write_json(partial / ROUND_FILE, result.as_dict())
         with writing(place):
             partial.replace(place)
 
@@ -245,17 +227,6 @@ class _Run(Generic[N]):
 
     def _place(self, number: int) -> Path:
         return self._folder / "rounds" / f"{number:02}"
-
-
-def finished_rounds(folder: Path) -> list[tuple[RoundResult, Path]]:
-    """Return the rounds of a run and where their networks lie; the dense one first, in the run's own folder.
-
-    Empty: there is no run. Raises BadInputError.
-    """
-    if not (folder / RUN_FILE).is_file():
-        return []
-    places = sorted(path.parent for path in (folder / "rounds").glob(f"[0-9]*/{_ROUND}"))
-    return [(_result(folder / RUN_FILE), folder), *((_result(place / _ROUND), place) for place in places)]
 
 
 def plan_of(module: nn.Module) -> dict[str, Any]:
@@ -282,33 +253,3 @@ def _finite(module: nn.Module) -> bool:
 
 def _parameters(module: nn.Module) -> int:
     return sum(p.numel() for p in module.parameters())
-
-
-def _jsonable(result: RoundResult) -> dict[str, Any]:
-    """Return JSON data; what is no number becomes null."""
-    row = asdict(result)
-    for key in ("untrained", "metrics"):
-        row[key] = {name: value if math.isfinite(value) else None for name, value in row[key].items()}
-    return row
-
-
-def _result(path: Path) -> RoundResult:
-    row = read_json(path)
-    row.pop("asked", None)
-    try:
-        for key in ("untrained", "metrics"):
-            row[key] = {name: math.nan if v is None else float(v) for name, v in row[key].items()}
-        return RoundResult(**row)
-    except (TypeError, ValueError, KeyError, AttributeError) as e:
-        raise BadInputError(
-            str(path), f"is damaged ({e})", "Delete its folder: the round is done anew"
-        ) from None
-
-
-def _told(result: RoundResult, rounds: int) -> str:
-    figures = ", ".join(f"{name} {value:.4g}" for name, value in result.metrics.items())
-    verdict = f"; breaks {', '.join(result.broken)}" if result.broken else ""
-    return (
-        f"round {result.number} of {rounds}: {result.ratio:.0%} of the channels gone, "
-        f"{result.parameters / 1e6:.2f} M parameters, {figures}{verdict}"
-    )

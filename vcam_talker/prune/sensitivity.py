@@ -20,7 +20,7 @@ from vcam_talker.core.errors import BadInputError
 from vcam_talker.prune.allot import MAX_STEP
 from vcam_talker.prune.apply import Build, N, apply_plan
 from vcam_talker.prune.cut import cut_roots, lowest, whole
-from vcam_talker.prune.files import differing, read_json, reading, write_json
+from vcam_talker.prune.files import differing, jsonable, read_json, reading, write_json
 from vcam_talker.prune.graph import ChannelGraph
 from vcam_talker.prune.importance import Scores
 from vcam_talker.prune.schedule import plan_of, state_digest
@@ -68,15 +68,17 @@ class Scan:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the scan as JSON data; a loss that is no number is null."""
-        rows = [{**asdict(r), "loss": r.loss if math.isfinite(r.loss) else None} for r in self.rows]
-        return {
-            "format": _FORMAT,
-            "version": VERSION,
-            "metric": self.metric,
-            "dense_loss": self.dense_loss,
-            "complete": self.complete,
-            "rows": rows,
-        }
+        found: dict[str, Any] = jsonable(
+            {
+                "format": _FORMAT,
+                "version": VERSION,
+                "metric": self.metric,
+                "dense_loss": self.dense_loss,
+                "complete": self.complete,
+                "rows": [asdict(row) for row in self.rows],
+            }
+        )
+        return found
 
 
 def scan(
@@ -90,6 +92,7 @@ def scan(
     metric: str = "loss",
     ratios: Sequence[float] = RATIOS,
     made: Mapping[str, Any] | None = None,
+    told: Mapping[str, Any] | None = None,
     max_evaluations: int = 500,
     limit_s: float = math.inf,
     announce: Callable[[str], None] = lambda _line: None,
@@ -97,8 +100,9 @@ def scan(
     """Measure `loss` (less is better) for every group and ratio; blocks for as many evaluations at most.
 
     `path`: the JSON file of the result, kept up to date; a scan that lies there with the same question is
-    gone on with. `limit_s` ends it between two evaluations. Raises BadInputError for what `check_question`
-    refuses, for ratios that remove nothing, and for a file of another scan or one that can't be written.
+    gone on with. `made` is part of the question, `told` is only written beside it. `limit_s` ends it between
+    two evaluations. Raises BadInputError for what `check_question` refuses, for ratios that remove nothing,
+    and for a file of another scan or one that can't be written.
     """
     check_question(metric, ratios)
     deadline_s = time.monotonic() + limit_s
@@ -125,7 +129,7 @@ def scan(
         row = Row(layer, ratio, channels, removed, _measured(apply_plan(state, cut, build), loss))
         rows[layer, removed] = row
         found = Scan(metric, dense_loss, list(rows.values()), complete=len(rows) >= len(wanted))
-        write_json(path, {**found.as_dict(), "asked": asked})
+        write_json(path, {**found.as_dict(), "told": dict(told or {}), "asked": asked})
         announce(f"{layer}: {removed} of {channels} gone, {metric} {row.loss:.4g} (dense {dense_loss:.4g})")
     return Scan(metric, dense_loss, list(rows.values()), complete=len(rows) >= len(wanted))
 

@@ -142,7 +142,8 @@ def test_what_is_measured_is_what_the_prune_tool_leaves(tmp_path: Path) -> None:
     from vcam_talker.prune.allot import CutSettings
     from vcam_talker.prune.apply import save_pruned
     from vcam_talker.prune.cut import whole
-    from vcam_talker.prune.job import Job, prune
+    from vcam_talker.prune.job import Job
+    from vcam_talker.prune.pipeline import prune
 
     pruned, dense = pruned_channels(), dense_channels(96)
     assert pruned.keys() == dense.keys()

@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -19,10 +20,14 @@ import pytest
 from tests.support.small_net import write_folder, write_onnx
 from vcam_talker.core.errors import EngineError
 from vcam_talker.inference import Array, Port, Session, candidates, engines, open_session, opening, ort
+from vcam_talker.inference import measure as measuring
 from vcam_talker.inference.candidates import Candidate, Measured, deviation, ranked
 from vcam_talker.inference.choice import Answer, Question, recall, recall_all, remember
 from vcam_talker.inference.measure import _Contest, measure
+from vcam_talker.inference.memory import lacked_memory
 from vcam_talker.inference.model import Request, find_model
+from vcam_talker.inference.onnx_file import OnnxFile
+from vcam_talker.inference.openvino import OpenVinoRunner
 from vcam_talker.inference.processor import Processor
 from vcam_talker.inference.session import CheckedSession, Runner
 
@@ -53,7 +58,7 @@ class World:
         self.opened: list[str] = []
         self.measured: list[list[Candidate]] = []
         self.results: dict[str, tuple[float, str]] = {}
-        self.passing: set[str] = set()
+        self.unmeasured: set[str] = set()
         monkeypatch.setattr(engines, "installed_version", lambda name: self.installed.get(name, ""))
         monkeypatch.setattr(engines, "gpu_name", lambda: self.gpu)
         monkeypatch.setattr(opening, "measure", self.measure)
@@ -69,7 +74,8 @@ class World:
     ) -> list[Measured]:
         self.measured.append(contenders)
         told = [(c, *self.results.get(str(c), (9.0, ""))) for c in contenders]
-        return [Measured(c, run_ms=ms, fault=fault, passing=str(c) in self.passing) for c, ms, fault in told]
+        tries = {c: int(str(c) in self.unmeasured) for c in contenders}
+        return [Measured(c, run_ms=ms, fault=fault, tries=tries[c]) for c, ms, fault in told]
 
 
 @pytest.fixture
@@ -281,18 +287,19 @@ def age(folder: Path, hours: float) -> None:
     os.utime(file, (at, at))
 
 
-def test_a_fault_that_may_pass_is_tried_again_ever_more_rarely(question: Question, tmp_path: Path) -> None:
-    slow = [Measured(ORT, 1.5), Measured(OV, fault="takes too long", passing=True)]
-    for days in (1, 2, 4, 8):
+def test_what_fails_is_tried_again_ever_more_rarely(question: Question, tmp_path: Path) -> None:
+    slow = [Measured(ORT, 1.5), Measured(OV, fault="takes too long", passing=True, tries=1)]
+    for tries, days in enumerate((1, 2, 4, 8, 16, 16, 16), 1):
         remember(tmp_path, question, slow)
         age(tmp_path, 24 * days - 0.5)
-        assert recall(tmp_path, question) == slow, "until then no start is slowed down by it"
+        counted = [slow[0], replace(slow[1], tries=tries)]
+        assert recall(tmp_path, question) == counted, "until then no start is slowed down by it"
         age(tmp_path, 24 * days + 0.5)
         assert recall(tmp_path, question) == []
         age(tmp_path, -24 * days - 0.5)
         assert recall(tmp_path, question) == [], "a clock that was put back keeps no fault"
     (answer,) = recall_all(tmp_path, PROCESSOR)
-    assert answer.measured == slow, "it is still told of"
+    assert answer.measured == counted, "it is still told of"
     remember(tmp_path, question, [Measured(ORT, 1.5), Measured(OV, 0.5)])
     age(tmp_path, 24 * 365)
     assert recall(tmp_path, question)
@@ -302,8 +309,29 @@ def test_a_fault_that_may_pass_is_tried_again_ever_more_rarely(question: Questio
 
 
 def test_how_rarely_has_a_bound(question: Question) -> None:
-    answer = Answer(question, [], 10**6, 0.0)
-    assert answer.again_s == 1024 * 24 * 3600
+    answer = Answer(question, [Measured(OV, fault="takes too long", tries=10**6)], 0.0)
+    assert answer.again_s == 16 * 24 * 3600
+
+
+def test_one_that_always_fails_does_not_put_off_one_that_failed_once(
+    world: World, start: Callable[..., Session], tmp_path: Path
+) -> None:
+    """As when the GPU has no memory for a moment, on the day that another engine is tried in vain again."""
+    never = {"openvino fp32": (0.0, "op not supported")}
+    world.results, world.unmeasured = {**never, "openvino bf16": (1.0, "")}, set(never)
+    for days in (1, 2, 4, 8):
+        assert start().precision == "bf16"
+        age(tmp_path / "cache", 24 * days + 0.5)
+    world.results = {**never, "openvino bf16": (0.0, "out of memory")}
+    world.unmeasured = set(world.results)
+    assert start().engine == "ort"
+    world.results, world.unmeasured = {**never, "openvino bf16": (1.0, "")}, set(never)
+    age(tmp_path / "cache", 25)
+    assert start().precision == "bf16"
+    assert len(world.measured) == 6
+    age(tmp_path / "cache", 25)
+    start()
+    assert len(world.measured) == 6, "what always fails is tried as rarely as before"
 
 
 def test_wrong_results_are_remembered_for_good(question: Question, tmp_path: Path) -> None:
@@ -317,10 +345,10 @@ def test_one_that_was_too_slow_once_is_taken_when_it_is_not(
     world: World, start: Callable[..., Session], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     world.results = {"openvino fp32": (0.0, "takes too long"), "openvino bf16": (0.0, "takes too long")}
-    world.passing = set(world.results)
+    world.unmeasured = set(world.results)
     assert start().engine == "ort"
     assert "takes too long" in warnings(caplog)[0]
-    world.results, world.passing = {"openvino fp32": (1.0, "")}, set()
+    world.results, world.unmeasured = {"openvino fp32": (1.0, "")}, set()
     assert start().engine == "ort"
     assert len(world.measured) == 1, "not at each start"
     age(tmp_path / "cache", 25)
@@ -332,7 +360,7 @@ def test_what_worked_before_is_taken_when_a_later_measurement_fails(
     world: World, start: Callable[..., Session], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slow = {"openvino fp32": (0.0, "takes too long"), "openvino bf16": (3.0, "")}
-    world.results, world.passing = slow, {"openvino fp32"}
+    world.results, world.unmeasured = slow, {"openvino fp32"}
     assert start().precision == "bf16"
     age(tmp_path / "cache", 25)
     world.results = dict.fromkeys(("ort fp32", *slow), (0.0, "takes too long"))
@@ -362,8 +390,8 @@ def damage(text: str) -> Iterator[str]:
     yield json.dumps({**told, "measured": [{**told["measured"][0], "engine": ["ort"]}]})
     yield json.dumps({**told, "measured": [{**told["measured"][0], "run_ms": "fast"}]})
     yield json.dumps({**told, "measured": 3})
-    yield json.dumps({**told, "tries": "many"})
-    yield json.dumps({**told, "tries": float("inf")})
+    yield json.dumps({**told, "measured": [{**told["measured"][0], "tries": "many"}]})
+    yield json.dumps({**told, "measured": [{**told["measured"][0], "tries": float("inf")}]})
     yield json.dumps({**told, "format": 1})
     yield text + " " * 200_000
 
@@ -433,21 +461,84 @@ def test_one_that_takes_its_process_down_is_left_out(
     measured = measure(find_model(net), [ORT, OV, OV_BF16], 1, None, tmp_path, run=run)
     assert len(jobs) == 2
     assert [m.candidate for m in measured if not m.fault] == [ORT, OV_BF16]
-    assert [(m.candidate, why in m.fault, m.passing) for m in measured if m.fault] == [(OV, True, True)]
+    assert [(m.candidate, why in m.fault) for m in measured if m.fault] == [(OV, True)]
+    assert all((m.passing, m.tries) == (True, 1) for m in measured if m.fault)
 
 
-def test_one_that_can_not_be_opened_now_may_be_later(world: World, net: Path, tmp_path: Path) -> None:
-    """As when another program has the GPU's memory."""
+@pytest.mark.parametrize("lacked", [False, True], ids=["for another reason", "for want of memory"])
+def test_one_that_can_not_be_opened_is_tried_again(
+    world: World, net: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lacked: bool
+) -> None:
     world.broken = {"openvino fp32"}
+    monkeypatch.setattr(measuring, "lacked_memory", lambda e: lacked and "can't start here" in str(e))
 
     def here(folder: Path, _timeout_s: float) -> int:
         _Contest(folder).run()
         return 0
 
     good, bad = measure(find_model(net), [ORT, OV], 1, None, tmp_path, run=here)
-    assert (good.candidate, good.fault, good.passing) == (ORT, "", False)
-    assert (bad.candidate, bad.passing) == (OV, True)
+    assert (good.candidate, good.fault, good.passing, good.tries) == (ORT, "", False, 0)
+    assert (bad.candidate, bad.passing, bad.tries) == (OV, lacked, 1)
     assert "can't start here" in bad.fault
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        RuntimeError(
+            "[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : Non-zero status code returned while running Conv"
+            f" node. Name:'{'x' * 200}' Failed to allocate memory for requested buffer of size 643840"
+        ),
+        RuntimeError("Available memory of 12 is smaller than requested bytes of 4096"),
+        RuntimeError("CUDA failure 2: out of memory ; GPU=0 ; expr=cudaMalloc((void**)&p, size);"),
+        RuntimeError("CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED ; GPU=0 ; expr=cublasCreate(&handle);"),
+        RuntimeError("Requested amount of GPU memory (1024 bytes) could not be allocated."),
+        RuntimeError("Exception from src/inference/src/cpp/core.cpp:101: std::bad_alloc"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:114] DefaultCPUAllocator: can't allocate memory"),
+        MemoryError(),
+    ],
+    ids=lambda reason: str(reason)[-30:],
+)
+def test_want_of_memory_is_known_whoever_tells_of_it(
+    net: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: Exception
+) -> None:
+    onnxruntime = fake_onnxruntime(["CPUExecutionProvider"], ["CPUExecutionProvider"])
+
+    def fail(*_: object, **__: object) -> None:
+        raise reason
+
+    monkeypatch.setitem(vars(onnxruntime), "InferenceSession", fail)
+    monkeypatch.setitem(sys.modules, "onnxruntime", onnxruntime)
+    with pytest.raises(EngineError) as caught:
+        ort.open_runner(Request(find_model(net), "fp32", 1, None, tmp_path), "ort")
+    assert lacked_memory(caught.value)
+
+
+def test_want_of_memory_in_openvino_is_an_error_of_the_engine(tmp_path: Path) -> None:
+    """pybind11 makes MemoryError of std::bad_alloc."""
+
+    def infer(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    compiled: Any = SimpleNamespace(
+        inputs=[], outputs=[], create_infer_request=lambda: SimpleNamespace(infer=infer)
+    )
+    runner = OpenVinoRunner(compiled, OnnxFile(tmp_path, (), (), "fp32", ""), "model x")
+    with pytest.raises(EngineError, match="model x: fails in OpenVINO"):
+        runner.run({})
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "op not supported: Resize",
+        "CUDAExecutionProvider can't start: libraries of its are missing, or made for another version",
+        "onnxruntime can't be imported (libcudnn.so.9: cannot open shared object file)",
+        "",
+    ],
+)
+def test_other_faults_are_no_want_of_memory(reason: str) -> None:
+    assert not lacked_memory(EngineError("engine 'cuda'", reason))
 
 
 def test_all_of_them_failing_ends(net: Path, tmp_path: Path) -> None:

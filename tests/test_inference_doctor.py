@@ -97,7 +97,7 @@ def test_what_was_left_out_is_told(installed: Installed, tmp_path: Path) -> None
     ort, fp32, bf16 = Candidate("ort", "fp32"), Candidate("openvino", "fp32"), Candidate("openvino", "bf16")
     question = Question.about(model, [ort, fp32, bf16], 1, None, this_processor())
     folder = cache_dir() / "inference"
-    slow = Measured(fp32, fault="takes too long", passing=True)
+    slow = Measured(fp32, fault="takes too long", passing=True, tries=1)
     remember(folder, question, [Measured(ort, 3.0), Measured(bf16, 1.0, 0.3, "its results are wrong"), slow])
     found = installed.look()
     assert states(found) == ["ok", "ok", "ok", "warn"]
@@ -111,3 +111,21 @@ def test_what_was_left_out_is_told(installed: Installed, tmp_path: Path) -> None
     (file,) = folder.glob("*.json")
     os.utime(file, (0, 0))
     assert "which the next start tries again" in installed.look()[-1].message
+
+
+def test_only_what_a_rest_may_mend_is_a_warning(installed: Installed, tmp_path: Path) -> None:
+    installed.packages = {"onnxruntime": "1.31", "openvino": "2026.4"}
+    model = find_model(write_onnx(tmp_path / "net.onnx"))
+    ort, openvino = Candidate("ort", "fp32"), Candidate("openvino", "fp32")
+    question = Question.about(model, [ort, openvino], 1, None, this_processor())
+    folder = cache_dir() / "inference"
+    remember(folder, question, [Measured(ort, 3.0), Measured(openvino, fault="op not supported", tries=1)])
+    found = installed.look()[-1]
+    assert (found.state, found.remedy) == ("ok", "")
+    assert found.message.endswith("openvino fp32, which a start tries again in 24 h: op not supported")
+    slow = [Measured(ort, 3.0), Measured(openvino, fault="takes too long", passing=True, tries=1)]
+    told = []
+    for _ in range(5):
+        remember(folder, question, slow)
+        told.append(installed.look()[-1].state)
+    assert told == ["warn", "warn", "ok", "ok", "ok"], "the fourth time in a row it was not by chance"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -207,6 +208,28 @@ def test_no_place_for_engines_is_told(wanted: Request) -> None:
     with pytest.raises(EngineError, match="engine 'tensorrt': there is no room for its engines") as caught:
         ort.open_runner(wanted, "tensorrt")
     assert caught.value.remedy
+
+
+def test_a_folder_that_goes_while_an_engine_is_built_costs_no_session(
+    gpu: Gpu, wanted: Request, folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(os, "fsync", lambda _: shutil.rmtree(wanted.cache))
+    assert ort.open_runner(wanted, "tensorrt").inputs
+    assert gpu.built
+    assert f"can't be kept in {folder} (" in caplog.text
+
+
+def test_what_killed_builds_have_left_goes_before_the_next_one(
+    gpu: Gpu, wanted: Request, folder: Path
+) -> None:
+    """Where each build is killed, none comes to its end."""
+    killed = folder.parent / ".killed.part"
+    killed.mkdir(parents=True)
+    os.utime(killed, (time.time() - 25 * 3600,) * 2)
+    seen: list[bool] = []
+    gpu.meanwhile = lambda: seen.append(killed.exists())
+    ort.open_runner(wanted, "tensorrt")
+    assert seen == [False]
 
 
 @pytest.mark.usefixtures("gpu")

@@ -20,7 +20,8 @@ from vcam_talker.face.neural.model import open_model
 from vcam_talker.face.neural.package import load_package
 from vcam_talker.face.neural.sitting import sit
 from vcam_talker.nets.lips import TEACHER, LipsNet, LipsPlan
-from vcam_talker.nets.quantise import QuantiseError, quantise, quantise_within
+from vcam_talker.nets.quantise import quantise, quantise_within
+from vcam_talker.nets.quantise_graph import QuantiseError
 from vcam_talker.persona import load_persona
 from vcam_talker.prune.calibrate import quantise_lips
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -60,7 +62,11 @@ def test_what_an_earlier_version_wrote_is_replaced(folder: Path, tmp_path: Path)
     assert [each.file for each in listed] == ["mouth.fp16.onnx", made.name]
 
 
-@pytest.mark.parametrize("step", ["_copy", "write_json", "_remove_unnamed"])
+class KilledError(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("step", ["in a copy", "after a copy", "in model.json", "at the end"])
 def test_killed_at_any_step_it_is_a_whole_model(
     folder: Path,
     tmp_path: Path,
@@ -70,24 +76,58 @@ def test_killed_at_any_step_it_is_a_whole_model(
 ) -> None:
     both = {"face": form(tmp_path, b"first"), "mouth": form(tmp_path, b"first")}
     add_variants(folder, both)
-
-    class KilledError(BaseException):
-        pass
-
-    def die(*_: object) -> None:
-        raise KilledError
-
+    first = names(folder)
     both["mouth"] = both["face"] = form(tmp_path, b"second")
     with monkeypatch.context() as patch:
-        patch.setattr(variants, step, die)
+        die(patch, step)
         with pytest.raises(KilledError):
             add_variants(folder, both)
-    wanted = b"second" if step == "_remove_unnamed" else b"first"
+    wanted = b"second" if step == "at the end" else b"first"
     assert contents(folder, "face") == contents(folder) == [wanted]
     assert not caplog.records
+    mine = {folder / name for name in names(folder) - first if name.endswith(".part")}
+    left = {file.rename(str(file).replace(f".{os.getpid()}.", ".7.")) for file in mine}
+    assert len(left) == (step != "at the end")
     made = add_variants(folder, {part: form(tmp_path, b"third") for part in both})
     assert contents(folder, "face") == contents(folder) == [b"third"]
+    others = names(folder) - {file.name for file in made.values()}
+    assert others == {file.name for file in left}, "a process may be at work on halves that are young"
+    for file in left:
+        os.utime(file, (time.time() - 3600,) * 2)
+    made = add_variants(folder, {part: form(tmp_path, b"fourth") for part in both})
     assert names(folder) == {file.name for file in made.values()}, "what the killed one left is gone"
+
+
+def die(patch: pytest.MonkeyPatch, step: str) -> None:
+    """Let it be as after SIGKILL, when nothing more is cleared up."""
+    copy, put_in_place = shutil.copyfile, Path.replace
+
+    def copy_half(_source: Path, to: Path) -> None:
+        to.write_bytes(b"sec")
+        raise KilledError
+
+    def stop(file: Path, to: Path) -> Path:
+        if step == "after a copy" or (step == "in model.json" and to.name == "model.json"):
+            raise KilledError
+        return put_in_place(file, to)
+
+    def stop_at_the_end(*_: object) -> None:
+        raise KilledError
+
+    patch.setattr(shutil, "copyfile", copy_half if step == "in a copy" else copy)
+    patch.setattr(Path, "replace", stop)
+    if step == "at the end":
+        patch.setattr(variants, "_remove_unnamed", stop_at_the_end)
+    patch.setattr(Path, "unlink", lambda *_, **__: None)
+
+
+def test_halves_that_are_not_its_own_stay(folder: Path, tmp_path: Path) -> None:
+    others = {".notes.part", ".mouth.onnx.part", "mouth.onnx.7.part", ".mouth.png.7.part"}
+    for name in (*others, ".mouth.int8.0123456789ab.onnx.7.part", ".model.json.7.part"):
+        (folder / name).write_bytes(b"half")
+        os.utime(folder / name, (0, 0))
+    made = add_variants(folder, {"mouth": form(tmp_path, b"int8")})["mouth"]
+    assert names(folder) == {made.name, *others}
 
 
 def test_a_full_disk_leaves_what_was_there(

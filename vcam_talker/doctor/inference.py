@@ -6,6 +6,7 @@ import math
 import shlex
 import time
 from collections.abc import Iterator
+from typing import Final
 
 from vcam_talker.config import Config
 from vcam_talker.core.extras import how_to_install
@@ -20,6 +21,8 @@ from vcam_talker.inference.processor import Processor, this_processor
 _AREA = "networks"
 _SHOWN = 4
 """Models whose engines are told."""
+_BY_CHANCE: Final = 3
+"""An engine that fails more often in a row does so on a machine at rest, too: nothing is left to be done."""
 
 
 def check_inference(_config: Config, machine: Machine) -> list[Finding]:
@@ -76,13 +79,16 @@ def _chosen(processor: Processor) -> list[Finding]:
 def _left_out(name: str, answer: Answer) -> Iterator[Finding]:
     """Tell of engines that could not be measured, or drew other pictures."""
     for measured in answer.measured:
-        without = f"{name} without {measured.candidate}"
-        if measured.passing:
+        if not measured.fault:
+            continue
+        again = f", {_again(answer)}" if measured.tries else ""
+        message = f"{name} without {measured.candidate}{again}: {measured.fault}"
+        if measured.passing and measured.tries <= _BY_CHANCE:
             folder = shlex.quote(str(inference_cache()))
             remedy = f"To measure anew at the next start, with the machine at rest: rm {folder}/*.json"
-            yield Finding(_AREA, "warn", f"{without}, {_again(answer)}: {measured.fault}", remedy)
-        elif measured.fault:
-            yield Finding(_AREA, "ok", f"{without}: {measured.fault}")
+            yield Finding(_AREA, "warn", message, remedy)
+        else:
+            yield Finding(_AREA, "ok", message)
 
 
 def _again(answer: Answer) -> str:

@@ -51,7 +51,9 @@ class Measured:
     fault: str = ""
     """Why it can't be used; empty when it can."""
     passing: bool = False
-    """The fault may be gone another time: a machine or a GPU that was busy, a crash."""
+    """It may be the machine's fault, and gone when that is at rest: a time-out, a crash, no memory."""
+    tries: int = 0
+    """How often in a row it could not be measured; 0: it was, and results that are wrong stay so."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return it for JSON."""
@@ -62,17 +64,22 @@ class Measured:
             "deviation": round(self.deviation, 6),
             "fault": self.fault,
             "passing": self.passing,
+            "tries": self.tries,
         }
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Measured:
-        """Return what `as_dict` made. Raises KeyError, TypeError, ValueError for anything else."""
+        """Return what `as_dict` made.
+
+        Raises KeyError, TypeError, ValueError, OverflowError for anything else.
+        """
         engine, precision = data["engine"], data["precision"]
         if precision not in EXACTNESS or engine not in {e.name for e in ENGINES}:
             raise ValueError(f"no engine {engine!r} in {precision!r}")
         run_ms, deviation = float(data["run_ms"]), float(data["deviation"])
         candidate = Candidate(engine, precision)
-        return cls(candidate, run_ms, deviation, str(data["fault"]), bool(data["passing"]))
+        fault, passing, tries = str(data["fault"]), bool(data["passing"]), max(0, int(data["tries"]))
+        return cls(candidate, run_ms, deviation, fault, passing, tries)
 
 
 def candidates(

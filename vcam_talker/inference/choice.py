@@ -1,7 +1,9 @@
 """What was measured to be best on this machine, remembered in the cache folder.
 
-It holds until any fact of it changes. Where an engine had a fault that may pass, all are measured again at a
+It holds until any fact of it changes. Where an engine could not be measured, all are measured again at a
 start a day later, then after two days, four, ...: one that hangs costs a start a minute ever more rarely.
+Each has a count of its own, and the least decides: one that always fails does not put off one that failed
+once.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import logging
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,13 +29,14 @@ from vcam_talker.inference.session import Shape
 
 log = logging.getLogger(__name__)
 
-_FORMAT: Final = 2
+_FORMAT: Final = 3
 _KEPT: Final = 64
 """Choices; a package that is upgraded makes new ones of all models."""
 _MAX_BYTES: Final = 100_000
 _AGAIN_S: Final = 24 * 3600
-"""After the first measurement with a fault that may pass; twice as long after each further one."""
-_MOST_DOUBLINGS: Final = 10
+"""After the first measurement in which an engine fails; twice as long after each further one."""
+_MOST_DOUBLINGS: Final = 4
+"""At least every 16 days: what mends an engine, a library that it lacked, say, need not be a fact we know."""
 
 
 def inference_cache() -> Path:
@@ -83,17 +86,16 @@ class Answer:
 
     question: Question
     measured: list[Measured]
-    tries: int
-    """How often in a row something had a fault that may pass."""
     written_s: float
     """Of the clock on the wall, as all times of files."""
 
     @property
     def again_s(self) -> float | None:
         """Return when it is to be measured again, on the clock on the wall; None: never."""
-        if not self.tries:
+        tries = min((m.tries for m in self.measured if m.tries), default=0)
+        if not tries:
             return None
-        doublings = min(self.tries - 1, _MOST_DOUBLINGS)
+        doublings = min(tries - 1, _MOST_DOUBLINGS)
         return self.written_s + _AGAIN_S * (1 << doublings)
 
     def is_due(self, now_s: float) -> bool:
@@ -132,15 +134,19 @@ def recall_all(folder: Path, processor: Processor) -> list[Answer]:
 
 
 def remember(folder: Path, question: Question, measured: list[Measured]) -> None:
-    """Write down what was measured, whole or not at all; a folder that refuses is logged. Never raises."""
+    """Write down what was measured, whole or not at all; a folder that refuses is logged. Never raises.
+
+    Candidates that could not be measured are counted: `Measured.tries` is one more than was written before.
+    """
     before = _read(folder / question.file)
-    tries = before.tries if before is not None and before.question == question else 0
+    known = before.measured if before is not None and before.question == question else []
+    tries = {m.candidate: m.tries for m in known}
+    counted = [replace(m, tries=tries.get(m.candidate, 0) + 1 if m.tries else 0) for m in measured]
     told = {
         "format": _FORMAT,
         "name": question.name,
         "facts": question.facts,
-        "tries": tries + 1 if any(m.passing for m in measured) else 0,
-        "measured": [m.as_dict() for m in measured],
+        "measured": [m.as_dict() for m in counted],
     }
     new = folder / f"{question.file}.{os.getpid()}.new"
     try:
@@ -183,6 +189,6 @@ def _read(file: Path) -> Answer | None:
             return None
         question = Question(str(told["name"]), told["facts"])
         measured = [Measured.from_dict(row) for row in told["measured"]]
-        return Answer(question, measured, max(0, int(told["tries"])), found.st_mtime)
+        return Answer(question, measured, found.st_mtime)
     except (OSError, ValueError, KeyError, TypeError, RecursionError, OverflowError):
         return None

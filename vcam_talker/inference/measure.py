@@ -23,6 +23,7 @@ import numpy as np
 from vcam_talker.core.errors import EngineError
 from vcam_talker.inference.candidates import TOLERANCE, Candidate, Measured, deviation
 from vcam_talker.inference.engines import find_engine
+from vcam_talker.inference.memory import lacked_memory
 from vcam_talker.inference.model import Model, Request, find_model
 from vcam_talker.inference.session import Array, CheckedSession, noise
 
@@ -85,7 +86,7 @@ def measure(
             return [*measured, *faults]
         why = "takes too long" if status is None else f"takes its process down ({_told(status)})"
         crashed |= status is None or status < 0
-        faults.append(Measured(left[last], fault=why, passing=True))
+        faults.append(Measured(left[last], fault=why, passing=True, tries=1))
         del left[last]
     if not crashed:
         raise EngineError("engines", f"can't be measured ({faults[0].fault if faults else 'there are none'})")
@@ -133,7 +134,7 @@ def _read_result(folder: Path, candidates: list[Candidate]) -> tuple[int, list[M
                 last = min(max(told, 0), len(candidates) - 1)
             else:
                 return last, [Measured.from_dict(row) for row in told]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
         log.debug("the measuring process left no result", exc_info=True)
     return last, []
 
@@ -158,7 +159,7 @@ class _Contest:
     def run(self) -> None:
         """Measure, and tell."""
         sessions: dict[int, CheckedSession] = {}
-        faults: dict[int, str] = {}
+        faults: dict[int, EngineError] = {}
         outputs: dict[int, dict[str, Array]] = {}
         for index in range(len(self._candidates)):
             self._tell(index)
@@ -169,14 +170,15 @@ class _Contest:
                 outputs[index] = session.run(self._feeds)
                 sessions[index] = session
             except EngineError as e:
-                faults[index] = str(e)
+                faults[index] = e
         times = self._race(sessions)
         reference = next(iter(outputs), None)  # the most exact, of the preferred engine
         measured = []
         for index, candidate in enumerate(self._candidates):
             if reference is None or index in faults:
-                # Another program may have had the GPU's memory, say: only wrong results are wrong for good.
-                measured.append(Measured(candidate, fault=faults[index], passing=True))
+                # Another program may have had the GPU's memory, say.
+                passing = lacked_memory(faults[index])
+                measured.append(Measured(candidate, fault=str(faults[index]), passing=passing, tries=1))
                 continue
             off = deviation(outputs[index], outputs[reference])
             most = TOLERANCE[candidate.precision]

@@ -42,7 +42,7 @@ class OpenVinoRunner:
         try:
             # Copied below: copies of its own take longer.
             outputs = self._request.infer(feeds, share_inputs=True, share_outputs=True)
-        except RuntimeError as e:
+        except (RuntimeError, MemoryError) as e:
             raise EngineError(self._label, f"fails in OpenVINO ({one_line(e)})") from e
         return {
             port.name: np.array(array) for port, array in zip(self.outputs, outputs.values(), strict=True)
@@ -59,7 +59,7 @@ def open_runner(request: Request, engine: EngineName) -> OpenVinoRunner:
         if request.shapes:
             model.reshape(request.shapes)
         compiled = core.compile_model(model, "CPU", _settings(request))
-    except (RuntimeError, TypeError) as e:
+    except (RuntimeError, TypeError, MemoryError) as e:
         raise EngineError(
             f"model {file.path}", f"can't be loaded with engine '{engine}' ({one_line(e)})"
         ) from e

@@ -85,6 +85,7 @@ def open_built(folder: Path, open_with: Callable[[Path], Opened]) -> Opened:
 
 
 def _build(folder: Path, open_with: Callable[[Path], Opened]) -> Opened:
+    _clear_up(folder.parent)  # also before: where each build is killed, none comes to the end
     partial = _beside(folder, "part")
     try:
         partial.mkdir(parents=True)
@@ -113,11 +114,12 @@ def _put_in_place(partial: Path, folder: Path) -> None:
 
 
 def _clear_up(parent: Path) -> None:
-    """Remove engines that nobody has used for long, and what killed processes have left."""
+    """Remove engines that nobody has used for long, and what killed processes have left. Never raises."""
     dated = []
-    for path in parent.iterdir():
-        with suppress(OSError):
-            dated.append((path.stat().st_mtime, path))
+    with suppress(OSError):  # there is none yet, or it was removed while the engine was built
+        for path in list(parent.iterdir()):
+            with suppress(OSError):
+                dated.append((path.stat().st_mtime, path))
     engines = [path for _, path in sorted(dated, reverse=True) if not path.name.startswith(".")]
     abandoned_s = time.time() - _ABANDONED_S
     abandoned = [path for at_s, path in dated if path.name.startswith(".") and at_s < abandoned_s]

@@ -67,12 +67,12 @@ class TorchRunner:
         """Return every output. Raises EngineError."""
         import torch
 
-        # A copy: torch warns of memory that must not be written to.
-        tensors = [torch.tensor(feeds[port.name]) for port in self.inputs]
         try:
+            # A copy: torch warns of memory that must not be written to.
+            tensors = [torch.tensor(feeds[port.name]) for port in self.inputs]
             with torch.inference_mode():
                 made = self._module(*tensors)
-        except RuntimeError as e:
+        except (RuntimeError, MemoryError) as e:
             raise EngineError(self._label, f"fails in torch ({one_line(e)})") from e
         outputs = made if isinstance(made, tuple) else (made,)
         return {name: output.numpy() for name, output in zip(self._names, outputs, strict=True)}

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from glob import escape
-from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -20,23 +19,15 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from vcam_talker.core.errors import ExitCode, VcamTalkerError
 from vcam_talker.core.extras import how_to_install
-from vcam_talker.nets.variants import add_variants
+from vcam_talker.nets.quantise_graph import QuantiseError, end_layers, layer_names, with_neighbours
 
 Batch = Mapping[str, npt.NDArray[np.float32]]
 """Feeds of one run, by input."""
 
 _SCANNED: Final = 8
 """Batches that single layers are tried on."""
-_LAYERS: Final = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 _IN_FLOAT: Final = "Leave it in float"
-
-
-class QuantiseError(VcamTalkerError):
-    """A network that can't be quantised."""
-
-    exit_code = ExitCode.ENGINE
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +74,7 @@ def quantise(
     if len(kept) == len(layers):
         raise QuantiseError(f"quantise {onnx_path}", "every layer is to stay in float", "Keep fewer")
     if keep_ends:
-        kept += [n for n in _ends(onnx_path) if n not in kept]
+        kept += [n for n in end_layers(onnx_path) if n not in kept]
     if len(kept) == len(layers):
         why = "its first and last layers stay in float, and no other is left for 8 bits"
         raise QuantiseError(f"quantise {onnx_path}", why, "Keep fewer" if keep_float else _IN_FLOAT)
@@ -142,24 +133,6 @@ def _first_within(onnx_path: Path, batches: Sequence[Batch], limit: float, trial
     )
 
 
-def quantise_part(
-    folder: Path,
-    part: str,
-    batches: Sequence[Batch],
-    keep_float: Sequence[str] = (),
-    *,
-    reduce_range: bool = False,
-) -> Quantised:
-    """Write the int8 form of a part of a model's folder, and enter it as a variant there.
-
-    Raises QuantiseError, ExportError.
-    """
-    with TemporaryDirectory(prefix="vcam-talker-") as made:
-        trial = Path(made) / f"{part}.int8.onnx"
-        done = quantise(folder / f"{part}.onnx", batches, keep_float, out=trial, reduce_range=reduce_range)
-        return replace(done, path=add_variants(folder, {part: trial})[part])
-
-
 def sensitivity(onnx_path: Path, batches: Sequence[Batch]) -> list[tuple[str, float]]:
     """Return how much each layer alone in int8 spoils the outputs: (name, `Quantised.error`), worst first.
 
@@ -172,11 +145,6 @@ def sensitivity(onnx_path: Path, batches: Sequence[Batch]) -> list[tuple[str, fl
             _quantise(onnx_path, source, trial, batches, {layer}, per_channel=True, reduce_range=False)
             found.append((layer, compare(onnx_path, trial, batches)[0]))
     return sorted(found, key=lambda pair: -pair[1])
-
-
-def layer_names(onnx_path: Path) -> list[str]:
-    """Return the names of the layers that have weights, in order. Raises QuantiseError."""
-    return [n.name for n in _graph(onnx_path).node if n.op_type in _LAYERS]
 
 
 def compare(exact: Path, other: Path, batches: Iterable[Batch]) -> tuple[float, float]:
@@ -243,77 +211,10 @@ def _quantise(
             weight_type=q.QuantType.QInt8,
             per_channel=per_channel,
             reduce_range=reduce_range,
-            nodes_to_quantize=_with_neighbours(source, layers),
+            nodes_to_quantize=with_neighbours(source, layers),
         )
     except (RuntimeError, ValueError, TypeError, KeyError) as e:
         raise QuantiseError(f"quantise {asked}", f"failed ({' '.join(str(e).split())[:200]})") from e
-
-
-def _with_neighbours(path: Path, layers: set[str]) -> list[str]:
-    """Return those layers and what lies between them, so that activations stay in 8 bits on the way."""
-    nodes = list(_graph(path).node)
-    makers = {out: n for n in nodes for out in n.output}
-    joined = set(layers)
-    for node in nodes:  # in order: what an activation, sum or concatenation gets is known by then
-        if node.op_type in {"Relu", "Add", "Concat", "Slice"}:
-            sources = [makers[i] for i in node.input if i in makers]
-            if any(s.name in joined for s in sources):
-                joined.add(node.name)
-    return [n.name for n in nodes if n.name in joined]
-
-
-def _ends(path: Path) -> list[str]:
-    """Return the layers that see an input of the network, and those behind which no other layer comes."""
-    graph = _graph(path)
-    inputs = {i.name for i in graph.input} - {i.name for i in graph.initializer}
-    makers = {out: n for n in graph.node for out in n.output}
-    layers = {n.name for n in graph.node if n.op_type in _LAYERS}
-    first, followed = set(), set()
-    for node in graph.node:
-        before = _layers_before(node, makers, layers)
-        if node.name in layers:
-            followed |= before
-            if not before and any(i in inputs for i in node.input):
-                first.add(node.name)
-    return [n.name for n in graph.node if n.name in first or n.name in layers - followed]
-
-
-def _layers_before(node: Any, makers: Mapping[str, Any], layers: set[str]) -> set[str]:  # noqa: ANN401 (onnx)
-    """Return the nearest layers that a node's inputs come from, through whatever has no weights."""
-    found: set[str] = set()
-    seen: set[str] = set()
-    open_ends = list(node.input)
-    while open_ends:
-        maker = makers.get(open_ends.pop())
-        if maker is None or maker.name in seen:
-            continue
-        seen.add(maker.name)
-        if maker.name in layers:
-            found.add(maker.name)
-        else:
-            open_ends += maker.input
-    return found
-
-
-def _graph(path: Path) -> Any:  # noqa: ANN401 (onnx.GraphProto; onnx is not imported for a type)
-    try:
-        import onnx
-    except ImportError as e:
-        raise QuantiseError("quantise", f"needs a package ({e})", how_to_install("prune")) from e
-    try:
-        model = onnx.load(str(path))
-        onnx.checker.check_model(model)
-    except OSError as e:
-        raise QuantiseError(f"quantise {path}", f"can't be read ({e.strerror or e})") from e
-    except (ValueError, TypeError, RuntimeError, onnx.checker.ValidationError, _decode_error()) as e:
-        raise QuantiseError(f"quantise {path}", f"is no ONNX file ({' '.join(str(e).split())[:120]})") from e
-    return model.graph
-
-
-def _decode_error() -> type[Exception]:
-    """Return what protobuf, which has no type stubs, raises over damaged bytes."""
-    found: type[Exception] = import_module("google.protobuf.message").DecodeError
-    return found
 
 
 def _session(path: Path) -> Any:  # noqa: ANN401 (ONNX Runtime has no types)

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +20,8 @@ from vcam_talker.nets.export import MODEL_FILE, ExportError, sha256_of, write_js
 
 _NAMED_BY: Final = 12
 """Hexadecimal digits of the SHA-256."""
+_ABANDONED_S: Final = 600
+"""Nobody copies for so long without writing a byte: such a file is a killed process's."""
 
 
 def add_variants(folder: Path, files: Mapping[str, Path], form: str = "int8") -> dict[str, Path]:
@@ -26,7 +29,8 @@ def add_variants(folder: Path, files: Mapping[str, Path], form: str = "int8") ->
 
     The daemon may then run either. A variant that was there in the same form is replaced; its file goes when
     nothing names it any more. Killed at any moment, this leaves the old or the new variants behind, all of
-    them whole. Returns where the parts lie now. Raises ExportError; the old variants are left then.
+    them whole, and at most some half of a file that a later call removes. Returns where the parts lie now.
+    Raises ExportError; the old variants are left then.
     """
     what = f"model folder {folder}"
     try:
@@ -38,6 +42,7 @@ def add_variants(folder: Path, files: Mapping[str, Path], form: str = "int8") ->
             sha256 = sha256_of(file)
             placed[part] = folder / f"{part}.{form}.{sha256[:_NAMED_BY]}.onnx"
             network["variants"] = [*others, {"file": placed[part].name, "sha256": sha256}]
+        _remove_abandoned(folder)  # first: the disk may be full of it
         for part, file in files.items():
             _copy(file, placed[part])
         write_json(folder / MODEL_FILE, model)
@@ -64,6 +69,16 @@ def _copy(file: Path, to: Path) -> None:
         partial.replace(to)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Remove halves of files that killed processes have left: by age, for one may be copying right now."""
+    before_s = time.time() - _ABANDONED_S
+    for file in folder.glob(".*.part"):
+        if re.fullmatch(rf"\.({re.escape(MODEL_FILE)}|.+\.onnx)\.[0-9]+\.part", file.name):
+            with suppress(OSError):  # the process lives and was quicker, or Windows has the file open
+                if file.stat().st_mtime < before_s:
+                    file.unlink()
 
 
 def _remove_unnamed(folder: Path, model: Mapping[str, Any], parts: Iterable[str], form: str) -> None:

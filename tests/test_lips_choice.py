@@ -13,12 +13,14 @@ import pytest
 from tests.support import clip_persona
 from tests.support.tiny_lips import make_pose_model
 from vcam_talker.app.air import make_scene
-from vcam_talker.app.lips import Lips, LocalLips, choose_lips
+from vcam_talker.app.lips import Lips
+from vcam_talker.app.lips_choice import choose_lips
+from vcam_talker.app.lips_local import LocalLips
 from vcam_talker.config import Config, override
 from vcam_talker.core.clock import ManualClock, frame_pts
 from vcam_talker.core.errors import EngineError
 from vcam_talker.core.events import Alive, EngineDown, Ready
-from vcam_talker.core.lips import LipsDraw, LipsRest, pack, parse_lips
+from vcam_talker.core.lips import LipsDraw, LipsEvent, LipsLoad, LipsRest, pack, parse_lips
 from vcam_talker.core.types import MOUTH_PARAMS, FaceInput, rest_mouth
 from vcam_talker.core.wire import decode, encode
 from vcam_talker.face.neural import package
@@ -71,6 +73,16 @@ def test_a_model_that_cannot_be_used_is_a_fault_and_no_error(persona: Persona, t
     assert "model.json" in choice.fault
 
 
+@pytest.mark.parametrize("name", ["x" * 300, "./" + "x" * 300, "~nosuchuser/x", "./a\0b"])
+def test_a_name_that_no_file_can_have_is_a_fault_and_no_error(persona: Persona, name: str) -> None:
+    own = persona.model_copy(update={"face": persona.face.model_copy(update={"lips": name})})
+    for choice in (choose_lips(persona, config(name)), choose_lips(own, config())):
+        assert choice.package is None
+        assert choice.wanted
+        assert choice.fault
+        assert "\n" not in choice.fault
+
+
 def test_one_mouth_and_no_network_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(package, "_MODELS", tmp_path)
     alone = load_persona(str(clip_persona.with_one_mouth(tmp_path / "alone")))
@@ -85,21 +97,21 @@ def test_status_tells_who_draws(persona: Persona, model: Path) -> None:
     assert lips.view().state == "off"
     choice = choose_lips(persona, config(model))
     assert choice.package is not None
-    face = face_id(persona, choice.package, (640, 360))
+    face, name = face_id(persona, choice.package, (640, 360)), str(persona.root)
     lips._take(choice)
     assert (lips.view().state, lips.view().drawn_by) == ("starting", "shapes")
-    lips._on_event(LipsDraw(face, "tiny on ort"))
+    lips._on_event(LipsDraw(name, face, "tiny on ort"))
     assert (lips.view().state, lips.view().drawn_by) == ("ready", "tiny on ort")
     assert lips._client.ready(face)
     lips._on_event(EngineDown("killed"))
     assert lips.view().drawn_by == "shapes"
-    lips._on_event(LipsRest("no engine. Install one"))
+    lips._on_event(LipsRest(name, "no engine. Install one"))
     assert (lips.view().state, lips.view().detail) == (
         "failed",
         "no engine. Install one; it is tried again in 2 s, then ever more rarely",
     )
     assert not lips._client.ready(face)
-    lips._on_event(LipsDraw(face, "tiny on ort"))
+    lips._on_event(LipsDraw(name, face, "tiny on ort"))
     assert (lips.view().state, lips.view().detail) == ("ready", "")
     lips.stop()
 
@@ -111,9 +123,17 @@ def test_a_frame_waits_for_a_part_of_its_period_at_most(fps: int, deadline_s: fl
 
 
 @pytest.mark.parametrize(
-    "event", [Alive(), Ready("p", (), ()), LipsDraw(2**64 - 1, "a ü b"), LipsRest("why")]
+    "event",
+    [
+        Alive(),
+        Ready("p", (), ()),
+        LipsLoad("/ü"),
+        LipsDraw("/p", 2**64 - 1, "a ü b"),
+        LipsRest("/p", "why"),
+        LipsRest("/p", "why", drawing=True),
+    ],
 )
-def test_what_it_says_arrives(event: Alive | Ready | LipsDraw | LipsRest) -> None:
+def test_what_it_says_arrives(event: LipsEvent) -> None:
     assert parse_lips(decode(encode(pack(event)))) == event
 
 
@@ -121,9 +141,12 @@ def test_what_it_says_arrives(event: Alive | Ready | LipsDraw | LipsRest) -> Non
     "message",
     [
         {"op": "draw"},
-        {"op": "draw", "face": "x", "label": ""},
-        {"op": "draw", "face": 1e999, "label": ""},
+        {"op": "draw", "face": 1, "label": ""},
+        {"op": "draw", "persona": "/p", "face": "x", "label": ""},
+        {"op": "draw", "persona": "/p", "face": 1e999, "label": ""},
+        {"op": "load"},
         {"op": "rest"},
+        {"op": "rest", "fault": ""},
         {"op": "dance"},
     ],
 )

@@ -11,10 +11,11 @@ import pytest
 
 from tests.support.tiny_lips import make_pose_model
 from vcam_talker.config import LipsConfig
-from vcam_talker.core.errors import ConfigError, EngineError
+from vcam_talker.core.errors import BadInputError, ConfigError, EngineError, VcamTalkerError
 from vcam_talker.face.neural import package
 from vcam_talker.face.neural.package import choose_model, find_model, load_package
 from vcam_talker.persona import FaceSection, load_persona
+from vcam_talker.persona_new.options import check_lips
 
 pytestmark = pytest.mark.unit
 
@@ -144,3 +145,43 @@ def test_an_unknown_name_is_told_with_those_that_are_known(
     monkeypatch.setattr(package, "_MODELS", folder.parent)
     with pytest.raises(ConfigError, match="There are: model"):
         find_model("modle", folder)
+
+
+_IMPOSSIBLE = {
+    "x" * 300: "File name too long",
+    "./" + "x" * 300: "File name too long",
+    "~nosuchuser/x": "Could not determine home directory",
+    "./a\0b": "embedded null",
+    "./a\ud800": "surrogates not allowed",
+    "a\0b": "no such model",
+}
+
+
+@pytest.mark.parametrize("name", _IMPOSSIBLE)
+def test_a_name_that_no_file_can_have_is_one_line_that_tells_what_to_do(name: str) -> None:
+    with pytest.raises(VcamTalkerError, match=_IMPOSSIBLE[name]) as found:
+        load_package(find_model(name, Path()))
+    with pytest.raises(BadInputError, match=_IMPOSSIBLE[name]) as told:
+        check_lips(name)
+    assert found.value.remedy
+    assert told.value.remedy
+    assert "\n" not in str(found.value) + str(told.value)
+
+
+def test_a_folder_that_no_file_system_can_have_is_refused() -> None:
+    assert "embedded null byte" in error_of(Path("/a\0b"))
+
+
+def test_a_path_is_looked_for_even_where_the_current_folder_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert find_model(str(folder), Path()) == folder
+    persona = load_persona("elena")
+    persona = persona.model_copy(update={"face": FaceSection(kind="clip")})
+    assert choose_model(persona, LipsConfig(model=str(folder))) == folder
+    with pytest.raises(ConfigError, match="can't be looked for"):
+        choose_model(persona, LipsConfig(model="./relative"))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator
 from multiprocessing import get_context
@@ -19,20 +20,23 @@ import pytest
 from tests.support import clip_persona
 from tests.support.tiny_lips import make_pose_model
 from vcam_talker.app.air import make_scene
-from vcam_talker.app.lips import Lips, LipsChoice, choose_lips
+from vcam_talker.app.lips import Lips
+from vcam_talker.app.lips_choice import LipsChoice, choose_lips
 from vcam_talker.config import Config, override
 from vcam_talker.core.clock import ManualClock, frame_pts
 from vcam_talker.core.errors import EngineError, PersonaError, VcamTalkerError
 from vcam_talker.core.events import EngineDown
-from vcam_talker.core.lips import LipsDraw, parse_lips
+from vcam_talker.core.lips import LipsDraw, LipsLoad, LipsNews, LipsRest, parse_lips
 from vcam_talker.core.status import EngineView
 from vcam_talker.core.types import MOUTH_PARAMS, NS_PER_S, FaceInput, Pixels, rest_mouth
 from vcam_talker.core.wire import decode
+from vcam_talker.face.clip.compositor import Planes
 from vcam_talker.face.clip.patch import RestPatches
+from vcam_talker.face.clip.scene import ClipScene
 from vcam_talker.face.neural.crossing import Crossing
-from vcam_talker.face.neural.current import CurrentPatches
+from vcam_talker.face.neural.current import CurrentPatches, current_mouths
 from vcam_talker.face.neural.drawer import face_id
-from vcam_talker.face.neural.package import load_package
+from vcam_talker.face.neural.package import Package, load_package
 from vcam_talker.lips.misses import _TOO_MANY, Misses
 from vcam_talker.lips.process import _Lips
 from vcam_talker.lips.rest import Rest
@@ -68,10 +72,24 @@ class Network:
         self.closed = True
 
 
+class White:
+    """A drawer that paints all white."""
+
+    patience_s = 0.0
+
+    def ready(self, _face: int) -> bool:
+        return True
+
+    def draw(self, _face: int, _key: int, crop: Pixels, _condition: np.ndarray) -> Pixels:
+        drawn = crop.copy()
+        Planes(drawn).luma[...] = 255
+        return drawn
+
+
 class Process:
     """Stands for the supervisor and the process that it keeps alive."""
 
-    def __init__(self, lips: Lips, config: Config, load: Callable[[str], Network]) -> None:
+    def __init__(self, lips: Lips, config: Config, load: Callable[[str], Network | None]) -> None:
         self.loads: list[str] = []
         self.replaced: list[str] = []
         self._lips = lips
@@ -80,6 +98,17 @@ class Process:
         self._persona = ""
         self._child: _Lips | None = None
         self._crossing: Crossing | None = None
+        self._held: list[dict[str, object]] | None = None
+
+    def stop_obeying(self) -> None:
+        """Leave commands in the pipe, as while a network loads."""
+        self._held = []
+
+    def obey(self) -> None:
+        """Take what has come since."""
+        held, self._held = self._held or [], None
+        for command in held:
+            self.send(command)
 
     def begin(self, persona: str) -> None:
         self._persona = persona
@@ -95,7 +124,7 @@ class Process:
         child._load(persona)
         self.pump()
 
-    def _open(self, name: str) -> Network:
+    def _open(self, name: str) -> Network | None:
         self.loads.append(name)
         return self._load(name)
 
@@ -112,6 +141,9 @@ class Process:
             self._lips._on_event(parse_lips(decode(self._events.recv_bytes())))
 
     def send(self, command: dict[str, object]) -> bool:
+        if self._held is not None:
+            self._held.append(command)
+            return True
         assert self._child is not None
         self._child._obey(command)
         self.pump()
@@ -159,15 +191,23 @@ class Stage:
         self.lips._supervisor = self.process  # type: ignore[assignment]
         self.choice = choose_lips(persona, config)
 
+    @property
+    def name(self) -> str:
+        """What events call its persona."""
+        return str(self.choice.persona.root)
+
     def begin(self) -> None:
         self.lips._take(self.choice)
         self.lips._running = True
         self.process.begin(str(self.choice.persona.root))
 
-    def _load(self, name: str) -> Network:
+    def _load(self, name: str) -> Network | None:
         if self.loading is not None:
             raise self.loading
-        made = Network(self.face(choose_lips(load_persona(name), self.config)))
+        choice = choose_lips(load_persona(name), self.config)
+        if not choice.wanted:
+            return None
+        made = Network(self.face(choice))
         made.fault = self.drawing
         self.network = made
         return made
@@ -369,16 +409,204 @@ def test_the_same_persona_again_is_not_waited_for(stage: Stage) -> None:
     assert stage.rests_s() is None
 
 
-def test_what_the_process_says_of_the_persona_before_is_not_shown(
-    stage: Stage, caplog: pytest.LogCaptureFixture
+@pytest.fixture
+def other(stage: Stage, tmp_path: Path) -> LipsChoice:
+    return choose_lips(load_persona(str(clip_persona.with_one_mouth(tmp_path / "other"))), stage.config)
+
+
+def test_a_network_of_the_persona_before_costs_the_next_one_nothing(
+    stage: Stage, other: LipsChoice, caplog: pytest.LogCaptureFixture
 ) -> None:
     stage.begin()
+    stage.process.stop_obeying()
+    stage.lips.use(other)
     caplog.clear()
-    stage.lips._on_event(LipsDraw(5, "another"))
-    assert not stage.lips._client.ready(5)
+    stage.lips._on_event(LipsDraw(stage.name, stage.face(stage.choice), "tiny on ort"))
+    assert not stage.lips._client.ready(stage.face(stage.choice))
     assert not caplog.records
+    for _ in range(10):
+        stage.wait(1)
+    assert (stage.lips.view().state, stage.lips.view().detail) == ("starting", "")
+    stage.process.obey()
+    assert stage.process.loads == [stage.name, str(other.persona.root)], "it is loaded once"
+    assert stage.draw(other) is not None
+
+
+def test_a_fault_of_the_persona_before_is_not_told_of_the_next_one(
+    stage: Stage, other: LipsChoice, caplog: pytest.LogCaptureFixture
+) -> None:
+    stage.begin()
+    stage.process.stop_obeying()
+    stage.lips.use(other)
+    stage.lips._on_event(LipsRest(stage.name, str(_GONE)))
+    assert (stage.lips.view().state, stage.lips.view().detail) == ("starting", "")
+    assert stage.rests_s() is None
+    stage.process.obey()
+    assert stage.draw(other) is not None
+    assert "undamaged" not in caplog.text
+    assert not stage.process.replaced
+
+
+def test_no_network_draws_in_a_process_in_which_the_one_before_failed(
+    stage: Stage, other: LipsChoice
+) -> None:
+    stage.begin()
+    stage.process.stop_obeying()
+    stage.lips.use(other)
+    stage.lips._on_event(LipsRest(stage.name, str(_NAN), drawing=True))
+    assert (stage.lips.view().state, stage.lips.view().detail) == ("starting", "")
+    stage.process.obey()
+    assert len(stage.process.replaced) == 1
+    assert stage.draw(other) is not None
+    stage.wait(1000)
+    assert len(stage.process.replaced) == 1
+
+
+def test_a_persona_that_is_chosen_again_while_it_draws_is_loaded_once_more(stage: Stage) -> None:
+    stage.begin()
+    stage.process.stop_obeying()
+    stage.lips.use(stage.choice)
+    # On its way since before; the model in its place is another one by now.
+    stage.lips._on_event(LipsDraw(stage.name, 5, "the one before"))
+    stage.lips._on_event(LipsLoad(stage.name))
+    stage.wait(10)
+    stage.process.obey()
+    stage.wait(1000)
+    assert len(stage.process.loads) == 2
+    assert (stage.lips.view().state, stage.lips.view().detail) == ("ready", "")
+
+
+def test_files_that_change_while_they_are_read_are_told_and_read_again(stage: Stage) -> None:
+    stage.begin()
+    stage.lips._on_event(LipsDraw(stage.name, 5, "another"))
+    assert not stage.lips._client.ready(5)
+    view = stage.lips.view()
+    assert view.state == "failed"
+    assert view.detail == (
+        f"persona '{stage.choice.persona.name}': its files, or those of the network that draws its mouths, "
+        "changed while they were read. Leave them as they are for a moment; "
+        "it is tried again in 2 s, then ever more rarely"
+    )
     stage.wait(2)
-    assert stage.draw() is not None, "nor does it last"
+    assert stage.draw() is not None
+    assert (stage.lips.view().state, stage.lips.view().detail) == ("ready", "")
+
+
+def test_what_is_told_while_another_persona_comes_is_not_taken_for_its_own(
+    stage: Stage, other: LipsChoice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.begin()
+    look = stage.lips._look
+
+    def slow_look(choice: LipsChoice, event: LipsNews) -> LipsChoice | None:
+        found = look(choice, event)
+        stage.process.stop_obeying()
+        stage.lips.use(other)
+        return found
+
+    monkeypatch.setattr(stage.lips, "_look", slow_look)
+    stage.lips._on_event(LipsRest(stage.name, str(_GONE)))
+    assert (stage.lips.view().state, stage.lips.view().detail) == ("starting", "")
+
+
+class TestMendedByHand:
+    """The persona names its network in persona.toml, which somebody writes anew."""
+
+    @pytest.fixture
+    def stage(self, tmp_path: Path) -> Iterator[Stage]:
+        root = clip_persona.with_one_mouth(tmp_path / "mended")
+        name_lips(root, "./a")
+        for name, gain in (("a", 1.0), ("b", 3.0)):
+            make_pose_model(root / name, gain=gain, trained_on=name)
+        config = override(Config(), {"air.width": 640, "air.height": 360})
+        made = Stage(load_persona(str(root)), config)
+        yield made
+        made.lips.stop()
+
+    def test_another_network_draws_as_soon_as_it_is_named(self, stage: Stage) -> None:
+        scene = make_scene(stage.choice.persona, stage.config, stage.lips.mouths(stage.choice))
+        stage.loading = _GONE
+        stage.begin()
+        assert stage.lips.view().state == "failed"
+        name_lips(stage.choice.persona.root, "./b")
+        stage.loading = None
+        stage.wait(2)
+        assert (stage.lips.view().state, stage.lips.view().detail) == ("ready", "")
+        wide = rest_mouth()
+        wide[MOUTH_PARAMS.index("jaw")] = 0.9
+        for n in range(3):
+            scene.draw(frame_pts(n, 30), FaceInput(wide))
+        assert stage.lips.view().answered > 0
+        loads = len(stage.process.loads)
+        stage.wait(1000)
+        assert len(stage.process.loads) == loads
+
+    def test_no_network_is_waited_for_when_none_is_named_any_more(self, stage: Stage) -> None:
+        stage.loading = _GONE
+        stage.begin()
+        name_lips(stage.choice.persona.root, "shapes")
+        stage.loading = None
+        stage.wait(2)
+        view = stage.lips.view()
+        assert (view.state, view.drawn_by) == ("failed", "nobody")
+        assert "one picture of its mouth" in view.detail
+        assert "tried again" not in view.detail
+        stage.wait(1000)
+        assert len(stage.process.loads) == 2
+
+    def test_a_script_that_is_broken_is_tried_again(self, stage: Stage) -> None:
+        stage.begin()
+        whole = (stage.choice.persona.root / "persona.toml").read_text()
+        (stage.choice.persona.root / "persona.toml").write_text("title =")
+        stage.process.send({"op": "persona", "name": stage.name})
+        assert "is not valid TOML" in stage.lips.view().detail
+        stage.lips._on_event(LipsDraw(stage.name, 5, "read before it was broken"))
+        assert "changed while they were read" in stage.lips.view().detail
+        (stage.choice.persona.root / "persona.toml").write_text(whole)
+        stage.wait(4)
+        assert stage.draw() is not None
+
+
+def name_lips(root: Path, lips: str) -> None:
+    script = (root / "persona.toml").read_text()
+    (root / "persona.toml").unlink()  # it is a link to that of all tests
+    (root / "persona.toml").write_text(
+        re.sub(r'kind = "clip"(\nlips = ".*")?', f'kind = "clip"\nlips = "{lips}"', script)
+    )
+
+
+def test_a_persona_in_a_linked_folder_is_drawn(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    (tmp_path / "vcam-talker" / "personas").mkdir(parents=True)
+    (tmp_path / "vcam-talker" / "personas" / "linked").symlink_to(clip_persona.shared())
+    choice = choose_lips(load_persona("linked"), config)
+    assert choice.package is not None
+    child = _Lips(None, None, None, config)  # type: ignore[arg-type]
+    drawer = child._open(str(choice.persona.root))
+    assert drawer is not None
+    assert drawer.face == face_id(choice.persona, choice.package, (640, 360))
+    drawer.close()
+
+
+def test_a_network_that_is_mended_in_mid_word_comes_softly(persona: Persona, config: Config) -> None:
+    package = load_package(Path(config.lips.model))
+    found: list[Package | None] = [None]
+    mouths = current_mouths(persona, (640, 360), White(), lambda: found[0])
+    scene = ClipScene(persona, 640, 360, mouths=mouths)
+    wide = rest_mouth()
+    wide[MOUTH_PARAMS.index("jaw")] = 0.9
+
+    def luma(number: int) -> float:
+        patch = scene._patches.patch(scene.moment(frame_pts(number, 30), scene._picture, FaceInput(wide)))
+        assert patch is not None
+        return float(patch.luma[patch.mask > 250].mean())
+
+    shapes = luma(300)
+    found[0] = package
+    shares = [(luma(n) - shapes) / (255 - shapes) for n in range(301, 306)]
+    assert shares == pytest.approx([0, 1 / 3, 2 / 3, 1, 1], abs=0.05)
 
 
 def test_nothing_is_tried_after_the_end(stage: Stage) -> None:
@@ -406,6 +634,22 @@ def test_a_rest_is_over_once() -> None:
     assert rest.begin(drawing=False) == 8
     rest.forget()
     assert rest.begin(drawing=False) == 2
+
+
+def test_a_rest_may_end_while_somebody_asks_whether_it_is_over() -> None:
+    clock = ManualClock()
+    rest = Rest(clock)
+    rest.begin(drawing=True)
+    clock.advance(2 * NS_PER_S)
+    now_ns = clock.now_ns()
+
+    def ended() -> int:
+        rest.end()
+        return now_ns
+
+    clock.now_ns = ended  # type: ignore[method-assign]
+    assert not rest.over()
+    assert rest.left_s() is None
 
 
 def test_misses_in_a_row_are_counted_from_the_last_mouth() -> None:

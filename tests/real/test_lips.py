@@ -48,12 +48,17 @@ def _lips(running: Daemon) -> dict[str, object]:
     return found
 
 
-def _wait_lips(running: Daemon, state: str, restarts: int = 0) -> None:
+def _wait_lips(running: Daemon, state: str, restarts: int = 0, detail: str = "") -> dict[str, object]:
+    """Return what `status` told when it was so: two seconds later it may tell something else."""
+    seen: dict[str, object] = {}
+
     def there() -> bool:
-        lips = _lips(running)
-        return lips["state"] == state and int(str(lips["restarts"])) >= restarts
+        seen.update(_lips(running))
+        settled = seen["state"] == state and int(str(seen["restarts"])) >= restarts
+        return settled and detail in str(seen["detail"])
 
     running.wait_until(f"lips that are {state}", there)
+    return seen
 
 
 def _wait_speaking(running: Daemon) -> None:
@@ -168,10 +173,7 @@ def test_a_network_that_fails_at_drawing_rests_and_comes_back(tmp_path: Path) ->
         _wait_lips(running, "ready")
         running.wait_idle()
         running.client.say(_LONG * 2)
-        _wait_lips(running, "failed")
-        detail = str(_lips(running)["detail"])
-        assert "NaN" in detail
-        assert "tried again in" in detail
+        assert "NaN" in str(_wait_lips(running, "failed", detail="tried again in")["detail"])
         make_pose_model(folder, gain=10.0)
         _wait_lips(running, "ready", restarts=1)
         running.client.say(_LONG)

@@ -19,7 +19,8 @@ from vcam_talker.air.reopen import Keeper
 from vcam_talker.air.sinks.preview import PreviewHub
 from vcam_talker.air.supervisor import Limits, Supervisor
 from vcam_talker.air.timeline import Timeline, TimelineEvent
-from vcam_talker.app.lips import Lips, LipsChoice
+from vcam_talker.app.lips import Lips
+from vcam_talker.app.lips_choice import LipsChoice
 from vcam_talker.app.outputs import Outputs
 from vcam_talker.config import Config
 from vcam_talker.core.clock import MonotonicClock

@@ -17,7 +17,8 @@ from pathlib import Path
 from vcam_talker.air.priority import prefer_this_process
 from vcam_talker.app.air import Air, make_scene
 from vcam_talker.app.frame_log import FrameLog
-from vcam_talker.app.lips import Lips, choose_lips
+from vcam_talker.app.lips import Lips
+from vcam_talker.app.lips_choice import choose_lips
 from vcam_talker.app.lock import DaemonLock
 from vcam_talker.app.logs import queued_logging
 from vcam_talker.app.outputs import make_outputs

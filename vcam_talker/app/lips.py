@@ -1,26 +1,25 @@
-"""Who draws the lips of the persona on air: a network in the lips process, or shapes, and why."""
+"""The lips process of the persona on air: what it is to draw, when it is tried again, what `status` says."""
 
 from __future__ import annotations
 
 import logging
 import math
-from dataclasses import dataclass
+import threading
 from typing import TYPE_CHECKING
 
 from vcam_talker.air.child_process import Context
 from vcam_talker.air.supervisor import Limits, Supervisor
+from vcam_talker.app.lips_choice import LipsChoice, choose_lips
 from vcam_talker.config import Config
 from vcam_talker.core.clock import MonotonicClock
 from vcam_talker.core.errors import PersonaError, VcamTalkerError
 from vcam_talker.core.events import EngineDown
-from vcam_talker.core.lips import LipsDraw, LipsEvent, LipsRest, parse_lips
+from vcam_talker.core.lips import LipsDraw, LipsEvent, LipsLoad, LipsNews, LipsRest, parse_lips
 from vcam_talker.core.status import LipsState, LipsView
-from vcam_talker.core.types import MOUTH_PARAMS, Pixels, Samples
 from vcam_talker.face.neural.client import LipsClient
-from vcam_talker.face.neural.package import Package, choose_model, load_package
 from vcam_talker.lips.process import lips_main
 from vcam_talker.lips.rest import Rest
-from vcam_talker.persona import Persona
+from vcam_talker.persona import load_persona
 
 if TYPE_CHECKING:
     from vcam_talker.face.clip.scene import MouthMaker
@@ -32,48 +31,16 @@ _MOST_OF_A_PERIOD = 0.6
 _OVERDUE_S = 2.0
 """A question without an answer for so long: the network hangs, whatever its process's heartbeat says."""
 _SPOILT = "its network failed at drawing, and is loaded anew"
+_CHANGED = "its files, or those of the network that draws its mouths, changed while they were read"
+_KEEP_STILL = "Leave them as they are for a moment"
 _STEADY = 60
 """Mouths in time, two seconds of speech: a network that drew so many is trusted as at first."""
 
 
-@dataclass(frozen=True, slots=True)
-class LipsChoice:
-    """Who is to draw a persona's lips."""
-
-    persona: Persona
-    package: Package | None
-    """The network; None: none is wanted, or it can't be used."""
-    fault: str = ""
-    """Why it can't be used, or what follows from there being none."""
-    otherwise: str = "shapes"
-    """Who draws them while the network can't: `shapes`, or `nobody`, so that the mouth rests."""
-    wanted: bool = True
-    """Whether a network is to draw them, as soon as it can be used."""
-
-
-def choose_lips(persona: Persona, config: Config) -> LipsChoice:
-    """Look at the model that is to draw the persona's lips. Reads small files. Never raises."""
-    shapes, folder, package, fault = True, None, None, ""
-    try:
-        shapes = persona.face.kind != "clip" or _has_shapes(persona)
-        folder = choose_model(persona, config.lips)
-        package = load_package(folder) if folder is not None else None
-    except VcamTalkerError as e:
-        fault = str(e)
-    wanted = folder is not None or bool(fault)
-    if not wanted and not shapes:
-        fault = str(
-            PersonaError(
-                f"persona '{persona.name}'",
-                "has one picture of its mouth, and there is no network to draw others",
-                "Name one in lips.model",
-            )
-        )
-    return LipsChoice(persona, package, fault, "shapes" if shapes else "nobody", wanted)
-
-
 class Lips:
     """The lips process as air sees it. Used on the control loop, but for what its supervisor calls.
+
+    What it tells of another persona than that on air was under way when that came, and changes nothing.
 
     A network that can't be loaded, or fails at drawing, rests, and is tried again for ever, ever more rarely.
     The latter is loaded into a new process: what a GPU or a library has broken in the old one goes with it.
@@ -82,6 +49,8 @@ class Lips:
     def __init__(self, config: Config, clock: MonotonicClock) -> None:
         self._config = config
         self._clock = clock
+        self._lock = threading.Lock()
+        """Held while a choice, or what is told of one, is taken over; never while files are read."""
         deadline_s = min(config.lips.deadline_ms / 1000, _MOST_OF_A_PERIOD / config.air.fps)
         self._client = LipsClient(deadline_s)
         self._supervisor: Supervisor[LipsEvent] | None = None
@@ -92,11 +61,11 @@ class Lips:
         """Of the network that draws them now."""
         self._rest = Rest(clock)
         self._spoilt = False
-        """Whether a network failed at drawing in the process that there is."""
+        """Whether a network failed at drawing in a process that is not replaced yet; it may load no other."""
         self._answered_before = 0
         """Mouths that came in time, before the network that draws them now."""
-        self._newer: tuple[LipsChoice, Package] | None = None
-        """The model that was found in the place of a choice's own, when it was loaded once more."""
+        self._newer: tuple[LipsChoice, LipsChoice] | None = None
+        """A choice, and what has become of it since: the persona's files may say something else by now."""
 
     def mouths(self, choice: LipsChoice) -> MouthMaker | None:
         """Return who draws the mouths in a scene of that persona; None: nobody but the shapes. Any thread."""
@@ -105,7 +74,7 @@ class Lips:
         # A face that is no clip has no use for what this imports.
         from vcam_talker.face.neural.current import current_mouths
 
-        return current_mouths(choice.persona, self._size, self._client, lambda: self._package(choice))
+        return current_mouths(choice.persona, self._size, self._client, lambda: self._now(choice).package)
 
     def supervise(self, context: Context, limits: Limits, choice: LipsChoice) -> None:
         """Get ready to start the process, once."""
@@ -123,13 +92,15 @@ class Lips:
 
     def use(self, choice: LipsChoice) -> None:
         """Draw another persona's mouths."""
-        before = self._choice
-        self._client.draws(0)
-        self._take(choice)
+        with self._lock:
+            before = self._choice
+            spoilt, self._spoilt = self._spoilt, False
+            self._client.draws(0)
+            self._take(choice)
         if self._supervisor is not None:
             root = choice.persona.root
             self._supervisor.use_persona(str(root))
-            if self._spoilt:
+            if spoilt:
                 self._supervisor.replace(_SPOILT)
             elif before is not None and before.persona.root == root:
                 # Chosen once more, its files may have changed; the supervisor has nothing new to tell.
@@ -190,16 +161,16 @@ class Lips:
 
     @property
     def _wanted(self) -> bool:
-        return self._choice is not None and self._choice.wanted
+        return self._choice is not None and self._now(self._choice).wanted
 
     @property
     def _size(self) -> tuple[int, int]:
         return self._config.air.width, self._config.air.height
 
-    def _package(self, choice: LipsChoice) -> Package | None:
-        """Return the model that draws the choice's persona now. Any thread."""
+    def _now(self, choice: LipsChoice) -> LipsChoice:
+        """Return what has become of a choice since it was made. Any thread."""
         newer = self._newer
-        return newer[1] if newer is not None and newer[0] is choice else choice.package
+        return newer[1] if newer is not None and newer[0] is choice else choice
 
     def _take(self, choice: LipsChoice) -> None:
         self._choice, self._label, self._fault = choice, "", choice.fault
@@ -211,54 +182,88 @@ class Lips:
     def _on_event(self, event: LipsEvent) -> None:
         """Take what the process, or its supervisor, tells; on the supervisor's thread."""
         match event:
-            case LipsDraw():
-                self._begin(event)
-            case LipsRest():
-                drew, self._label = bool(self._label), ""
-                self._client.draws(0)
-                if event.fault and self._wanted:
-                    self._begin_rest(event.fault, drawing=drew)
+            case LipsLoad() if self._spoilt and self._supervisor is not None:
+                # It was told of another persona before air knew that it is broken.
+                self._spoilt = False
+                self._supervisor.replace(_SPOILT)
+            case LipsLoad() | LipsDraw() | LipsRest():
+                self._hear(event)
             case EngineDown():
-                self._label, self._spoilt = "", False
-                # The next process loads the network, whatever became of it in this one.
-                self._rest.end()
+                with self._lock:
+                    self._label, self._spoilt = "", False
+                    # The next process loads the network, whatever became of it in this one.
+                    self._rest.end()
             case _:
                 pass
 
-    def _begin(self, drawn: LipsDraw) -> None:
-        """Have the process draw, if its model is that of the scene on air, or can become it."""
+    def _hear(self, event: LipsNews) -> None:
+        if isinstance(event, LipsRest) and event.drawing:
+            self._spoilt = True  # whosever mouths it drew
         choice = self._choice
-        if choice is None or not self._follow(choice, drawn.face):
-            # It speaks of the persona before, and will of this one; or files change right now.
-            log.debug("the lips' process draws another face")
-            self._client.draws(0)
-            self._rest.begin(drawing=False)
+        if choice is None or not choice.wanted or event.persona != str(choice.persona.root):
             return
-        self._label, self._fault = drawn.label, ""
-        self._rest.end()
+        now = self._look(choice, event)
+        with self._lock:
+            # Files were read, which takes a while. Of what was chosen meanwhile the process will tell, too.
+            if self._choice is choice:
+                self._follow(choice, event, now)
+
+    def _look(self, choice: LipsChoice, event: LipsNews) -> LipsChoice | None:
+        """Return the choice as the process found it in the persona's files, which may have been mended.
+
+        None if they are otherwise by now, and for events that tell nothing of them. Reads small files.
+        """
+        if isinstance(event, LipsLoad) or (isinstance(event, LipsRest) and event.fault):
+            return None
+        face = event.face if isinstance(event, LipsDraw) else 0
+        now = self._now(choice)
+        if self._is_drawn(choice, now, face):
+            return now
+        try:
+            now = choose_lips(load_persona(event.persona), self._config)
+        except (VcamTalkerError, OSError) as e:
+            log.debug("persona '%s' can't be read: %r", choice.persona.name, e)
+            return None
+        return now if self._is_drawn(choice, now, face) else None
+
+    def _is_drawn(self, choice: LipsChoice, now: LipsChoice, face: int) -> bool:
+        """Tell whether the network of `now` draws the scene of `choice` as `face`; 0: none is wanted."""
+        from vcam_talker.face.neural.drawer import face_id
+
+        if now.package is None:
+            return face == 0 and not now.wanted
+        return face == face_id(choice.persona, now.package, self._size)
+
+    def _follow(self, choice: LipsChoice, event: LipsNews, now: LipsChoice | None) -> None:
+        """Do as the process tells of the persona on air; `now`: see `_look`. The lock is held."""
+        self._label = ""
+        self._client.draws(0)
+        if isinstance(event, LipsLoad):
+            self._rest.end()
+        elif isinstance(event, LipsRest) and event.fault:
+            self._begin_rest(event.fault, drawing=event.drawing)
+        elif now is None:
+            fault = PersonaError(f"persona '{choice.persona.name}'", _CHANGED, _KEEP_STILL)
+            self._begin_rest(str(fault), drawing=False)
+        else:
+            self._newer = choice, now
+            self._fault = now.fault
+            self._rest.end()
+            if now.fault:
+                log.warning("%s", now.fault)
+            if isinstance(event, LipsDraw):
+                self._begin(event)
+
+    def _begin(self, drawn: LipsDraw) -> None:
+        self._label = drawn.label
         self._answered_before = self._client.answered
         self._client.draws(drawn.face)
         log.info("the lips are drawn by %s", drawn.label)
 
-    def _follow(self, choice: LipsChoice, face: int) -> bool:
-        """Take the model that draws `face`, which may have been mended. Return whether it is there."""
-        from vcam_talker.face.neural.drawer import face_id
-
-        package = self._package(choice)
-        if package is not None and face == face_id(choice.persona, package, self._size):
-            return True
-        package = choose_lips(choice.persona, self._config).package
-        if package is None or face != face_id(choice.persona, package, self._size):
-            return False
-        self._newer = choice, package
-        return True
-
     def _begin_rest(self, fault: str, *, drawing: bool) -> None:
         """Leave the network alone for a while. A fault that is still the same is not logged again."""
-        if drawing:
-            self._spoilt = True
-            if self._client.answered - self._answered_before >= _STEADY:
-                self._rest.forget()
+        if drawing and self._client.answered - self._answered_before >= _STEADY:
+            self._rest.forget()
         rest_s = self._rest.begin(drawing=drawing)
         news, self._fault = fault != self._fault, fault
         log.log(logging.WARNING if news else logging.DEBUG, "%s; %s", fault, _again(rest_s))
@@ -273,76 +278,3 @@ class Lips:
 
 def _again(in_s: float) -> str:
     return f"it is tried again in {math.ceil(in_s)} s, then ever more rarely"
-
-
-class LocalLips:
-    """A network in this very process, for offline programs: every mouth is drawn, however long it takes."""
-
-    def __init__(self, persona: Persona, config: Config) -> None:
-        """Open the model that is to draw the persona's lips, if there is one. Blocks for seconds.
-
-        Raises PersonaError; ConfigError, EngineError: who named a network gets it or an error. Where the
-        shipped one can't be used, shapes draw the mouths, and the log says so.
-        """
-        self.mouths: MouthMaker | None = None
-        """Who draws the mouths; None: the shapes."""
-        self._drawer: _LocalDrawer | None = None
-        size = (config.air.width, config.air.height)
-        try:
-            folder = choose_model(persona, config.lips)
-            if folder is None:
-                return
-            from vcam_talker.face.neural.patches import neural_mouths
-
-            package = load_package(folder)
-            self._drawer = _LocalDrawer(persona, package, size, config)
-            self.mouths = neural_mouths(persona, package, size, self._drawer)
-        except PersonaError:
-            raise  # shapes could not draw such a persona either
-        except VcamTalkerError as e:
-            if config.lips.model or persona.face.lips:
-                raise
-            log.warning("%s; shapes draw the lips", e)
-
-    def check(self) -> None:
-        """Raise what went wrong while mouths were drawn, EngineError: shapes drew them from then on."""
-        if self._drawer is not None and self._drawer.fault is not None:
-            raise self._drawer.fault
-
-    def close(self) -> None:
-        """Free memory. Idempotent."""
-        if self._drawer is not None:
-            self._drawer.close()
-
-
-class _LocalDrawer:
-    """A `face.neural.drawer.LocalDrawer` whose first error is kept: a painter would show a still picture."""
-
-    patience_s = 0.0
-
-    def __init__(self, persona: Persona, package: Package, size: tuple[int, int], config: Config) -> None:
-        from vcam_talker.face.neural.drawer import LocalDrawer
-
-        self._drawer = LocalDrawer(persona, package, size, config.lips)
-        self.fault: VcamTalkerError | None = None
-
-    def ready(self, face: int) -> bool:
-        return self.fault is None and self._drawer.ready(face)
-
-    def draw(self, face: int, key: int, crop: Pixels, condition: Samples) -> Pixels | None:
-        try:
-            return self._drawer.draw(face, key, crop, condition)
-        except VcamTalkerError as e:
-            self.fault = e
-            return None
-
-    def close(self) -> None:
-        self._drawer.close()
-
-
-def _has_shapes(persona: Persona) -> bool:
-    """Tell whether a persona made of pictures knows mouths but the one at rest. Raises PersonaError."""
-    from vcam_talker.face.clip.archive import Archive
-
-    with Archive(persona.root / persona.face.file) as archive:
-        return len(archive.floats("shapes", (None, len(MOUTH_PARAMS)), 1.0)) > 1

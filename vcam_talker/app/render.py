@@ -20,7 +20,7 @@ from vcam_talker.air.sinks.file import Mp4Sink
 from vcam_talker.air.timeline import Timeline
 from vcam_talker.app.air import make_scene
 from vcam_talker.app.encoding import Encoding
-from vcam_talker.app.lips import LocalLips
+from vcam_talker.app.lips_local import LocalLips
 from vcam_talker.config import Config, override
 from vcam_talker.core.clock import frame_pts
 from vcam_talker.core.errors import BadInputError, DeviceError

@@ -14,7 +14,7 @@ from vcam_talker import __version__
 from vcam_talker.air.devices import list_devices
 from vcam_talker.air.timeline import TimelineEvent
 from vcam_talker.app.air import Air, make_scene
-from vcam_talker.app.lips import choose_lips
+from vcam_talker.app.lips_choice import choose_lips
 from vcam_talker.app.showrunner import ShowRunner
 from vcam_talker.app.usage import UsageMeter, rss_mb
 from vcam_talker.config import Config

@@ -1,4 +1,8 @@
-"""What the lips process tells air, checked where it enters."""
+"""What the lips process tells air, checked where it enters.
+
+Whose lips: the folder of a persona, just as the command named it. What is said of one may still be on its way
+when another one is on air.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +15,17 @@ _MAX_TEXT = 2000
 
 
 @dataclass(frozen=True, slots=True)
+class LipsLoad:
+    """What draws the persona's mouths is about to be loaded; until more is said none are drawn."""
+
+    persona: str
+
+
+@dataclass(frozen=True, slots=True)
 class LipsDraw:
     """From now on mouths of this face are drawn."""
 
+    persona: str
     face: int
     """`face.neural.drawer.face_id`."""
     label: str
@@ -22,13 +34,18 @@ class LipsDraw:
 
 @dataclass(frozen=True, slots=True)
 class LipsRest:
-    """No mouths are drawn: none are wanted of this persona, or what draws them can't be used or is loaded."""
+    """No mouths are drawn: none are wanted of this persona, or what draws them can't be used."""
 
+    persona: str
     fault: str = ""
-    """Why it can't be used, with the remedy; empty: nothing is wrong."""
+    """Why it can't be used, with the remedy; empty: none are wanted."""
+    drawing: bool = False
+    """Whether it was loaded and failed at its work: what is broken may be the process itself."""
 
 
-LipsEvent = Alive | Ready | LipsDraw | LipsRest | EngineDown
+LipsNews = LipsLoad | LipsDraw | LipsRest
+"""What is told of one persona."""
+LipsEvent = Alive | Ready | LipsNews | EngineDown
 
 
 def pack(event: LipsEvent) -> dict[str, Any]:
@@ -38,6 +55,8 @@ def pack(event: LipsEvent) -> dict[str, Any]:
             return {"op": "alive"}
         case Ready():
             return {"op": "ready", "persona": event.persona}
+        case LipsLoad():
+            return {"op": "load", **asdict(event)}
         case LipsDraw():
             return {"op": "draw", **asdict(event)}
         case LipsRest():
@@ -61,8 +80,11 @@ def _parse(message: dict[str, Any]) -> LipsEvent:
         case "ready":
             return Ready(str(message["persona"]), (), ())
         case "draw":
-            return LipsDraw(int(message["face"]), str(message["label"])[:_MAX_TEXT])
+            return LipsDraw(str(message["persona"]), int(message["face"]), str(message["label"])[:_MAX_TEXT])
+        case "load":
+            return LipsLoad(str(message["persona"]))
         case "rest":
-            return LipsRest(str(message["fault"])[:_MAX_TEXT])
+            fault = str(message["fault"])[:_MAX_TEXT]
+            return LipsRest(str(message["persona"]), fault, bool(message["drawing"]))
         case other:
             raise ValueError(f"unknown event {other!r}")

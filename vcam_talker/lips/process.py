@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from vcam_talker.config import Config
 from vcam_talker.core.errors import VcamTalkerError
 from vcam_talker.core.events import Alive, Ready
-from vcam_talker.core.lips import LipsDraw, LipsEvent, LipsRest, pack
+from vcam_talker.core.lips import LipsDraw, LipsEvent, LipsLoad, LipsRest, pack
 from vcam_talker.core.wire import decode, encode
 from vcam_talker.lips.misses import Misses
 
@@ -70,6 +70,8 @@ class _Lips:
         self._crossing = crossing
         self._config = config
         self._send_lock = threading.Lock()
+        self._persona = ""
+        """As the command named it; every event tells of whom it speaks."""
         self._drawer: LocalDrawer | None = None
         self._misses = Misses()
 
@@ -94,27 +96,27 @@ class _Lips:
 
     def _load(self, name: str) -> None:
         """Get ready to draw `name`, if anybody is to draw it."""
-        if self._drop():
-            # While this thread loads it can't answer, and a question without an answer ends the process.
-            self._send(LipsRest())
+        # While this thread loads it can't answer, and a question without an answer ends the process.
+        self._send(LipsLoad(name))
+        self._persona = name
+        self._drop()
         self._misses.begin()
         try:
             made = self._open(name)
         except VcamTalkerError as e:
-            self._send(LipsRest(str(e)))
+            self._send(LipsRest(name, str(e)))
             return
         if made is None:
-            self._send(LipsRest())
+            self._send(LipsRest(name))
             return
         self._drawer = made
-        self._send(LipsDraw(made.face, made.label))
+        self._send(LipsDraw(name, made.face, made.label))
 
-    def _drop(self) -> bool:
-        """Close the network; return whether there was one."""
+    def _drop(self) -> None:
+        """Close the network, if there is one."""
         drawer, self._drawer = self._drawer, None
         if drawer is not None:
             drawer.close()
-        return drawer is not None
 
     def _open(self, name: str) -> LocalDrawer | None:
         from vcam_talker.face.clip.resample import use_one_thread
@@ -123,7 +125,8 @@ class _Lips:
         from vcam_talker.persona import load_persona
 
         use_one_thread()
-        persona = load_persona(name)
+        # Air knows the face by the folder as it is named, which a symbolic link may be part of.
+        persona = load_persona(name).model_copy(update={"root": Path(name)})
         folder = choose_model(persona, self._config.lips)
         if folder is None:
             return None
@@ -152,7 +155,7 @@ class _Lips:
         except VcamTalkerError as e:
             if fault := self._misses.missed(e):
                 self._drop()
-                self._send(LipsRest(fault))
+                self._send(LipsRest(self._persona, fault, drawing=True))
             return None
         self._misses.drew()
         return drawn

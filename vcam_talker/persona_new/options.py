@@ -78,9 +78,9 @@ def check_lips(lips: str) -> str:
     what = f"--lips {lips[:200]}"
     is_path = "/" in lips or "\\" in lips
     try:
-        folder = find_model(lips, Path.cwd())
+        folder = find_model(lips, Path())
     except VcamTalkerError as e:
-        remedy = f"For the folder here, write ./{lips}" if Path(lips).is_dir() else e.remedy
+        remedy = f"For the folder here, write ./{lips}" if _is_folder(lips) else e.remedy
         raise BadInputError(what, e.why, remedy) from e
     try:
         package = load_package(folder)
@@ -103,6 +103,13 @@ def check_script(text: str) -> None:
         raise BadInputError(option, why, "Give another value") from e
     except (tomllib.TOMLDecodeError, UnicodeError) as e:
         raise BadInputError("--voice or --lips", "has letters that no text file can hold", "Rename it") from e
+
+
+def _is_folder(name: str) -> bool:
+    try:
+        return Path(name).is_dir()
+    except OSError:  # too long for a name
+        return False
 
 
 def _tag(language: str) -> str | None:

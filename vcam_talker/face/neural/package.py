@@ -37,6 +37,7 @@ _HASH = re.compile(r"[0-9a-f]{64}")
 _PARTS: Final = {"pose": frozenset({"face", "mouth"}), "wav2lip": frozenset({"sound", "face", "mouth"})}
 _CONDITIONS: Final = {"pose": "pose", "wav2lip": "mel"}
 _REMEDY: Final = "Put an undamaged copy of the model there, or name another one in lips.model"
+_NAMES: Final = "Give a model's name, or the path of its folder (with a slash in it)"
 
 Condition = Literal["pose", "mel"]
 """What a network draws a mouth from: a mouth pose, or the sound around the moment."""
@@ -166,8 +167,8 @@ def load_package(folder: Path) -> Package:
         if path.stat().st_size > _MAX_JSON_BYTES:
             raise EngineError(str(path), "is larger than 1 MB", _REMEDY)
         raw = path.read_bytes()
-    except OSError as e:
-        raise EngineError(str(path), f"can't be read ({e.strerror or e})", _REMEDY) from e
+    except (OSError, ValueError) as e:  # the latter over a path that no file can have
+        raise EngineError(str(path), f"can't be read ({_reason(e)})", _REMEDY) from e
     try:
         data = json.loads(raw)
     except (ValueError, RecursionError) as e:
@@ -189,12 +190,12 @@ def choose_model(persona: Persona, config: LipsConfig) -> Path | None:
     """Return the folder of the model that is to draw the persona's lips; None: none is to.
 
     None too when nothing was asked for and the shipped one is not there. Raises ConfigError for a name
-    that is not known.
+    that is not known, or can be none.
     """
     if config.enabled == "off" or persona.face.kind != "clip" or persona.face.lips == NO_MODEL:
         return None
     if config.model:
-        return find_model(config.model, Path.cwd())
+        return find_model(config.model, Path())
     if persona.face.lips:
         return find_model(persona.face.lips, persona.root)
     shipped = _MODELS / SHIPPED
@@ -202,7 +203,18 @@ def choose_model(persona: Persona, config: LipsConfig) -> Path | None:
 
 
 def find_model(name: str, beside: Path) -> Path:
-    """Return the folder of a model: a path (relative to `beside`), or a name, the user's own first."""
+    """Return the folder of a model: a path (relative to `beside`), or a name, the user's own first.
+
+    A path need not lead anywhere. Raises ConfigError for a name that is not known, and for what no file
+    system takes: a name too long, the home of nobody, a character that can't be.
+    """
+    try:
+        return _find(name, beside)
+    except (OSError, RuntimeError, ValueError) as e:
+        raise ConfigError(f"lips '{_shown(name)}'", f"can't be looked for ({_reason(e)})", _NAMES) from e
+
+
+def _find(name: str, beside: Path) -> Path:
     if "/" in name or "\\" in name:
         return (beside / Path(name).expanduser()).resolve()
     places = [data_dir() / "models" / "lips" / name, _MODELS / name]
@@ -211,4 +223,13 @@ def find_model(name: str, beside: Path) -> Path:
             return place
     known = sorted({file.parent.name for p in places for file in p.parent.glob(f"*/{MODEL_FILE}")})
     hint = f"There are: {', '.join(known)}" if known else f"Put it into {places[0]}"
-    raise ConfigError(f"lips '{name[:80]}'", "no such model", hint)
+    raise ConfigError(f"lips '{_shown(name)}'", "no such model", hint)
+
+
+def _shown(name: str) -> str:
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name[:80])
+
+
+def _reason(error: Exception) -> str:
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return text.rstrip(".")

@@ -42,7 +42,8 @@ class NeuralPatches:
         self._drawer = drawer
         self._share = 0.0
         """Of the network: 0 .. 1."""
-        self._at_ns = 0
+        self._at_ns: int | None = None
+        """When it was asked last. One that is made in mid-word comes from nothing, as any other."""
         self._last: tuple[Moment, Pixels] | None = None
         """The latest that the network drew."""
         self._difference: Floats | None = None
@@ -62,8 +63,9 @@ class NeuralPatches:
 
     def patch(self, moment: Moment) -> Patch | None:
         """Return the patch for a moment; None at rest."""
-        step = min(max((moment.pts - self._at_ns) / _FADE_NS, 0.0), 1.0)
+        since_ns = 0 if self._at_ns is None else moment.pts - self._at_ns
         self._at_ns = moment.pts
+        step = min(max(since_ns / _FADE_NS, 0.0), 1.0)
         strength = strength_of(moment.mouth)
         if strength == 0.0:
             # The clip's own mouth shows: whoever draws the next one comes from nothing.

@@ -22,6 +22,8 @@ pytestmark = [pytest.mark.real, pytest.mark.vm]
 PYTHON = "python -m tests.vm."
 OPENING = 5
 """Frames until a reader has settled."""
+BUFFERS = 2
+"""Of the driver."""
 CHROMIUM_FRAMES = 5
 """Pictures that Chromium has to show one after the other: a still one is no camera."""
 
@@ -51,11 +53,13 @@ def test_ffmpeg_captures_every_pixel_in_order(checks: Path) -> None:
     known = {zlib.crc32(camera.pattern_frame(n, WIDTH, HEIGHT, FPS).pixels.tobytes()): n for n in range(loop)}
     numbers = [known.get(frame) for frame in frames]
     whole = [n for n in numbers if n is not None]
-    # The driver hands out its two buffers without a copy: a reader that is held up may see one overwritten.
+    # The driver hands out its two buffers without a copy: a reader that is held up may see one overwritten, half
+    # or whole; in the latter case the newer frame comes before the older one.
     assert len(whole) > 0.8 * FRAMES, f"ffmpeg saw frames {numbers}"
-    # While it opens the device, a reader may be handed the older of the two after the newer one.
     steps = np.diff(whole[OPENING:]) % loop
-    assert steps.max() < loop / 2, f"ffmpeg saw frames {numbers}"
+    back = loop - steps[steps >= loop / 2]
+    assert len(back) <= 0.05 * FRAMES, f"ffmpeg saw frames {numbers}"
+    assert (back <= BUFFERS).all(), f"ffmpeg saw frames {numbers}"
 
 
 def test_a_reader_sees_the_rate_and_no_frame_twice(checks: Path, answers: dict[str, str]) -> None:

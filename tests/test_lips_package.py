@@ -81,7 +81,8 @@ def test_other_number_formats_are_found_and_checked(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "why"),
     [
-        ({"format": 2}, "has format 2"),
+        ({"format": 3}, "has format 3, this program reads 2"),
+        ({"format": 1}, "is of format 1, whose channels come first; export it anew"),
         ({"format": None}, "format"),
         ({"kind": "magic"}, "kind"),
         ({"condition": "mel"}, "draws from 'pose'"),

@@ -53,12 +53,12 @@ def test_ffmpeg_captures_every_pixel_in_order(checks: Path) -> None:
     known = {zlib.crc32(camera.pattern_frame(n, WIDTH, HEIGHT, FPS).pixels.tobytes()): n for n in range(loop)}
     numbers = [known.get(frame) for frame in frames]
     whole = [n for n in numbers if n is not None]
-    # The driver hands out its two buffers without a copy: a reader that is held up may see one overwritten, half
-    # or whole; in the latter case the newer frame comes before the older one.
+    # The driver hands out its two buffers without a copy: a reader that is held up may see one overwritten,
+    # half or whole; in the latter case the newer frame comes before the older one.
     assert len(whole) > 0.8 * FRAMES, f"ffmpeg saw frames {numbers}"
     steps = np.diff(whole[OPENING:]) % loop
     back = loop - steps[steps >= loop / 2]
-    assert len(back) <= 0.05 * FRAMES, f"ffmpeg saw frames {numbers}"
+    assert len(back) <= 0.1 * FRAMES, f"ffmpeg saw frames {numbers}"
     assert (back <= BUFFERS).all(), f"ffmpeg saw frames {numbers}"
 
 

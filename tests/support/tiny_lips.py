@@ -102,7 +102,7 @@ def write_spec(folder: Path, kind: str, condition: str, parts: tuple[str, ...], 
         file = folder / f"{part}.onnx"
         found[part] = {"file": file.name, "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
     data = {
-        "format": 1,
+        "format": 2,
         "kind": kind,
         "condition": condition,
         "label": f"tiny {kind}",

@@ -164,6 +164,12 @@ def remember(folder: Path, question: Question, measured: list[Measured]) -> None
             new.unlink(missing_ok=True)
 
 
+def postpone(folder: Path, question: Question) -> None:
+    """Let the answer hold for as long as when it was written. Never raises."""
+    with contextlib.suppress(OSError):
+        os.utime(folder / question.file)
+
+
 def forget(folder: Path, question: Question) -> None:
     """Let it be measured again."""
     with contextlib.suppress(OSError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import signal
 import statistics
 import subprocess
@@ -38,6 +39,7 @@ _TIMEOUT_S: Final = 60.0
 _BUILD_TIMEOUT_S: Final = 600.0
 """TensorRT compiles for minutes, once."""
 _JOB, _FEEDS, _RESULT = "job.json", "feeds.npz", "result.jsonl"
+_HUMBLE: Final = "--humble"
 
 Run = Callable[[Path, float], int | None]
 """Does the job in a folder within seconds; returns the exit status, None when it had to be stopped."""
@@ -45,7 +47,16 @@ Run = Callable[[Path, float], int | None]
 
 def run_apart(folder: Path, timeout_s: float) -> int | None:
     """Do a job in another process."""
-    argv = [sys.executable, "-m", "vcam_talker.inference.measure", str(folder)]
+    return _run(folder, timeout_s, ())
+
+
+def run_beside(folder: Path, timeout_s: float) -> int | None:
+    """Do a job in another process that takes only what processor time all others leave."""
+    return _run(folder, timeout_s, (_HUMBLE,))
+
+
+def _run(folder: Path, timeout_s: float, more: tuple[str, ...]) -> int | None:
+    argv = [sys.executable, "-m", "vcam_talker.inference.measure", str(folder), *more]
     quiet = subprocess.DEVNULL
     try:
         return subprocess.run(
@@ -215,4 +226,6 @@ class _Contest:
 
 
 if __name__ == "__main__":
+    if _HUMBLE in sys.argv and sys.platform != "win32":
+        os.nice(19)
     _Contest(Path(sys.argv[1])).run()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,9 @@ import numpy as np
 from vcam_talker.core.errors import EngineError
 from vcam_talker.core.extras import how_to_install
 from vcam_talker.inference.candidates import Candidate, Measured, candidates, ranked
-from vcam_talker.inference.choice import Question, forget, inference_cache, recall, remember
+from vcam_talker.inference.choice import Question, forget, inference_cache, postpone, recall, remember
 from vcam_talker.inference.engines import EngineChoice, PrecisionChoice, find_engine
-from vcam_talker.inference.measure import Run, measure, run_apart
+from vcam_talker.inference.measure import Run, measure, run_apart, run_beside
 from vcam_talker.inference.memory import give_back_freed
 from vcam_talker.inference.model import Model, Request, find_model
 from vcam_talker.inference.processor import Processor, this_processor
@@ -39,7 +40,8 @@ def open_session(
     `model` is an ONNX file, or a folder with plan.json and weights.safetensors; `variants` are other forms of
     the same network: quantised, in half precision, or that folder. `auto` takes the fastest of what works
     here and agrees with the most exact one; that is measured once for each model and machine (in a process
-    of its own), and remembered under `cache`. What is named and can't be used is replaced, with one warning
+    of its own), and remembered under `cache`. Those that failed are tried again beside the session after some
+    days, for the next time. What is named and can't be used is replaced, with one warning
     in the log. `threads`: None leaves one core to picture and sound.
 
     `example` feeds fix the only shapes that the session takes, which engines are faster for, and are what is
@@ -76,6 +78,8 @@ class _Opening:
         self._run = run
         self._failed: list[EngineError] = []
         """Of what should have worked."""
+        self._due: Callable[[], None] | None = None
+        """Measures again."""
 
     def open(self, engine: EngineChoice, precision: PrecisionChoice) -> Session:
         """Return the first session that works, in the order of what is wanted."""
@@ -92,6 +96,8 @@ class _Opening:
             give_back_freed()
             if faults:
                 log.warning("%s; running %s with %s", _all(faults), self._model.label, candidate)
+            if self._due is not None:
+                _beside(self._due)
             return session
         raise self._nothing(lacking)
 
@@ -114,7 +120,14 @@ class _Opening:
             yield from contenders
             return
         question = Question.about(self._model, contenders, self._threads, self._shapes, self._processor)
-        measured = recall(self._cache, question) or self._measure(contenders, question)
+        measured = recall(self._cache, question)
+        if not measured:
+            earlier = recall(self._cache, question, due_too=True)
+            if ranked(earlier):
+                # Nobody waits for a better one while this one works, nor for an engine that hangs.
+                measured, self._due = earlier, lambda: self._measure_again(contenders, question, earlier)
+            else:
+                measured = self._measure(contenders, question)
         for candidate in ranked(measured):
             yield candidate
             forget(self._cache, question)  # the next one is wanted: this one did not work
@@ -130,20 +143,36 @@ class _Opening:
             )
         except EngineError as e:
             self._failed.append(e)
-            return self._as_before(question) or [Measured(candidate) for candidate in contenders]
+            return [Measured(candidate) for candidate in contenders]
         self._failed += [EngineError(f"engine '{m.candidate}'", m.fault) for m in measured if m.fault]
         if not ranked(measured):
-            return self._as_before(question) or measured
+            return measured
         remember(self._cache, question, measured)
         shown = ", ".join(f"{m.candidate} {m.run_ms:.2f} ms" for m in measured if not m.fault)
         log.info("%s, measured on this machine: %s", self._model.label, shown)
         return measured
 
-    def _as_before(self, question: Question) -> list[Measured]:
-        """Return what an earlier measurement found, if there was one, and let it hold for a while again."""
-        if earlier := recall(self._cache, question, due_too=True):
-            remember(self._cache, question, earlier)
-        return earlier
+    def _measure_again(
+        self, contenders: list[Candidate], question: Question, earlier: list[Measured]
+    ) -> None:
+        """Write down what is found now, for the next time.
+
+        What worked `earlier` is not given up for a moment's want of memory: the session in use may have it.
+        """
+        # First: who is killed meanwhile does not begin again at every start.
+        postpone(self._cache, question)
+        run = run_beside if self._run is run_apart else self._run
+        try:
+            now = measure(self._model, contenders, self._threads, self._example, self._cache, run=run)
+        except EngineError as e:
+            log.debug("%s: engines are not measured again: %s", self._model.label, e)
+            return
+        worked = {m.candidate: m for m in earlier if not m.fault}
+        found = [worked.get(m.candidate, m) if m.tries else m for m in now]
+        if not ranked(found):
+            return
+        remember(self._cache, question, found)
+        log.info("%s: engines were measured again, for the next start", self._model.label)
 
     def _try(self, candidate: Candidate) -> Session | None:
         request = Request(self._model, candidate.precision, self._threads, self._shapes, self._cache)
@@ -179,6 +208,10 @@ class _Opening:
             why = "needs ONNX Runtime or OpenVINO, and neither is installed"
             return EngineError(self._model.label, why, how_to_install("lips"))
         return EngineError(self._model.label, "needs torch, which is not installed", how_to_install("prune"))
+
+
+def _beside(work: Callable[[], None]) -> None:
+    threading.Thread(target=work, name="engines", daemon=True).start()
 
 
 def _filled(array: Array) -> Array:

@@ -33,7 +33,7 @@ OPSET: Final = 18
 TOLERANCE: Final = 1e-4
 """Of the greatest difference between torch and ONNX Runtime, in units of the largest output or 1."""
 MODEL_FILE: Final = "model.json"
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 
 
 class ExportError(VcamTalkerError):

@@ -25,7 +25,7 @@ from vcam_talker.persona import Persona
 log = logging.getLogger(__name__)
 
 MODEL_FILE: Final = "model.json"
-FORMAT: Final = 1
+FORMAT: Final = 2
 SHIPPED: Final = "lips"
 """Name of the model that comes with the package."""
 NO_MODEL: Final = "shapes"
@@ -90,7 +90,8 @@ class Network(Part):
 class ModelSpec(_Lenient):
     """What `model.json` says."""
 
-    format: Literal[1]
+    format: Literal[1, 2]
+    """2 has the channels of kind `pose` last; for the other kind they are the same."""
     kind: Literal["pose", "wav2lip"]
     condition: Condition
     label: Annotated[str, Field(min_length=1, max_length=80)]
@@ -104,6 +105,8 @@ class ModelSpec(_Lenient):
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
+        if self.kind == "pose" and self.format == 1:
+            raise ValueError("is of format 1, whose channels come first; export it anew with this version")
         if self.condition != _CONDITIONS[self.kind]:
             raise ValueError(f"a model of kind '{self.kind}' draws from '{_CONDITIONS[self.kind]}'")
         if missing := _PARTS[self.kind] - set(self.parts):
@@ -173,7 +176,7 @@ def load_package(folder: Path) -> Package:
         data = json.loads(raw)
     except (ValueError, RecursionError) as e:
         raise EngineError(str(path), "is no JSON", _REMEDY) from e
-    if isinstance(data, dict) and data.get("format", FORMAT) != FORMAT:
+    if isinstance(data, dict) and data.get("format", FORMAT) not in {1, FORMAT}:
         found = str(data["format"])[:20]
         raise EngineError(str(path), f"has format {found}, this program reads {FORMAT}", _REMEDY)
     try:

@@ -36,6 +36,18 @@ def test_the_processor_is_read_from_the_kernel(tmp_path: Path, monkeypatch: pyte
     assert found.spare_threads == 1
 
 
+def test_wide_instructions_that_openvino_may_not_use_are_not_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc" / "cpuinfo").write_text("flags : avx2 avx512f avx512_bf16 amx_tile amx_bf16\n")
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "avx2")
+    capped = this_processor(tmp_path)
+    assert (capped.family, capped.computes_bfloat16) == ("AVX2", False)
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "ALL")
+    assert this_processor(tmp_path).computes_bfloat16
+
+
 def test_a_processor_that_the_kernel_says_nothing_of_still_has_threads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

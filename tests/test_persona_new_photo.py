@@ -133,7 +133,6 @@ def test_a_palette_with_a_hole(tmp_path: Path) -> None:
     assert (found[32:] == (200, 100, 50)).all()
 
 
-@pytest.mark.skipif(not hasattr(cv2, "imwriteanimation"), reason="an older OpenCV writes no animations")
 def test_an_animation_shows_its_first_picture(tmp_path: Path) -> None:
     first = np.full((80, 120, 3), 200, np.uint8)
     animation = cv2.Animation()

@@ -7,10 +7,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 
-torch = pytest.importorskip("torch")
-command = pytest.importorskip("studio.lips.landmarks.__main__")
+from studio.lips.landmarks import __main__ as command
 
 pytestmark = pytest.mark.unit
 

@@ -11,107 +11,29 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner, Result
 from safetensors.torch import save_file
 
-from vcam_talker.cli import main
+from tests.support.prune_cli import (
+    lips,
+    measured_at_once,
+    refused,
+    samples,
+    stir,
+    typed,
+    wav2lip,
+)
 from vcam_talker.cli.prune import prune
 from vcam_talker.nets.checkpoint import load_tensors
 from vcam_talker.nets.lips import LipsNet
 from vcam_talker.nets.wav2lip import Wav2Lip
-from vcam_talker.nets.wav2lip_layers import make_plan, scaled_channels
-from vcam_talker.prune.apply import save_pruned
-from vcam_talker.prune.cut import whole
 from vcam_talker.prune.importance import Loss
 from vcam_talker.prune.networks import read_network
 from vcam_talker.prune.plan import ChannelPlan
 
+__all__ = ["lips", "measured_at_once", "samples", "wav2lip"]
 pytestmark = pytest.mark.unit
-
-_LIPS = {"pose": 16, **{f"{side}{n}.0": 16 for side in "ed" for n in (1, 2, 3, 4)}}
-
-
-def _save(folder: Path, net: Wav2Lip | LipsNet) -> Path:
-    save_pruned(folder, whole(net, net.plan()), net)
-    return folder
-
-
-def save_lips(folder: Path) -> Path:
-    """A narrow one."""
-    torch.manual_seed(1)
-    plan = {"format": 3, "net": "lips", "size": [96, 128], "channels": _LIPS}
-    return _save(folder, LipsNet.from_plan(plan).eval())
-
-
-def save_wav2lip(folder: Path) -> Path:
-    """A very narrow one."""
-    torch.manual_seed(1)
-    return _save(folder, Wav2Lip.from_plan(make_plan(96, scaled_channels(96, 0.05))).eval())
-
-
-def save_samples(folder: Path) -> Path:
-    """Six of Wav2Lip's for each split, of chance."""
-    folder.mkdir()
-    chance = np.random.default_rng(1)
-    for split in ("train", "test"):
-        np.savez(
-            folder / f"{split}-0.npz",
-            mel=chance.normal(0, 1, (6, 1, 80, 16)).astype(np.float16),
-            face=chance.integers(0, 255, (6, 6, 96, 96)).astype(np.uint8),
-            target=chance.integers(0, 255, (6, 3, 96, 96)).astype(np.uint8),
-        )
-    return folder
-
-
-def measure_at_once(patch: pytest.MonkeyPatch) -> None:
-    """Memory is measured in processes of their own, for seconds; `tests/real/test_prune.py` does it."""
-    patch.setattr("vcam_talker.prune.figures._ROUNDS", 3)
-    patch.setattr(
-        "vcam_talker.prune.figures.resident_bytes",
-        lambda path, _engine: sum(f.stat().st_size for f in path.glob("*.safetensors")),
-    )
-
-
-def stir(archive: Path) -> None:
-    """Other pictures, in as many bytes."""
-    with np.load(archive) as arrays:
-        content = {**arrays, "target": 255 - arrays["target"]}
-    np.savez(archive, **content)
-
-
-def typed(*arguments: object) -> Result:
-    return CliRunner().invoke(main, ["prune", *map(str, arguments)])
-
-
-def refused(said: str, code: int, *arguments: object) -> None:
-    result = typed(*arguments)
-    assert result.exit_code == code, result.output
-    assert result.stderr.count("\n") == 1
-    assert result.stderr.startswith("error: ")
-    assert said in result.stderr
-
-
-@pytest.fixture(autouse=True)
-def _measured_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    measure_at_once(monkeypatch)
-
-
-@pytest.fixture
-def lips(tmp_path: Path) -> Path:
-    return save_lips(tmp_path / "lips")
-
-
-@pytest.fixture(scope="module")
-def wav2lip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_wav2lip(tmp_path_factory.mktemp("wav2lip") / "dense")
-
-
-@pytest.fixture(scope="module")
-def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_samples(tmp_path_factory.mktemp("samples") / "samples")
 
 
 @pytest.mark.parametrize("verb", ["lipsync", "scan", "apply", "report", "layers"])

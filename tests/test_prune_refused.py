@@ -13,31 +13,19 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from tests.support.prune_cli import (
+    lips,
+    measured_at_once,
+    refused,
+    samples,
+    typed,
+    wav2lip,
+)
 from tests.support.prune_nets import Residual
-from tests.test_prune_cli import measure_at_once, refused, save_lips, save_samples, save_wav2lip, typed
 from vcam_talker.nets.checkpoint import load_tensors
 
+__all__ = ["lips", "measured_at_once", "samples", "wav2lip"]
 pytestmark = pytest.mark.unit
-
-
-@pytest.fixture(autouse=True)
-def _measured_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    measure_at_once(monkeypatch)
-
-
-@pytest.fixture
-def lips(tmp_path: Path) -> Path:
-    return save_lips(tmp_path / "lips")
-
-
-@pytest.fixture(scope="module")
-def wav2lip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_wav2lip(tmp_path_factory.mktemp("wav2lip") / "dense")
-
-
-@pytest.fixture(scope="module")
-def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_samples(tmp_path_factory.mktemp("samples") / "samples")
 
 
 @pytest.mark.parametrize(

@@ -10,24 +10,20 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.test_prune_cli import measure_at_once, refused, save_lips, typed
+from tests.support.prune_cli import (
+    lips,
+    measured_at_once,
+    refused,
+    typed,
+)
 from vcam_talker.core.types import Pixels
 from vcam_talker.nets.lips import LipsNet
 from vcam_talker.prune.importance import Loss
 from vcam_talker.prune.pictures import Training
 from vcam_talker.prune.schedule import Round
 
+__all__ = ["lips", "measured_at_once"]
 pytestmark = pytest.mark.unit
-
-
-@pytest.fixture(autouse=True)
-def _measured_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    measure_at_once(monkeypatch)
-
-
-@pytest.fixture
-def lips(tmp_path: Path) -> Path:
-    return save_lips(tmp_path / "lips")
 
 
 class LipsTask:

@@ -24,7 +24,8 @@ pytestmark = pytest.mark.unit
 
 FLITE = tuple(VoiceInfo("flite", name, "en") for name in ("slt", "rms", "awb"))
 ESPEAK = tuple(
-    VoiceInfo("espeak-ng", name, name) for name in ("en-us", "de", "nl", "fr", "it", "ru", "cmn", "es", "sv")
+    VoiceInfo("espeak-ng", name, name, variants=frozenset({"f2", "croak"}))
+    for name in ("en-us", "de", "nl", "fr", "it", "ru", "cmn", "es", "sv")
 )
 
 
@@ -92,6 +93,8 @@ def test_languages() -> None:
         ("flite:rms", "en", True),
         ("flite:slt", "en-GB", False),
         ("espeak-ng:de+f2", "de", True),
+        ("espeak-ng:de+12", "de", True),
+        ("espeak-ng:zh+croak", "cmn", True),
         ("espeak-ng:de-AT", "de-AT", False),
         ("espeak-ng:de-AT", "de-AT", True),
         ("espeak-ng:zh", "cmn", False),
@@ -116,6 +119,10 @@ def test_voices_that_are_there(closed: list[str], voice: str, language: str, giv
         ("espeak-ng:German", "de", True, "named by their languages, such as espeak-ng:de"),
         ("espeak-ng:ru", "de", True, "does not speak 'de'"),
         ("espeak-ng:tlh", "tlh", False, "--language tlh: no voice of espeak-ng speaks it"),
+        ("espeak-ng:de+nosuch", "de", True, "no such variant. espeak-ng --voices=variant lists"),
+        ("espeak-ng:de+croack", "de", True, "Did you mean espeak-ng:de+croak?"),
+        ("espeak-ng:de+", "de", True, "no such variant"),
+        ("flite:slt+f2", "en", True, "Did you mean flite:slt?"),
         ("tone:boop", "en", True, "There are: tone:beep"),
     ],
 )

@@ -71,6 +71,14 @@ class TestProgram:
             speak(engine, "Hi.", "nonesuch")
         assert speak(engine, "Hi.")
 
+    def test_variants_are_those_of_the_library(self, client: EspeakClient) -> None:
+        voice = next(v for v in EspeakNgSynthesizer(client).voices() if v.name == "de")
+        assert voice.offers("de")
+        assert voice.offers("de+f2")
+        assert voice.offers("de+12")
+        assert not voice.offers("de+nosuch")
+        assert not voice.offers("fr")
+
     def test_a_missing_library_leaves_no_voices(self) -> None:
         engine = EspeakNgSynthesizer(EspeakClient(["no-such-library.so"]))
         assert engine.voices() == ()

@@ -33,7 +33,8 @@ class Fake:
 
     def voices(self) -> Sequence[VoiceInfo]:
         names = {"en": "slt"} if self.name == "flite" else {}
-        return [VoiceInfo(self.name, names.get(tag, tag), tag) for tag in self._languages]
+        variants = frozenset({"f3"} if self.name == "espeak-ng" else {})
+        return [VoiceInfo(self.name, names.get(tag, tag), tag, variants=variants) for tag in self._languages]
 
     def synthesize(self, sentence: Sentence, spec: VoiceSpec, cancelled: Cancelled) -> Iterator[Speech]:
         self.asked.append((sentence.text, spec))
@@ -132,6 +133,14 @@ class TestCasting:
             assert say(voice, "你好", "cmn")
             assert voice.warnings == ()
         assert [engine.asked for engine in engines] == [[], []]
+
+    def test_a_variant_that_is_not_there_is_named_and_left_out(self) -> None:
+        espeak = Fake("espeak-ng", "cmn")
+        section = VoiceSection(engine="espeak-ng", name="cmn+f33", pitch_semitones=2)
+        voice = cast(espeak, voice=section, language="cmn", voices={})
+        say(voice, "你好", "cmn")
+        assert [(s.voice, s.pitch_semitones) for _, s in espeak.asked] == [("cmn", 2)]
+        assert "espeak-ng has no voice 'cmn+f33'; 'cmn' speaks instead" in voice.warnings[0]
 
     def test_a_voice_that_is_not_there_is_named_and_replaced(self) -> None:
         flite = Fake("flite", "en")

@@ -196,12 +196,22 @@ class VoiceSpec:
 
 @dataclass(frozen=True, slots=True)
 class VoiceInfo:
-    """A voice an engine offers."""
+    """A voice an engine offers.
+
+    `variants` are what may follow its name behind a `+`; None where that can't be told.
+    """
 
     engine: str
     name: str
     language: str
     description: str = ""
+    variants: frozenset[str] | None = frozenset()
+
+    def offers(self, wanted: str) -> bool:
+        """Tell whether `wanted` is this voice, as it is or in a variant that there is (`cmn+f3`)."""
+        name, plus, variant = wanted.partition("+")
+        known = not plus or self.variants is None or variant in self.variants or variant.isdecimal()
+        return name == self.name and known
 
 
 Role = Literal["viewer", "moderator", "owner"]

@@ -53,8 +53,11 @@ def check_voice(voice: tuple[str, str], language: str, *, given: bool) -> tuple[
         synthesizer.close()
     if not voices:
         return (f"{engine} is not installed here, so its voice '{name}' was not looked for: see the doctor.",)
-    base = canonical_language(name.partition("+")[0]) if engine == "espeak-ng" else name
+    base, plus, variant = name.partition("+") if engine == "espeak-ng" else (name, "", "")
+    base = canonical_language(base) if engine == "espeak-ng" else base
     own = next((each for each in voices if each.name == base), None)
+    if own is not None and not own.offers(base + plus + variant):
+        raise BadInputError(f"--voice {engine}:{name[:60]}", "has no such variant", _variants(own, variant))
     if own is not None and not _reads(own, language):
         remedy = f"Leave it out, or give one of the language, such as espeak-ng:{language}"
         raise BadInputError(f"--voice {engine}:{name}", f"does not speak '{language}'", remedy)
@@ -130,6 +133,14 @@ def _speaks(voice: VoiceInfo, language: str) -> bool:
 def _reads(voice: VoiceInfo, language: str) -> bool:
     alike = language_script(voice.language) == language_script(language)
     return _speaks(voice, language) or (voice.engine in _ACCENTED and alike)
+
+
+def _variants(voice: VoiceInfo, variant: str) -> str:
+    """Return the remedy for a variant that is not there."""
+    near = difflib.get_close_matches(variant, sorted(voice.variants or ()), n=1)
+    if near:
+        return f"Did you mean {voice.engine}:{voice.name}+{near[0]}?"
+    return "espeak-ng --voices=variant lists what may follow the +"
 
 
 def _nearest(engine: str, name: str, voices: Sequence[VoiceInfo]) -> str:

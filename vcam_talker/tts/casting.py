@@ -89,7 +89,10 @@ class Casting:
         if wanted.engine == name:
             own = next((v for v in voices if v.name == base), None)
             if own is not None and _can_read(own, language):
-                return wanted
+                if own.offers(wanted.voice):
+                    return wanted
+                self._warn(f"{name} has no voice '{wanted.voice}'; '{base}' speaks instead", _variants(own))
+                return replace(wanted, voice=base)
         fitting = _fitting(voices, language)
         if fitting is None:
             return None
@@ -115,6 +118,10 @@ class Casting:
         if line not in self._warnings:
             self._warnings[line] = None
             log.warning("%s", line)
+
+
+def _variants(voice: VoiceInfo) -> str:
+    return "espeak-ng --voices=variant lists what may follow the +" if voice.variants else "Leave out the +"
 
 
 def _can_read(voice: VoiceInfo, language: str) -> bool:

@@ -7,8 +7,8 @@ ever loads it, and what crosses is text one way, sound and events the other:
     reply     u32 length, u32 length of the JSON, JSON, PCM (s16le mono)
 
 The first reply is the greeting {"id": 0, "rate": Hz, "version": str, "files": str, "voices": [[name,
-language], ...]}, `files` being a digest of the library's and its data's names, sizes and times;
-every segment of a request gets one reply {"id", "segment", "phones": [[mnemonic, sample], ...],
+language], ...], "variants": [str, ...]}, `files` being a digest of the library's and its data's names, sizes
+and times; every segment of a request gets one reply {"id", "segment", "phones": [[mnemonic, sample], ...],
 "words": [[character, length, sample], ...]}, or {"id", "segment", "error": str}. Numbers are little-endian.
 """
 
@@ -128,8 +128,22 @@ class Espeak:
             index += 1
         return list(found.items())
 
+    def variants(self) -> list[str]:
+        """Return what may follow a voice's `+`, such as `f3`; none where the data can't be listed."""
+        data = ctypes.c_char_p()
+        self._library.espeak_Info(ctypes.byref(data))
+        try:
+            return sorted(
+                file.name for file in Path(os.fsdecode(data.value or b""), "voices", "!v").iterdir()
+            )
+        except OSError:
+            return []
+
     def set_voice(self, name: str) -> bool:
-        """Choose a voice, `cmn` or with a variant `cmn+f3`; False when there is none of that name."""
+        """Choose a voice, `cmn` or with a variant `cmn+f3`; False when there is none of that name.
+
+        The library takes a variant that it doesn't know for none: see `variants`.
+        """
         return bool(self._library.espeak_SetVoiceByName(name.encode()) == 0)
 
     def set_speed(self, rate_wpm: int, pitch: int) -> None:
@@ -207,7 +221,8 @@ def main() -> int:
         return NO_LIBRARY
     espeak = Espeak(library)
     build = {"version": espeak.version(), "files": espeak.files()}
-    send(out, {"id": 0, "rate": espeak.rate, **build, "voices": espeak.voices()})
+    offered = {"voices": espeak.voices(), "variants": espeak.variants()}
+    send(out, {"id": 0, "rate": espeak.rate, **build, **offered})
     source = sys.stdin.buffer
     while len(size := source.read(4)) == 4:
         (length,) = struct.unpack("<I", size)

@@ -55,10 +55,13 @@ class EspeakNgSynthesizer:
     def voices(self) -> Sequence[VoiceInfo]:
         """Return a voice per language; empty when the library is missing. Starts the program, ~0.1 s once."""
         try:
-            listed = self._client.hello()["voices"]
+            hello = self._client.hello()
         except EngineError:
             return ()
-        return tuple(VoiceInfo(self.name, name, language) for name, language in listed)
+        variants = frozenset(hello["variants"]) or None
+        return tuple(
+            VoiceInfo(self.name, name, language, variants=variants) for name, language in hello["voices"]
+        )
 
     def version(self) -> str:
         """Return the library's version with a digest of its files, as the running program loaded them."""

@@ -14,10 +14,10 @@ SCRIPT = f"""
 set +e
 sink="python -m vcam_talker.air.sinks.camera {vm.CAMERA} --size {WIDTH}x{HEIGHT} --fps {FPS}"
 look='from vcam_talker.air.sinks.v4l2 import *; c = find_camera("", 10); print(c.output, c.capture)'
-$sink --seconds 25 & writer=$!
+$sink --seconds 150 & writer=$!
 until [ "$(python -c "$look")" = "False True" ]; do sleep 0.2; done
 $sink --seconds 1 2>$VM_OUT/second; echo second $?
-timeout 60 ffmpeg -v error -f v4l2 -i {vm.CAMERA} -frames:v 5 -f rawvideo -y $VM_OUT/frames.yuv
+timeout 180 ffmpeg -v error -f v4l2 -i {vm.CAMERA} -frames:v 5 -f rawvideo -y $VM_OUT/frames.yuv
 ffprobe -v error -f v4l2 -show_entries stream=width,height,pix_fmt,r_frame_rate -of csv=p=0 {vm.CAMERA}
 kill -9 $writer; wait $writer
 echo killed $(python -c "$look")
@@ -36,7 +36,7 @@ echo after $(python -c "$look")
 
 @pytest.fixture(scope="module")
 def result() -> vm.VmResult:
-    return vm.run(SCRIPT, timeout_s=240).check()
+    return vm.run(SCRIPT, timeout_s=600).check()
 
 
 def test_a_reader_gets_our_picture_size_and_rate(result: vm.VmResult) -> None:

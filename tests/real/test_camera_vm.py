@@ -33,7 +33,7 @@ def checks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Run tests/vm/camera_checks.py in the VM once; return the folder with its findings."""
     out = tmp_path_factory.mktemp("checks")
     command = ["python", "-m", "tests.vm.camera_checks", vm.CAMERA, str(out), *shlex.split(vm.CAMERA_MODULE)]
-    vm.run(command, timeout_s=240, out_dir=out).check()
+    vm.run(command, timeout_s=600, out_dir=out).check()
     return out
 
 
@@ -102,14 +102,14 @@ def viewers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # Ten frames a second leave an emulated machine time for the programs that matter here.
     vm.run(
         f"""
-        {PYTHON}write_pattern {vm.CAMERA} --fps 10 --seconds 600 &
-        {PYTHON}chromium_camera {vm.CAMERA} --frames {CHROMIUM_FRAMES} --timeout 300 \
+        {PYTHON}write_pattern {vm.CAMERA} --fps 10 --seconds 900 &
+        {PYTHON}chromium_camera {vm.CAMERA} --frames {CHROMIUM_FRAMES} --timeout 600 \
             >$VM_OUT/chromium.json 2>$VM_OUT/chromium.log &
         chromium=$!
         {PYTHON}obs_camera {vm.CAMERA} $VM_OUT/obs.png >$VM_OUT/obs.json
         wait $chromium
         """,
-        timeout_s=400,
+        timeout_s=800,
         out_dir=out,
     ).check()
     return out

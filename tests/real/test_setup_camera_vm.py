@@ -26,7 +26,7 @@ ls /etc/modprobe.d /etc/modules-load.d >"$VM_OUT/files"
 
 
 def test_setup_camera_on_a_real_kernel() -> None:
-    done = vm.run(SCRIPT, modules=None, timeout_s=240).check()
+    done = vm.run(SCRIPT, modules=None, timeout_s=600).check()
 
     def read(name: str) -> list[str]:
         return (done.out_dir / name).read_text().splitlines()

@@ -26,8 +26,8 @@ CAMERA_LABEL = "vcam_talker"
 CAMERA_MODULE = f"video_nr=10 card_label={CAMERA_LABEL} exclusive_caps=1"
 """Options of v4l2loopback as `vcam-talker setup camera` sets them."""
 
-_BOOT_S = {"kvm": 30.0, "tcg": 120.0}
-_QUEUE_S = 600.0
+_BOOT_S = {"kvm": 30.0, "tcg": 300.0}
+_QUEUE_S = 1500.0
 
 
 @dataclass(frozen=True)

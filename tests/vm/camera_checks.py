@@ -59,13 +59,13 @@ def main(device: str, out: Path, options: list[str]) -> None:
     """Run all checks in order; `options` are v4l2loopback's."""
     found: dict[str, str] = {}
     module = "vcam_talker.air.sinks.camera"
-    writer = subprocess.Popen([sys.executable, "-m", module, device, "--seconds", "120", "--fps", str(FPS)])
-    os.close(open_camera(device, wait_s=40))
+    writer = subprocess.Popen([sys.executable, "-m", module, device, "--seconds", "400", "--fps", str(FPS)])
+    os.close(open_camera(device, wait_s=120))
     capture = ["ffmpeg", "-v", "error", "-f", "v4l2", "-i", device, "-frames:v", str(FRAMES)]
     # Passed through: neither repeated nor dropped to fit the nominal rate.
     capture += ["-fps_mode", "passthrough"]
     subprocess.run(
-        [*capture, "-f", "framehash", "-hash", "CRC32", out / "frames.crc"], check=True, timeout=60
+        [*capture, "-f", "framehash", "-hash", "CRC32", out / "frames.crc"], check=True, timeout=180
     )
     found["second writer"] = write(device)
 
@@ -77,12 +77,12 @@ def main(device: str, out: Path, options: list[str]) -> None:
         device,
         str(pace),
         "--seconds",
-        "90",
+        "300",
         "--stall",
-        "60",
+        "120",
     ]
     reader = subprocess.Popen(read)
-    deadline_s = time.monotonic() + 60
+    deadline_s = time.monotonic() + 180
     while lines(pace) < 3 * FPS and time.monotonic() < deadline_s:
         time.sleep(0.1)
     writer.kill()

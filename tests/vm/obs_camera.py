@@ -41,11 +41,11 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     arguments = parser.parse_args()
     # The camera is there once somebody writes to it.
-    os.close(open_camera(arguments.device, wait_s=60))
+    os.close(open_camera(arguments.device, wait_s=120))
     # llvmpipe compiles for instructions that an emulated processor only claims to have, and crashes.
     env = {"GALLIUM_DRIVER": "softpipe"} if os.environ.get("VM_ACCEL") == "tcg" else {}
-    with obs_studio(env, canvas=(WIDTH, HEIGHT), fps=5, timeout_s=120) as obs:
-        seen = look(obs, arguments.device, timeout_s=40)
+    with obs_studio(env, canvas=(WIDTH, HEIGHT), fps=5, timeout_s=300) as obs:
+        seen = look(obs, arguments.device, timeout_s=120)
         arguments.out.write_bytes(obs.screenshot_png("camera", WIDTH, HEIGHT))
     print(json.dumps(seen), flush=True)
 

@@ -6,12 +6,15 @@ computed with the face, and only added when there is a mouth. The coarsest stage
 
 What goes in and out of them as maps has its channels last: processors convolve so, and bringing such small
 maps into another order took more of the time than any of the convolutions.
+
+A map that is doubled and then convolved by 3 x 3 has every row and column twice: a transposed convolution by
+4 x 4 answers the same with less than half of the multiplications.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import cast
+from typing import Final, cast
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +22,9 @@ from torch.nn import functional
 from torch.nn.utils import fuse_conv_bn_weights
 
 from vcam_talker.nets.lips import LEVELS, Layer, LipsNet, squashed
+
+_DOUBLED: Final = ((0.0, 0.0, 1.0), (0.0, 1.0, 1.0), (1.0, 1.0, 0.0), (1.0, 0.0, 0.0))
+"""Which weights of three meet in each of the four places of a row that was not doubled."""
 
 
 class FacePart(nn.Module):
@@ -49,14 +55,20 @@ class MouthPart(nn.Module):
         super().__init__()
         self.pose, self.head = net.pose, net.head
         self.stages = nn.ModuleList()
-        """Coarsest first; its convolutions see what comes from below alone."""
+        """Coarsest first. Their convolutions see what comes from below alone; the first ones double it."""
+        self.carriers = nn.ModuleList()
+        """Of each stage but the coarsest, see `_carrier`."""
         layers = [list(_stage(net, f"d{level}")) for level in range(LEVELS, 0, -1)]
         below = 0
         for stage in layers:
             weights = [_folded(layer)[0] for layer in stage]
             # The rest of the first one's inputs is the face's.
             weights[0] = weights[0][:, :below]
-            self.stages.append(nn.ModuleList(_convolution(weight) for weight in weights if weight.shape[1]))
+            convolutions: list[nn.Module] = [_convolution(weight) for weight in weights[1:]]
+            if below:
+                convolutions.insert(0, _doubling(weights[0]))
+                self.carriers.append(_carrier(len(weights[0])))
+            self.stages.append(nn.ModuleList(convolutions))
             below = stage[-1].conv.out_channels
         flat = [layer for stage in layers for layer in stage]
         self.mouths = _joined([cast("nn.Linear", layer.mouth).weight for layer in flat], flat)
@@ -66,13 +78,13 @@ class MouthPart(nn.Module):
     def forward(self, pose: Tensor, *shares: Tensor) -> Tensor:
         """Return the maps, float[N, 48, 64, 27] as in `lips.MAPS`, of float[N, 7] and f1 .. f4."""
         biases = self._biases(pose)
+        carriers = iter(self.carriers)
         x: Tensor | None = None
         for stage, share in zip(self.stages, reversed(shares), strict=True):
-            convolutions = iter(cast("Sequence[nn.Conv2d]", stage))
+            convolutions = iter(cast("Sequence[nn.Module]", stage))
             first = _channels_first(share)
             if x is not None:
-                x = functional.interpolate(x, scale_factor=2.0, mode="nearest")
-                first = first + next(convolutions)(x)
+                first = next(carriers)(first) + next(convolutions)(x)
             x = functional.relu(first + next(biases))
             for convolution in convolutions:
                 x = functional.relu(convolution(x) + next(biases))
@@ -113,6 +125,25 @@ def _convolution(weight: Tensor) -> nn.Conv2d:
     with torch.no_grad():
         made.weight.copy_(weight)
     return made
+
+
+def _doubling(weight: Tensor) -> nn.ConvTranspose2d:
+    """Return what a convolution float[outputs, inputs, 3, 3] makes of a map whose pixels were doubled."""
+    outputs, inputs, _, _ = weight.shape
+    made = nn.ConvTranspose2d(inputs, outputs, 4, 2, 1, bias=False)
+    rows = torch.tensor(_DOUBLED, dtype=weight.dtype)
+    with torch.no_grad():
+        made.weight.copy_(torch.einsum("ai,bj,ocij->coab", rows, rows, weight))
+    return made
+
+
+def _carrier(channels: int) -> nn.Conv2d:
+    """Return a convolution that changes nothing.
+
+    OpenVINO adds a map while it convolves, but not while it convolves transposed; a pass over the map for the
+    sum alone, with its changes of order, takes longer than this (docs/LOG.md).
+    """
+    return _convolution(torch.eye(channels)[:, :, None, None])
 
 
 def _stage(net: LipsNet, name: str) -> Sequence[Layer]:

@@ -164,6 +164,16 @@ def test_bit_rot_in_the_tables_is_refused(folder: Path) -> None:
     error_of(folder)
 
 
+def test_a_bit_that_says_encrypted_is_damage(folder: Path) -> None:
+    path = folder / "face.npz"
+    data = bytearray(path.read_bytes())
+    at = 0
+    while (at := data.find(b"PK\x01\x02", at + 1)) > 0:
+        data[at + 8] |= 1
+    path.write_bytes(bytes(data))
+    assert "is damaged" in str(error_of(folder))
+
+
 def test_a_header_that_promises_terabytes_takes_no_memory(folder: Path) -> None:
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(

@@ -224,6 +224,26 @@ def test_a_network_that_is_always_late_is_left_alone_for_a_while(
     assert client.ready(FACE)
 
 
+def test_how_slow_one_network_is_does_not_count_against_the_next(child: Child, client: LipsClient) -> None:
+    client._deadline_s = 0.0
+    for _ in range(60):
+        child.go_on.clear()
+        client.draw(FACE, 1, CROP, POSE)
+        child.go_on.set()
+        assert child.answered.acquire(timeout=10)
+    client.draws(0)
+    client.draws(FACE)
+    assert client.slow, "loaded again it is no quicker"
+    client.draws(0)
+    client.draws(FACE + 1)
+    assert not client.slow
+    assert client.ready(FACE + 1)
+    client._deadline_s = _PATIENT_S
+    assert client.times_ms() is None
+    assert client.draw(FACE + 1, 1, CROP, POSE) is not None
+    assert client.times_ms() is not None
+
+
 def test_what_cannot_cross_is_not_asked(client: LipsClient, child: Child) -> None:
     huge = np.zeros(((MAX_SIDE_PX + 2) * 3 // 2, 16), np.uint8)
     assert client.draw(FACE, 1, huge, POSE) is None

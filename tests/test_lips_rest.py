@@ -215,7 +215,7 @@ def test_a_network_of_the_persona_before_costs_the_next_one_nothing(
     stage.lips._on_event(LipsDraw(stage.name, stage.face(stage.choice), "tiny on ort"))
     assert not stage.lips._client.ready(stage.face(stage.choice))
     assert not caplog.records
-    for _ in range(10):
+    for _ in range(4):
         stage.wait(1)
     assert (stage.lips.view().state, stage.lips.view().detail) == ("starting", "")
     stage.process.obey()
@@ -451,11 +451,12 @@ def test_misses_in_a_row_are_counted_from_the_last_mouth() -> None:
     assert [bool(misses.missed(NAN)) for _ in range(_TOO_MANY)] == [False] * (_TOO_MANY - 1) + [True]
 
 
-def test_shapes_stand_in_for_a_model_that_suits_the_face_no_more(
-    config: Config, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("at_first", [False, True])
+def test_shapes_stand_in_for_a_model_that_does_not_suit_the_face(
+    config: Config, caplog: pytest.LogCaptureFixture, *, at_first: bool
 ) -> None:
     package = load_package(Path(config.lips.model))
-    current: list[object] = [None]
+    current: list[object] = [package if at_first else None]
     made = []
 
     def make(_shapes: object, given: object) -> RestPatches:

@@ -163,6 +163,10 @@ class TestTags:
         with pytest.raises(PersonaError, match=r"\[zebra\] is no emotion.*neutral, happy, sad"):
             load_persona(write(tmp_path, head='greeting = ["[zebra] Hello"]'))
 
+    def test_one_that_is_nested_without_end_is_refused(self, tmp_path: Path) -> None:
+        with pytest.raises(PersonaError, match="nested too deeply"):
+            load_persona(write(tmp_path, head=f"greeting = {'[' * 5000}"))
+
     @pytest.mark.parametrize(
         "line", ["[happy] Hi", "[Happy] Hi", "Hi [there]", "[two words] Hi", "[42] Hi", "Hi"]
     )

@@ -49,6 +49,8 @@ def load_toml(path: Path, error: type[ConfigError] = ConfigError) -> dict[str, A
         return tomllib.loads(raw)
     except tomllib.TOMLDecodeError as e:
         raise error(str(path), f"is not valid TOML: {e}", "Quote texts, and write tables as [name]") from None
+    except RecursionError:
+        raise error(str(path), "is nested too deeply", "This is not a file of ours") from None
 
 
 def load_model(path: Path, model: type[M], error: type[ConfigError] = ConfigError) -> M:

@@ -189,6 +189,28 @@ def test_an_engine_that_lies_is_replaced_and_harms_nobody(rig: Rig, lie: str) ->
     rig.wait(Ready)
 
 
+def test_what_a_listener_can_not_bear_costs_a_child_and_not_its_keeper() -> None:
+    rig = Rig(good_engine)
+    heard: queue.Queue[EngineEvent] = queue.Queue()
+    hear = rig.supervisor._listener
+    refused = iter([Ready, EngineDown])
+
+    def listener(event: EngineEvent) -> None:
+        heard.put(event)
+        if isinstance(event, next(refused, ())):
+            raise RuntimeError("not this one")
+        hear(event)
+
+    rig.supervisor._listener = listener
+    try:
+        rig.wait(Ready)
+        assert isinstance(heard.get(timeout=1), Ready)
+        assert "not this one" in heard.get(timeout=1).reason  # type: ignore[union-attr]
+        assert rig.supervisor.view().restarts == 1
+    finally:
+        rig.supervisor.stop()
+
+
 def test_an_engine_that_lives_but_never_gets_ready_is_replaced() -> None:
     rig = Rig(mute_engine, replace(_LIMITS, start_timeout_s=0.5))
     try:

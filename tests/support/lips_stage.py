@@ -20,7 +20,7 @@ from vcam_talker.app.lips_choice import LipsChoice, choose_lips
 from vcam_talker.config import Config, override
 from vcam_talker.core.clock import ManualClock
 from vcam_talker.core.errors import EngineError, VcamTalkerError
-from vcam_talker.core.events import EngineDown
+from vcam_talker.core.events import EngineDown, Ready
 from vcam_talker.core.lips import parse_lips
 from vcam_talker.core.status import EngineView
 from vcam_talker.core.types import MOUTH_PARAMS, NS_PER_S, Pixels
@@ -109,6 +109,7 @@ class Process:
         child = self._child = _Lips(events, questions, self._crossing, self._config)
         child._open = self._open  # type: ignore[assignment,method-assign]
         threading.Thread(target=self._answer, args=(child, questions), daemon=True).start()
+        self._lips._on_event(Ready(persona, (), ()))
         child._load(persona)
         self.pump()
 

@@ -147,7 +147,10 @@ class Supervisor(Generic[E]):
             log.warning(
                 "the %s is gone (%s); picture and sound go on, another one starts", self._name, reason
             )
-            self._listener(EngineDown(reason))
+            try:
+                self._listener(EngineDown(reason))
+            except Exception:
+                log.exception("the end of the %s can't be told", self._name)
             if lived_s >= _STABLE_S:
                 delay_s = 0.0
             else:
@@ -163,7 +166,12 @@ class Supervisor(Generic[E]):
             self._detach()
             return 0.0, f"it can't be started: {e!r}"
         self._child = child
-        reason = self._watch(child)
+        try:
+            reason = self._watch(child)
+        except Exception as e:
+            # Whatever a message brings up, somebody must go on keeping a child alive.
+            log.exception("what the %s told can't be taken", self._name)
+            reason = f"what it told can't be taken: {e!r}"
         lived_s = child.lived_s
         if self._stop.is_set() and child.ready:
             self._ask_to_quit(child)

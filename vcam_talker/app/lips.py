@@ -19,6 +19,7 @@ from vcam_talker.core.status import LipsState, LipsView
 from vcam_talker.face.neural.client import LipsClient
 from vcam_talker.lips.process import lips_main
 from vcam_talker.lips.rest import Rest
+from vcam_talker.lips.watch import Watch
 from vcam_talker.persona import load_persona
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class Lips:
         self._label = ""
         """Of the network that draws them now."""
         self._rest = Rest(clock)
+        self._watch = Watch(clock)
         self._spoilt = False
         """Whether a network failed at drawing in a process that is not replaced yet; it may load no other."""
         self._answered_before = 0
@@ -99,6 +101,7 @@ class Lips:
             self._take(choice)
         if self._supervisor is not None:
             root = choice.persona.root
+            self._watch.told()
             self._supervisor.use_persona(str(root))
             if spoilt:
                 self._supervisor.replace(_SPOILT)
@@ -117,6 +120,8 @@ class Lips:
         if self._client.overdue_s() > _OVERDUE_S:
             self._client.draws(0)
             self._supervisor.replace(f"no mouth was drawn for {_OVERDUE_S:.0f} s")
+        elif stuck := self._watch.fault():
+            self._supervisor.replace(stuck)
 
     def stop(self) -> None:
         """End the process; within a few seconds. Idempotent."""
@@ -181,6 +186,7 @@ class Lips:
 
     def _on_event(self, event: LipsEvent) -> None:
         """Take what the process, or its supervisor, tells; on the supervisor's thread."""
+        self._watch.heard(event)
         match event:
             case LipsLoad() if self._spoilt and self._supervisor is not None:
                 # It was told of another persona before air knew that it is broken.
@@ -273,6 +279,7 @@ class Lips:
             supervisor.replace(_SPOILT)
         elif self._choice is not None:
             # A process that is only starting does not get it, and loads the network by itself.
+            self._watch.told()
             supervisor.send({"op": "persona", "name": str(self._choice.persona.root)})
 
 

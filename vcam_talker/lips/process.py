@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from vcam_talker.config import Config
-from vcam_talker.core.errors import VcamTalkerError
+from vcam_talker.core.errors import EngineError, VcamTalkerError
 from vcam_talker.core.events import Alive, Ready
 from vcam_talker.core.lips import LipsDraw, LipsEvent, LipsLoad, LipsRest, pack
 from vcam_talker.core.wire import decode, encode
@@ -80,13 +80,21 @@ class _Lips:
         threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
         self._send(Ready(persona, (), ()))
         self._load(persona)
-        with contextlib.suppress(EOFError, OSError, ValueError):
-            while True:
-                ready = wait([self._questions, self._connection])
-                if self._questions in ready:
-                    self._answer(self._questions.recv_bytes(_MAX_QUESTION_BYTES))
-                elif not self._obey(decode(self._connection.recv_bytes())):
-                    break
+        while (received := self._receive()) is not None:
+            message, is_question = received
+            if is_question:
+                self._answer(message)
+            elif not self._obey(decode(message)):
+                break
+
+    def _receive(self) -> tuple[bytes, bool] | None:
+        """Return what comes next, and whether it is a question; None when air has closed a pipe."""
+        try:
+            if self._questions in wait([self._questions, self._connection]):
+                return self._questions.recv_bytes(_MAX_QUESTION_BYTES), True
+            return self._connection.recv_bytes(), False
+        except (EOFError, OSError):
+            return None
 
     def _obey(self, command: dict[str, Any]) -> bool:
         """Return whether to go on."""
@@ -103,8 +111,9 @@ class _Lips:
         self._misses.begin()
         try:
             made = self._open(name)
-        except VcamTalkerError as e:
-            self._send(LipsRest(name, str(e)))
+        except (VcamTalkerError, OSError, MemoryError) as e:
+            log.debug("the network can't be loaded", exc_info=e)
+            self._send(LipsRest(name, str(e if isinstance(e, VcamTalkerError) else _refused(e))))
             return
         if made is None:
             self._send(LipsRest(name))
@@ -173,3 +182,9 @@ class _Lips:
                 self._connection.send_bytes(encode(pack(event)))
         except (BrokenPipeError, OSError):
             os._exit(0)
+
+
+def _refused(error: OSError | MemoryError) -> EngineError:
+    """Return what to tell of something that the system refuses now, and may grant later."""
+    why = "not enough memory" if isinstance(error, MemoryError) else error.strerror or repr(error)
+    return EngineError("the lips' network", f"can't be loaded ({why})", "Free what the system lacks")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import lzma
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -19,6 +21,11 @@ Shape = tuple[int | None, ...]
 _MAX_FILE_BYTES: Final = 64_000_000
 _MAX_ARRAY_BYTES: Final = 128_000_000
 """Unpacked."""
+_DAMAGE: Final = (
+    *(OSError, EOFError, ValueError, RuntimeError, SyntaxError),
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, tokenize.TokenError),
+)
+"""What zipfile and numpy raise for bytes that are none of theirs: RuntimeError for "encrypted" ones."""
 _REMEDY: Final = "Make the persona anew with the studio, or put an undamaged file there"
 
 
@@ -66,7 +73,7 @@ class Archive:
                 data = file.read(plain + 1)
         except KeyError as e:
             raise PersonaError(str(self._path), f"lacks '{name}'", _REMEDY) from e
-        except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, OSError, NotImplementedError) as e:
+        except _DAMAGE as e:
             raise PersonaError(str(self._path), f"'{name}' is damaged", _REMEDY) from e
         self.check(len(data) == plain, f"'{name}' is damaged")
         flat = np.frombuffer(data, dtype)

@@ -39,6 +39,8 @@ class LipsClient:
         self._pipe: Connection | None = None
         self._theirs: Connection | None = None
         self._face = 0
+        self._latest_face = 0
+        """The one drawn now or, while nobody is, drawn last."""
         self._number = 0
         self._pending: tuple[int, float] | None = None
         """Number of the question that has no answer yet, and when it was asked."""
@@ -84,6 +86,11 @@ class LipsClient:
         with self._lock:
             self._forget()
             self._face = face
+            if face not in {0, self._latest_face}:
+                # Another network, or another face for it: how slow the one before was is no matter.
+                self._latest_face = face
+                self._took_s.clear()
+                self._rest_s, self._resting_until_s = _REST_S[0], 0.0
 
     def overdue_s(self) -> float:
         """Return how long a question has been waiting for an answer.

@@ -27,13 +27,13 @@ class CurrentPatches:
     def __init__(
         self, shapes: PatchSource, make: Callable[[PatchSource, Package], PatchSource], current: Current
     ) -> None:
-        """`make` returns who draws with a model. Raises PersonaError, as it does."""
+        """`make` returns who draws with a model; of one that it raises PersonaError for, shapes draw."""
         self._shapes = shapes
         self._make = make
         self._current = current
         self._package: Package | None = None
         self._source = shapes
-        self._follow()
+        self._try_follow()
 
     @property
     def size(self) -> tuple[int, int]:
@@ -47,15 +47,18 @@ class CurrentPatches:
 
     def patch(self, moment: Moment) -> Patch | None:
         """Return the patch for a moment; None at rest. Takes some milliseconds more when the model is new."""
-        try:
-            self._follow()
-        except PersonaError as e:
-            log.warning("%s; shapes draw the mouth", e)
+        self._try_follow()
         return self._source.patch(moment)
 
     def aperture_px(self, mouth: MouthPose) -> float:
         """Return the gap between the lips of the shapes, which networks follow."""
         return self._shapes.aperture_px(mouth)
+
+    def _try_follow(self) -> None:
+        try:
+            self._follow()
+        except PersonaError as e:
+            log.warning("%s; shapes draw the mouth", e)
 
     def _follow(self) -> None:
         package = self._current()

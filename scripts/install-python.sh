@@ -53,3 +53,11 @@ END
   "${pip[@]}" --requirement .venv/requirements-without-pyaudio.txt
   "${pip[@]}" --no-deps --editable .
 fi
+
+# Two builds of ONNX Runtime write over each other's files: asr, lips and prune bring the one for processors, and
+# gpu the one that knows both. It alone stays.
+both='from importlib.metadata import version; version("onnxruntime"), version("onnxruntime-gpu")'
+if "$venv_python" -c "$both" 2>/dev/null; then
+  "$venv_python" -m pip --disable-pip-version-check uninstall --quiet --yes onnxruntime
+  "${pip[@]}" --no-deps --force-reinstall onnxruntime-gpu
+fi

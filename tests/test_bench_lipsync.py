@@ -181,11 +181,12 @@ def test_the_process_that_measures_has_no_torch() -> None:
 
 @pytest.mark.real
 def test_memory_is_that_of_a_fresh_process(tmp_path: Path) -> None:
-    found = lipsync_memory.measure(write_onnx(tmp_path / "net.onnx"), ORT, 1)
+    net = write_onnx(tmp_path / "net.onnx")
+    found = lipsync_memory.measure(net, net, ORT, 1)
     assert 10 < found.library <= found.running + 5
     assert found.peak >= found.running
     with pytest.raises(EngineError, match="its memory can't be measured") as caught:
-        lipsync_memory.measure(tmp_path / "none.onnx", ORT, 1)
+        lipsync_memory.measure(tmp_path / "none.onnx", net, ORT, 1)
     assert "there is no such file" in str(caught.value)
 
 

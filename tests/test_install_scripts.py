@@ -261,6 +261,24 @@ def test_the_chosen_python_is_the_interpreter_itself(box: Box) -> None:
     assert done.stdout.strip() == sys.executable
 
 
+@pytest.mark.parametrize("both", [False, True])
+def test_of_two_builds_of_onnx_runtime_the_gpus_stays(tmp_path: Path, *, both: bool) -> None:
+    (tmp_path / "scripts").mkdir()
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    shutil.copy(SCRIPTS / "install-python.sh", tmp_path / "scripts")
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.write_text(
+        f'#!/bin/sh\necho "$*" >>{tmp_path}/log\n'
+        f'case "$*" in *importlib.metadata*) exit {0 if both else 1} ;; esac\n'
+    )
+    python.chmod(0o755)
+    subprocess.run([tmp_path / "scripts" / "install-python.sh", "gpu,prune"], check=True, timeout=60)
+    log = (tmp_path / "log").read_text()
+    assert "--editable .[gpu,prune]" in log
+    assert ("uninstall --quiet --yes onnxruntime\n" in log) is both
+    assert ("--no-deps --force-reinstall onnxruntime-gpu\n" in log) is both
+
+
 def test_make_alone_prints_help() -> None:
     done = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True)
     for target in ("run", "install", "test", "lint", "bench", "clean"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import logging
 import subprocess
 import sys
@@ -275,6 +276,19 @@ print(sorted(m for m in sys.modules if m == "torch" or "openvino_telemetry" in m
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True
     )
     assert done.stdout.splitlines() == ["[]", "[]"]
+
+
+def test_onnx_runtime_keeps_no_device_id_and_reports_nothing(forms: Forms, tmp_path: Path) -> None:
+    code = f"""
+from pathlib import Path
+from vcam_talker.inference import open_session
+open_session(Path({str(forms.exact)!r}), "ort", "fp32", 1, cache=Path({str(tmp_path / "cache")!r})).warm_up()
+"""
+    home = tmp_path / "home"
+    home.mkdir()
+    env = {k: v for k, v in os.environ.items() if "TELEMETRY" not in k and not k.startswith("XDG_")}
+    subprocess.run([sys.executable, "-c", code], env={**env, "HOME": str(home)}, timeout=120, check=True)
+    assert list(home.rglob("*")) == []
 
 
 def test_a_pruned_wav2lip_runs_from_its_folder(tmp_path: Path) -> None:

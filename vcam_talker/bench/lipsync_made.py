@@ -7,8 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from vcam_talker.inference import Array
+
+SMALL_FILE: Final = "small.onnx"
+"""Of a network of a few weights, beside the others: what it takes of memory is the engine's library."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """What one network takes of memory.
 
-`python -m vcam_talker.bench.lipsync_memory MODEL ENGINE PRECISION THREADS` is a process of its own, which
-prints resident megabytes: with the engine's library and no model; after some runs of it; and the highest.
+`python -m vcam_talker.bench.lipsync_memory MODEL SMALL ENGINE PRECISION THREADS` is a process of its own,
+which prints resident megabytes: when the engine has run the model SMALL, whose own weights are nothing beside
+the library's code; after some runs of MODEL; and the highest.
 """
 
 from __future__ import annotations
@@ -15,9 +16,8 @@ from typing import Final, cast
 
 from vcam_talker.bench.processes import rss_mb
 from vcam_talker.core.errors import EngineError, VcamTalkerError
-from vcam_talker.inference import EngineName, Precision, open_session
+from vcam_talker.inference import EngineName, Precision, Session, open_session
 from vcam_talker.inference.candidates import Candidate
-from vcam_talker.inference.engines import find_engine
 from vcam_talker.inference.session import noise
 
 _RUNS: Final = 10
@@ -29,7 +29,7 @@ class Memory:
     """Resident memory of a process, MB."""
 
     library: float
-    """With nothing but Python, NumPy and the engine's library."""
+    """With nothing but Python, NumPy and the engine's library, which has run a network of no size."""
     running: float
     peak: float
 
@@ -44,9 +44,13 @@ class Memory:
         return self.peak - self.library
 
 
-def measure(model: Path, candidate: Candidate, threads: int) -> Memory:
-    """Open and run a model in a fresh process; blocks for seconds. Raises EngineError."""
-    argv = [sys.executable, "-m", __name__, str(model), candidate.engine, candidate.precision, str(threads)]
+def measure(model: Path, small: Path, candidate: Candidate, threads: int) -> Memory:
+    """Open and run a model in a fresh process; blocks for seconds. Raises EngineError.
+
+    `small`: a network of a few weights, in fp32.
+    """
+    argv = [sys.executable, "-m", __name__, str(model), str(small)]
+    argv += [candidate.engine, candidate.precision, str(threads)]
     try:
         done = subprocess.run(argv, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
     except subprocess.TimeoutExpired:
@@ -57,17 +61,23 @@ def measure(model: Path, candidate: Candidate, threads: int) -> Memory:
     return Memory(*json.loads(done.stdout))
 
 
-def main(model: str, engine: str, precision: str, threads: str) -> None:
+def main(model: str, small: str, engine: str, precision: str, threads: str) -> None:
     """Measure, and print. Raises VcamTalkerError."""
-    find_engine(cast("EngineName", engine)).load()
+    name = cast("EngineName", engine)
+    first = _run(open_session(Path(small), name, "fp32", int(threads)))
     library = rss_mb()
-    session = open_session(
-        Path(model), cast("EngineName", engine), cast("Precision", precision), int(threads)
-    )
+    session = _run(open_session(Path(model), name, cast("Precision", precision), int(threads)))
+    print(json.dumps([library, rss_mb(), _peak_mb()]))
+    for each in (first, session):
+        each.close()
+
+
+def _run(session: Session) -> Session:
+    session.warm_up()
     feeds = noise(session.inputs)
     for _ in range(_RUNS):
         session.run(feeds)
-    print(json.dumps([library, rss_mb(), _peak_mb()]))
+    return session
 
 
 def _peak_mb() -> float:

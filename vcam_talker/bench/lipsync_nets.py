@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 import torch
 
-from vcam_talker.bench.lipsync_made import Made
+from vcam_talker.bench.lipsync_made import SMALL_FILE, Made
 from vcam_talker.inference import Array
 from vcam_talker.nets.export import export_module
 from vcam_talker.nets.quantise import quantise
@@ -64,7 +64,10 @@ def make(folder: Path, name: str, channels: Mapping[str, int] | None) -> Made:
 
 
 def make_both(folder: Path) -> dict[str, Made]:
-    """Write the dense network and the pruned one."""
+    """Write the dense network and the pruned one, and SMALL_FILE."""
+    export_module(
+        torch.nn.Conv2d(3, 8, 3), (torch.rand(1, 3, 8, 8),), ("picture",), ("maps",), folder / SMALL_FILE
+    )
     return {"dense": make(folder, "dense", None), "pruned": make(folder, "pruned", pruned_channels())}
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vcam_talker.core.errors import EngineError
+from vcam_talker.inference.memory import give_back_freed
 
 Array = npt.NDArray[Any]
 EngineName = Literal["ort", "openvino", "ort-openvino", "cuda", "tensorrt", "torch"]
@@ -137,6 +138,7 @@ class CheckedSession:
         feeds = zeros(self.inputs, shapes)
         for _ in range(_WARM_RUNS):
             made = self.run(feeds)
+        give_back_freed()  # what the first run no longer needs of loading
         if all(None not in port.shape for port in self.inputs):
             self.outputs = tuple(replace(port, shape=made[port.name].shape) for port in self.outputs)
 

@@ -17,6 +17,7 @@ from vcam_talker.core.errors import EngineError
 from vcam_talker.core.types import MOUTH_PARAMS, SAMPLE_RATE, Pixels
 from vcam_talker.face.neural.package import Package
 from vcam_talker.face.neural.sessions import Opener, open_part
+from vcam_talker.inference.memory import give_back_freed
 
 Floats = npt.NDArray[np.float32]
 
@@ -96,3 +97,4 @@ def warm_up(model: LipsModel, package: Package, size: tuple[int, int]) -> None:
         drawn = model.draw([crop], [-1], [condition])
         if drawn[0].shape != crop.shape:
             raise EngineError(package.spec.label, f"draws {drawn[0].shape}, not {crop.shape}")
+    give_back_freed()  # what no run needs of loading

@@ -334,6 +334,31 @@ def test_processors(
     assert states(machine.check_processors(Config(), Machine(tmp_path))) == expected
 
 
+@pytest.mark.parametrize(
+    ("groups", "files", "shown"),
+    [
+        ("0::/a/b", {"a/cpu.max": "250000 100000", "a/b/cpu.max": "max 100000"}, "limited to 2.5"),
+        (
+            "3:cpu,cpuacct:/x",
+            {"cpu/x/cpu.cfs_quota_us": "300000", "cpu/x/cpu.cfs_period_us": "100000"},
+            "to 3",
+        ),
+    ],
+    ids=["around its own group", "of version 1"],
+)
+def test_a_quota_is_told_wherever_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, groups: str, files: dict[str, str], shown: str
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1, 2, 3})
+    write(tmp_path, "proc/self/cgroup", f"{groups}\n")
+    for name, text in files.items():
+        write(tmp_path, f"sys/fs/cgroup/{name}", text)
+    (found,) = machine.check_processors(Config(), Machine(tmp_path))
+    assert found.state == "ok"
+    assert found.message.startswith("4 processors (")
+    assert found.message.endswith(shown)
+
+
 @pytest.mark.parametrize(("source", "state"), [("tsc", "ok"), ("hpet", "warn"), ("", "ok")])
 def test_clock_source(tmp_path: Path, source: str, state: str) -> None:
     write(tmp_path, "sys/devices/system/clocksource/clocksource0/current_clocksource", source)

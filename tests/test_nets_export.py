@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -278,6 +280,141 @@ def test_a_folder_that_is_there_is_replaced_only_when_asked(tmp_path: Path) -> N
     assert sorted(p.name for p in model.iterdir()) == ["model.json", "mouth.onnx"]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["mine", "model"]
     assert (tmp_path / "mine" / "letter.txt").read_text() == "dear"
+
+
+class KilledError(BaseException):
+    """While a folder is put in its place."""
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> dict[str, Part]:
+    """Return parts that are written without being traced."""
+
+    def write(_module: object, _examples: object, _inputs: object, _outputs: object, path: Path) -> float:
+        path.write_bytes(b"network")
+        return 0.0
+
+    monkeypatch.setattr(export, "export_module", write)
+    return {"mouth": Part(nn.Identity(), {}, ["out"])}
+
+
+def kill_at(patch: pytest.MonkeyPatch, step: str) -> None:
+    """Let it be as after SIGKILL, when nothing more is cleared up."""
+    put_in_place = Path.replace
+
+    def stop(path: Path, to: Path) -> Path:
+        moved = path.name.endswith(".part") and to.name == "model"
+        if (step == "writing" and to.name == "model.json") or (step == "between the names" and moved):
+            raise KilledError
+        put_in_place(path, to)
+        if step == "at the end" and moved:
+            raise KilledError
+        return to
+
+    patch.setattr(Path, "replace", stop)
+    patch.setattr(shutil, "rmtree", lambda *_, **__: None)
+
+
+def label(model: Path) -> str:
+    return str(json.loads((model / "model.json").read_text())["label"])
+
+
+@pytest.mark.parametrize("replace", [True, False])
+@pytest.mark.parametrize("step", ["writing", "between the names", "at the end"])
+def test_a_model_is_never_lost_whenever_it_is_killed(
+    quick: dict[str, Part], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, replace: bool
+) -> None:
+    model = tmp_path / "model"
+    export_folder(model, {"label": "one"}, quick)
+    with monkeypatch.context() as patch:
+        kill_at(patch, step)
+        with pytest.raises(KilledError):
+            export_folder(model, {"label": "two"}, quick, replace=True)
+    assert model.exists() == (step != "between the names")
+    if replace:
+        export_folder(model, {"label": "three"}, quick, replace=True)
+    else:
+        with pytest.raises(ExportError, match="is there already"):
+            export_folder(model, {"label": "three"}, quick)
+    assert label(model) == ("three" if replace else "two" if step == "at the end" else "one")
+    for half in tmp_path.glob(".model.*.part"):
+        os.utime(half, (time.time() - 7200,) * 2)
+    export_folder(model, {"label": "four"}, quick, replace=True)
+    assert [p.name for p in tmp_path.iterdir()] == ["model"]
+
+
+def test_what_is_half_removed_is_not_put_back(
+    quick: dict[str, Part], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tmp_path / "model"
+    export_folder(model, {"label": "one"}, quick)
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", lambda *_, **__: None)
+        export_folder(model, {"label": "two"}, quick, replace=True)
+    shutil.rmtree(model)
+    export_folder(model, {"label": "three"}, quick)
+    assert (label(model), [p.name for p in tmp_path.iterdir()]) == ("three", ["model"])
+
+
+def test_halves_of_others_stay(quick: dict[str, Part], tmp_path: Path) -> None:
+    young = {f".model.{os.getpid()}.part", ".model.0123abcd.part"}
+    others = {".notes.part", ".model.part", ".model.a.1.part", ".models.1.part", "model.1.old"}
+    for name in (*young, *others, ".model.7.part", ".model.89abcdef.part", ".model.7.old"):
+        (tmp_path / name).mkdir()
+        if name not in young:
+            os.utime(tmp_path / name, (0, 0))
+    export_folder(tmp_path / "model", {"label": "one"}, quick)
+    assert {p.name for p in tmp_path.iterdir()} == {"model", *young, *others}
+
+
+def test_an_old_model_stays_while_something_else_has_its_name(quick: dict[str, Part], tmp_path: Path) -> None:
+    export_folder(tmp_path / ".model.7.old", {"label": "one"}, quick)
+    (tmp_path / "model").mkdir()
+    for place in (".model.7.old", "model"):
+        with pytest.raises(ExportError, match="is there already"):
+            export_folder(tmp_path / "model", {"label": "two"}, quick, replace=place != "model")
+        assert label(tmp_path / place) == "one"
+        if place != "model":
+            (tmp_path / "model").rmdir()
+
+
+def test_a_link_is_replaced_and_what_it_leads_to_is_left(quick: dict[str, Part], tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    model, other = tmp_path / "model", tmp_path / "elsewhere" / "other"
+    export_folder(other, {"label": "one"}, quick)
+    model.symlink_to(other)
+    export_folder(model, {"label": "two"}, quick, replace=True)
+    assert (label(model), label(other), model.is_symlink()) == ("two", "one", False)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["elsewhere", "model"]
+
+
+@pytest.mark.parametrize("replace", [True, False])
+def test_a_folder_gets_its_name_when_all_of_it_is_on_the_disk(
+    quick: dict[str, Part], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, replace: bool
+) -> None:
+    model = tmp_path / "model"
+    if replace:
+        export_folder(model, {"label": "one"}, quick)
+    synced: list[int] = []
+    missing: list[str] = []
+    sync, put_in_place = os.fsync, Path.replace
+
+    def note(handle: int) -> None:
+        sync(handle)
+        synced.append(os.fstat(handle).st_ino)
+
+    def look(path: Path, to: Path) -> Path:
+        if to == model:
+            missing.extend(p.name for p in (path, *path.iterdir()) if p.stat().st_ino not in synced)
+            synced.clear()
+        return put_in_place(path, to)
+
+    monkeypatch.setattr(os, "fsync", note)
+    monkeypatch.setattr(Path, "replace", look)
+    export_folder(model, {"label": "two"}, quick, net=nn.Linear(2, 2), plan={"a": 1}, replace=replace)
+    assert len(list(model.iterdir())) == 4
+    assert not missing
+    assert synced == [tmp_path.stat().st_ino], "and the names after it"
 
 
 def batches(folder: Path, count: int = 6) -> Sequence[dict[str, Array]]:

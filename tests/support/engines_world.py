@@ -41,6 +41,7 @@ class World:
         self.gpu = ""
         self.broken: set[str] = set()
         self.opened: list[str] = []
+        self.threads: list[int] = []
         self.measured: list[list[Candidate]] = []
         self.results: dict[str, tuple[float, str]] = {}
         self.unmeasured: set[str] = set()
@@ -53,6 +54,7 @@ class World:
         if str(Candidate(row.name, request.precision)) in self.broken:
             raise EngineError(f"engine '{row.name}'", "can't start here", "Mend it")
         self.opened.append(f"{row.name} {request.precision}")
+        self.threads.append(request.threads)
         return FakeRunner()
 
     def measure(

@@ -10,7 +10,6 @@ more mistakes the shorter it is, those trained on windows of all lengths do not.
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +23,7 @@ from vcam_talker.config import EarsConfig
 from vcam_talker.core.errors import EngineError
 from vcam_talker.core.language import canonical_language
 from vcam_talker.core.types import Samples
+from vcam_talker.inference.threads import spare_threads, usable_cores
 
 log = logging.getLogger(__name__)
 
@@ -158,8 +158,7 @@ class WhisperModel:
 
 def _threads() -> int:
     """Return how many cores to compute on: one is left to picture and sound."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(cores, _MAX_THREADS + 1) - 1)
+    return min(spare_threads(usable_cores()), _MAX_THREADS)
 
 
 def _token_limit(seconds: float) -> int:

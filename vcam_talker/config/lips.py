@@ -21,6 +21,6 @@ class LipsConfig(Section):
     """`auto`: the fastest on this machine, measured once."""
     precision: Literal["auto", "fp32", "fp16", "bf16", "int8"] = "auto"
     threads: int = Field(0, ge=0, le=64)
-    """0: all cores but one."""
+    """0: all cores but one, of a container those that its quota leaves; 4 at most, 16 for large networks."""
     deadline_ms: float = Field(20.0, ge=1.0, le=100.0)
     """How long a frame waits for its mouth before the shapes step in; at most 60 % of a frame's period."""

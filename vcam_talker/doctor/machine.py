@@ -16,6 +16,7 @@ from vcam_talker.control.address import read_address
 from vcam_talker.core.errors import NotRunningError
 from vcam_talker.core.paths import state_dir
 from vcam_talker.doctor.finding import Finding, Machine
+from vcam_talker.inference.threads import logical_processors, quota_cores
 
 LOW_DISK_BYTES = 200_000_000
 _GOOD_CLOCKS = {
@@ -31,14 +32,12 @@ _GOOD_CLOCKS = {
 
 def check_processors(_config: Config, machine: Machine) -> list[Finding]:
     """Count the processors this process may use; look at their vector instructions."""
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    share = _quota(machine)
-    usable = min(float(count), share) if share else float(count)
+    count, quota = logical_processors(), quota_cores(machine.root)
     shown = f"{count} processor{'s' if count != 1 else ''} ({platform.machine()})"
-    if share and share < count:
-        shown += f", limited to {share:g}"
+    if quota < count:
+        shown += f", limited to {quota:g}"
     found = [Finding("processor", "ok", shown)]
-    if usable < 2:
+    if min(count, quota) < 2:
         remedy = "Give it two, or lower 'air.fps' or the picture's size"
         found = [Finding("processor", "warn", f"{shown}: speech and picture share one", remedy)]
     flags = machine.text("proc/cpuinfo").partition("flags")[2].partition("\n")[0].split()
@@ -46,16 +45,6 @@ def check_processors(_config: Config, machine: Machine) -> list[Finding]:
         remedy = "Lower 'air.fps' or the picture's size if frames come late"
         found.append(Finding("processor", "warn", "no AVX2: drawing and encoding are slower", remedy))
     return found
-
-
-def _quota(machine: Machine) -> float:
-    """Return how many processors the control group allows (cgroup v2 `cpu.max`); 0: no limit."""
-    group = machine.text("proc/self/cgroup").rpartition("::")[2].lstrip("/")
-    for path in (f"sys/fs/cgroup/{group}/cpu.max", "sys/fs/cgroup/cpu.max"):
-        quota, _, period = machine.text(path).partition(" ")
-        if quota.isdigit() and period.isdigit() and int(period):
-            return int(quota) / int(period)
-    return 0.0
 
 
 def check_clock(_config: Config, machine: Machine) -> list[Finding]:

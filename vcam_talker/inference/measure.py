@@ -1,7 +1,8 @@
 """Measures candidates against each other, in a process of its own.
 
 There an engine that crashes or hangs harms nobody, and the libraries of those that are not taken are gone
-with it. `python -m vcam_talker.inference.measure FOLDER` does the job that `measure` has written there.
+with it. `python -m vcam_talker.inference.measure FOLDER SECONDS` does the job that `measure` has written
+there, and ends after so long at the latest, and when its stdin ends.
 """
 
 from __future__ import annotations
@@ -11,11 +12,9 @@ import logging
 import os
 import signal
 import statistics
-import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +23,14 @@ import numpy as np
 from vcam_talker.core.errors import EngineError
 from vcam_talker.inference.candidates import TOLERANCE, Candidate, Measured, deviation
 from vcam_talker.inference.engines import find_engine
+from vcam_talker.inference.measure_process import (
+    HUMBLE,
+    Run,
+    end_after,
+    end_with_parent,
+    job_folder,
+    run_apart,
+)
 from vcam_talker.inference.memory import lacked_memory
 from vcam_talker.inference.model import Model, Request, find_model
 from vcam_talker.inference.session import Array, CheckedSession, noise
@@ -39,31 +46,7 @@ _TIMEOUT_S: Final = 60.0
 _BUILD_TIMEOUT_S: Final = 600.0
 """TensorRT compiles for minutes, once."""
 _JOB, _FEEDS, _RESULT = "job.json", "feeds.npz", "result.jsonl"
-_HUMBLE: Final = "--humble"
-
-Run = Callable[[Path, float], int | None]
-"""Does the job in a folder within seconds; returns the exit status, None when it had to be stopped."""
-
-
-def run_apart(folder: Path, timeout_s: float) -> int | None:
-    """Do a job in another process."""
-    return _run(folder, timeout_s, ())
-
-
-def run_beside(folder: Path, timeout_s: float) -> int | None:
-    """Do a job in another process that takes only what processor time all others leave."""
-    return _run(folder, timeout_s, (_HUMBLE,))
-
-
-def _run(folder: Path, timeout_s: float, more: tuple[str, ...]) -> int | None:
-    argv = [sys.executable, "-m", "vcam_talker.inference.measure", str(folder), *more]
-    quiet = subprocess.DEVNULL
-    try:
-        return subprocess.run(
-            argv, stdin=quiet, stdout=quiet, stderr=quiet, timeout=timeout_s, check=False
-        ).returncode
-    except subprocess.TimeoutExpired:
-        return None
+_NO_ROOM: Final = "Make room in the folder for temporary files, or name another one in TMPDIR"
 
 
 def measure(
@@ -84,15 +67,13 @@ def measure(
     crashed = False
     left = list(candidates)
     while left:
-        with tempfile.TemporaryDirectory(prefix="vcam-talker-inference-") as name:
-            folder = Path(name)
-            _write_job(folder, model, left, threads, feeds, cache)
-            building = any(c.engine == "tensorrt" for c in left)
-            try:
-                status = run(folder, _BUILD_TIMEOUT_S if building else _TIMEOUT_S)
-            except OSError as e:
-                raise EngineError("engines", f"can't be measured ({e.strerror or e})") from e
-            last, measured = _read_result(folder, left)
+        try:
+            with job_folder() as folder:
+                _write_job(folder, model, left, threads, feeds, cache)
+                status = _do(run, folder, left)
+                last, measured = _read_result(folder, left)
+        except OSError as e:
+            raise EngineError("engines", f"can't be measured ({e.strerror or e})", _NO_ROOM) from e
         if status == 0 and measured:
             return [*measured, *faults]
         why = "takes too long" if status is None else f"takes its process down ({_told(status)})"
@@ -102,6 +83,14 @@ def measure(
     if not crashed:
         raise EngineError("engines", f"can't be measured ({faults[0].fault if faults else 'there are none'})")
     return faults
+
+
+def _do(run: Run, folder: Path, candidates: list[Candidate]) -> int | None:
+    building = any(c.engine == "tensorrt" for c in candidates)
+    try:
+        return run(folder, _BUILD_TIMEOUT_S if building else _TIMEOUT_S)
+    except OSError as e:
+        raise EngineError("engines", f"can't be measured ({e.strerror or e})") from e
 
 
 def _told(status: int) -> str:
@@ -226,6 +215,9 @@ class _Contest:
 
 
 if __name__ == "__main__":
-    if _HUMBLE in sys.argv and sys.platform != "win32":
+    job = Path(sys.argv[1])
+    end_after(float(sys.argv[2]))
+    end_with_parent(job)
+    if HUMBLE in sys.argv and sys.platform != "win32":
         os.nice(19)
-    _Contest(Path(sys.argv[1])).run()
+    _Contest(job).run()

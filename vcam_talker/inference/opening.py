@@ -14,11 +14,13 @@ from vcam_talker.core.extras import how_to_install
 from vcam_talker.inference.candidates import Candidate, Measured, candidates, ranked
 from vcam_talker.inference.choice import Question, forget, inference_cache, postpone, recall, remember
 from vcam_talker.inference.engines import EngineChoice, PrecisionChoice, find_engine
-from vcam_talker.inference.measure import Run, measure, run_apart, run_beside
+from vcam_talker.inference.measure import measure
+from vcam_talker.inference.measure_process import Run, run_apart, run_beside
 from vcam_talker.inference.memory import give_back_freed
 from vcam_talker.inference.model import Model, Request, find_model
 from vcam_talker.inference.processor import Processor, this_processor
 from vcam_talker.inference.session import Array, CheckedSession, Session
+from vcam_talker.inference.threads import net_threads
 
 log = logging.getLogger(__name__)
 
@@ -42,21 +44,20 @@ def open_session(
     here and agrees with the most exact one; that is measured once for each model and machine (in a process
     of its own), and remembered under `cache`. Those that failed are tried again beside the session after some
     days, for the next time. What is named and can't be used is replaced, with one warning
-    in the log. `threads`: None leaves one core to picture and sound.
+    in the log. `threads`: None leaves one core to picture and sound, and takes no more than the network gains
+    from.
 
     `example` feeds fix the only shapes that the session takes, which engines are faster for, and are what is
     measured and compared with; zeros in it stand for noise. Without it sizes left open are 1 there.
 
     Raises EngineError: a model that is missing, damaged or dangerous; no engine at all that runs it.
     """
-    return _Opening(
-        find_model(Path(model), [Path(v) for v in variants]),
-        threads or (processor or this_processor()).spare_threads,
-        example,
-        cache or inference_cache(),
-        processor or this_processor(),
-        run,
-    ).open(engine, precision)
+    found = find_model(Path(model), [Path(v) for v in variants])
+    processor = processor or this_processor()
+    threads = threads or net_threads(found, processor.cores)
+    return _Opening(found, threads, example, cache or inference_cache(), processor, run).open(
+        engine, precision
+    )
 
 
 class _Opening:

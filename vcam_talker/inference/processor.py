@@ -1,4 +1,4 @@
-"""What the processor is, and how many threads a network may have of it."""
+"""What the processor is, and how much of it this process may have."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import platform
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from vcam_talker.inference.threads import read_text, spare_threads, usable_cores
 
 _BFLOAT16_FLAGS: Final = frozenset({"amx_bf16", "avx512_bf16", "bf16"})
 """Of x86 and, the last one, of ARM, as the kernel names them."""
@@ -23,7 +25,7 @@ class Processor:
     name: str
     flags: frozenset[str]
     cores: int
-    """Physical ones that this process may use."""
+    """Physical ones that this process may keep busy, by its affinity and its quota."""
 
     @property
     def computes_bfloat16(self) -> bool:
@@ -37,8 +39,11 @@ class Processor:
 
     @property
     def spare_threads(self) -> int:
-        """How many threads to compute on: one core is left to picture and sound."""
-        return max(1, self.cores - 1)
+        """How many threads to compute on: one core is left to picture and sound.
+
+        For what uses all that it gets: language models. Networks have `net_threads`.
+        """
+        return spare_threads(self.cores)
 
 
 def this_processor(root: Path = Path("/")) -> Processor:
@@ -48,7 +53,7 @@ def this_processor(root: Path = Path("/")) -> Processor:
     all the same, it may crash.
     """
     name, flags = "", frozenset[str]()
-    for line in _text(root / "proc/cpuinfo").splitlines():
+    for line in read_text(root / "proc/cpuinfo").splitlines():
         key, _, value = line.partition(":")
         match key.strip():
             case "model name" if not name:
@@ -57,23 +62,4 @@ def this_processor(root: Path = Path("/")) -> Processor:
                 flags = frozenset(value.split())
     if os.environ.get(_CAP, "").upper() in _NARROW:
         flags = frozenset(flag for flag in flags if not flag.startswith(("avx512", "amx")))
-    return Processor(name or platform.processor() or platform.machine(), flags, _cores(root))
-
-
-def _cores(root: Path) -> int:
-    """Count cores: two threads of one core help each other little, and pacing gets neither."""
-    if not hasattr(os, "sched_getaffinity"):
-        return os.cpu_count() or 1
-    usable = os.sched_getaffinity(0)
-    siblings = (
-        _text(root / f"sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list").strip() or str(cpu)
-        for cpu in usable
-    )
-    return len(set(siblings))
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
+    return Processor(name or platform.processor() or platform.machine(), flags, usable_cores(root))

@@ -10,12 +10,16 @@ import hashlib
 import json
 import logging
 import os
+import re
 import shutil
+import sys
+import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
 from typing import Any, Final
 
 import numpy as np
@@ -34,6 +38,8 @@ TOLERANCE: Final = 1e-4
 """Of the greatest difference between torch and ONNX Runtime, in units of the largest output or 1."""
 MODEL_FILE: Final = "model.json"
 _FORMAT: Final = 2
+_ABANDONED_S: Final = 3600
+"""No part takes so long: a half of a folder in which nothing was made since then is a killed process's."""
 
 
 class ExportError(VcamTalkerError):
@@ -81,6 +87,7 @@ def export_module(
         if not difference <= TOLERANCE:
             why = f"differs by {difference:.1e} in ONNX Runtime; {TOLERANCE:.0e} is allowed"
             raise ExportError(f"export {path}", why, "Nothing was written; export another network")
+        _sync_file(partial)
         partial.replace(path)
     except OSError as e:
         raise ExportError(f"export {path}", f"can't be written ({e.strerror or e})") from e
@@ -103,11 +110,15 @@ def export_folder(
     `description` holds what the daemon wants to know: kind, condition, label, size, region, trained_on. With
     `net` and its `plan`, weights and plan are put beside, so that the network can be pruned or run by torch.
     The folder appears only whole; one that is there is an error unless `replace`, and then only a model's
-    folder is replaced. Returns the difference of each part. Raises ExportError, CheckpointError.
+    folder is replaced. Killed at any moment, this leaves the old or the new model, all of it on the disk; for
+    a moment under another name, which the next call gives back, as it removes what killed ones have left.
+    Returns the difference of each part. Raises ExportError, CheckpointError.
     """
+    _put_back(folder)
     if folder.exists() and not (replace and (folder / MODEL_FILE).is_file()):
         raise ExportError(f"model folder {folder}", "is there already", "Name another, or remove it")
-    partial = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    _remove_abandoned(folder)  # first: the disk may be full of it
+    partial = _beside(folder, "part")
     try:
         partial.mkdir(parents=True)
         differences = {}
@@ -139,10 +150,11 @@ def sha256_of(path: Path) -> str:
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a JSON file, whole or not at all. Raises OSError."""
+    """Write a JSON file, whole or not at all, and on the disk before. Raises OSError."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         partial.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        _sync_file(partial)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
@@ -274,14 +286,86 @@ def _quiet() -> Iterator[None]:
 
 def _put_in_place(made: Path, folder: Path) -> None:
     """Rename `made` to `folder`; one that is there goes only when the new one stands in its place."""
+    for file in made.iterdir():
+        _sync_file(file)
+    _sync_names(made)
     if not folder.exists():
         made.replace(folder)
+        _sync_names(folder.parent)
         return
-    old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
+    old = _beside(folder, "old")
     folder.replace(old)
     try:
         made.replace(folder)
     except OSError:
-        old.replace(folder)
+        with suppress(OSError):  # another process has put a model there meanwhile
+            old.replace(folder)
         raise
-    shutil.rmtree(old)
+    _sync_names(folder.parent)
+    _remove(old)
+
+
+def _put_back(folder: Path) -> None:
+    """Give a model back its name, which a process was killed before it could give to the new one."""
+    if folder.exists():
+        return
+    for old in _left_behind(folder, "old"):
+        if (old / MODEL_FILE).is_file():
+            with suppress(OSError):  # another process was quicker
+                old.replace(folder)
+            return
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Remove what killed processes have left: halves by age, for somebody may be at work on one right now."""
+    before_s = time.time() - _ABANDONED_S
+    for half in _left_behind(folder, "part"):
+        with suppress(OSError):
+            if half.stat().st_mtime < before_s:
+                _remove(half)
+    replaced = (folder / MODEL_FILE).is_file()
+    for old in _left_behind(folder, "old"):
+        if replaced or not (old / MODEL_FILE).is_file():
+            _remove(old)
+
+
+def _left_behind(folder: Path, what: str) -> list[Path]:
+    """Return the folders that this or an earlier version has made beside `folder`, last made first."""
+    named = re.compile(rf"\.{re.escape(folder.name)}\.[0-9a-f]+\.{what}")
+    found: list[tuple[float, Path]] = []
+    with suppress(OSError):
+        there = [path for path in folder.parent.iterdir() if named.fullmatch(path.name) and path.is_dir()]
+        found.extend((path.stat().st_mtime, path) for path in there)
+    return [path for _, path in sorted(found, reverse=True)]
+
+
+def _remove(folder: Path) -> None:
+    """Remove a model, its MODEL_FILE first: half of one is never put back. What refuses stays."""
+    with suppress(OSError):  # Windows: the daemon may have it open
+        if folder.is_symlink():
+            folder.unlink()
+        else:
+            (folder / MODEL_FILE).unlink(missing_ok=True)
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _beside(folder: Path, what: str) -> Path:
+    return folder.with_name(f".{folder.name}.{token_hex(4)}.{what}")
+
+
+def _sync_file(file: Path) -> None:
+    """Wait until a file is on the disk. Raises OSError."""
+    with file.open("rb+") as written:
+        os.fsync(written.fileno())
+
+
+def _sync_names(folder: Path) -> None:
+    """Make what was renamed in a folder last, where the system can: it lasts a little later else."""
+    if sys.platform == "win32":
+        return
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

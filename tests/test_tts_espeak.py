@@ -16,7 +16,7 @@ from vcam_talker.tts.mandarin import read_number, to_runs
 
 @pytest.fixture
 def client() -> Iterator[EspeakClient]:
-    made = EspeakClient(timeout_s=0.4)
+    made = EspeakClient(timeout_s=3)
     yield made
     made.close()
 

@@ -18,7 +18,8 @@ from vcam_talker.air.sinks.camera import CameraSink, pattern_frame
 from vcam_talker.core.clock import SystemClock, frame_pts
 from vcam_talker.core.errors import VcamTalkerError
 
-WIDTH, HEIGHT, FPS = 1280, 720, 30
+WIDTH, HEIGHT, FPS = 640, 360, 15
+"""What an emulated machine keeps up with, on a host that has other things to do as well."""
 FRAMES = 45
 """Frames that ffmpeg keeps."""
 SECOND_LIFE_FRAMES = 60

@@ -15,7 +15,7 @@ from vcam_talker.air.sinks.camera import CameraSink
 from vcam_talker.core.clock import SystemClock, frame_pts
 from vcam_talker.core.types import VideoFrame
 
-WIDTH, HEIGHT = 1280, 720
+WIDTH, HEIGHT = 640, 360
 BARS = (
     (235, 235, 235),
     (220, 220, 20),

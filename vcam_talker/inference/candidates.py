@@ -108,7 +108,9 @@ def _unable(
         return None
     shown = f"{row.name}" if precision == "auto" else f"{row.name} in {precision}"
     return EngineError(
-        f"engine '{shown}'", f"can't run {model.label} here, which there is as {' and '.join(model.forms)}"
+        f"engine '{shown}'",
+        f"can't run {model.label} here, which there is as {' and '.join(model.forms)}",
+        "Set it to auto",
     )
 
 

@@ -196,7 +196,7 @@ class _Opening:
             what, why = f"precision '{precision}'", f"no engine computes in it here what there is as {forms}"
         else:
             what, why = f"engine '{engine}'", f"can't compute in {precision} here what there is as {forms}"
-        return EngineError(what, why)
+        return EngineError(what, why, "Set it to auto")
 
     def _nothing(self, lacking: list[EngineError]) -> EngineError:
         if len(self._failed) == 1:

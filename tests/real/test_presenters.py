@@ -56,11 +56,18 @@ def test_their_files_are_small() -> None:
     assert sum(file.stat().st_size for file in files) <= 45 * _MB
 
 
+def _brightness(frame: av.VideoFrame) -> float:
+    """Return the mean of every 16th pixel, which damage to a block of 16 x 16 shows in."""
+    luma = np.frombuffer(bytes(frame.planes[0]), np.uint8).reshape(frame.height, -1)
+    return float(luma[::4, : frame.width : 4].mean())
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_no_frame_of_their_pictures_is_damaged_or_dark(name: str) -> None:
     for file, least in ((CLIP_FILE, 3000), (MOUTHS_FILE, 400)):
         with av.open(str(_FOLDER / name / file)) as container:
-            means = [frame.to_ndarray()[: frame.height].mean() for frame in container.decode(video=0)]
+            container.streams.video[0].thread_type = "AUTO"
+            means = [_brightness(frame) for frame in container.decode(video=0)]
         assert len(means) > least
         assert min(means) > 40
         assert np.ptp(means) < 30

@@ -136,6 +136,7 @@ def test_who_draws_is_chosen_by_configuration_then_persona_then_what_is_shipped(
     assert chosen("model") == folder
     assert chosen("shapes") is None
     assert chosen("shapes", model=str(folder)) is None
+    assert chosen(model="shapes") is None
     assert chosen(enabled="off", model=str(folder)) is None
     assert chosen(kind="rig", model=str(folder)) is None
 

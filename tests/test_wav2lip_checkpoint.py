@@ -14,6 +14,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
+from torch.serialization import set_crc32_options
 
 from tests.support.wav2lip_reference import random_state, shapes
 from vcam_talker.nets import checkpoint
@@ -140,10 +141,45 @@ def test_a_program_in_a_checkpoint_does_not_run(zipped: bool, tmp_path: Path) ->
 def test_a_plain_pickle_does_not_run(tmp_path: Path) -> None:
     mark = tmp_path / "it_ran"
     file = tmp_path / "net.pth"
-    file.write_bytes(pickle.dumps({"state_dict": Program(mark)}))
-    with pytest.raises(CheckpointError):
-        load_wav2lip(file)
+    for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
+        file.write_bytes(pickle.dumps({"state_dict": Program(mark)}, protocol=protocol))
+        with pytest.raises(CheckpointError, match=r"posix\.system, not only weights; it was not run"):
+            load_wav2lip(file)
     assert not mark.exists()
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_pickle_of_another_protocol_is_not_called_damaged(zipped: bool, tmp_path: Path) -> None:
+    options = {"pickle_protocol": 4, "_use_new_zipfile_serialization": zipped}
+    expect(saved(tmp_path / "net.pth", small_state(), **options), "is a pickle of protocol 4")
+
+
+def test_damage_inside_a_tensor_is_found(tmp_path: Path) -> None:
+    file = saved(tmp_path / "net.pth", {"state_dict": small_state()})
+    content = bytearray(file.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 256] = bytes(b ^ 0x55 for b in content[middle : middle + 256])
+    file.write_bytes(content)
+    expect(file, "is damaged: the checksum of its part 'net/data/", PLAN)
+
+
+def test_a_file_without_checksums_loads(tmp_path: Path) -> None:
+    set_crc32_options(compute_crc32=False)
+    try:
+        file = saved(tmp_path / "net.pth", {"state_dict": small_state()})
+    finally:
+        set_crc32_options(compute_crc32=True)
+    assert load_wav2lip(file, PLAN).size == 96
+
+
+def test_what_is_told_of_damage_is_a_reason_and_no_advice(tmp_path: Path) -> None:
+    file = saved(tmp_path / "net.pth", {"state_dict": small_state()}, _use_new_zipfile_serialization=False)
+    whole = file.read_bytes()
+    for length in (40, 200, len(whole) // 2):
+        file.write_bytes(whole[:length])
+        with pytest.raises(CheckpointError, match="is damaged or cut short") as error:
+            load_wav2lip(file, PLAN)
+        assert "weights_only" not in str(error.value)
 
 
 def expect(file: Path, told: str, plan: dict[str, Any] | None = None) -> None:
@@ -217,6 +253,7 @@ def test_a_torchscript_program_is_told(tmp_path: Path) -> None:
         ({"state_dict": [1]}, "holds no table of weights"),
         ({"epoch": 3, "model": {"a": torch.ones(1)}}, "holds no table of weights, but 'epoch', 'model'"),
         ({3: torch.ones(1)}, "holds no table of weights, but 3"),
+        ({"x" * 130: 1, "y": 2}, f"holds no table of weights, but '{'x' * 120}...', 'y'"),
         (torch.ones(3), "holds no table of weights"),
         ({"binary_pred.0.weight": torch.ones(1)}, "is the discriminator"),
         ({"state_dict": {"face_encoder.0.conv_block.0.weight": torch.ones(1)}}, "is a SyncNet"),
@@ -248,7 +285,9 @@ def _without(name: str) -> Callable[[dict[str, Tensor]], object]:
             lambda s: s.update({FIRST: s[FIRST].long()}),
             f"'{FIRST}' holds torch.int64, no plain decimal numbers",
         ),
-        (lambda s: s.update({FIRST: s[FIRST].to_sparse()}), f"'{FIRST}' holds"),
+        (lambda s: s.update({FIRST: s[FIRST].to_sparse()}), f"'{FIRST}' is stored sparsely (sparse_coo)"),
+        (lambda s: s.update({FIRST: "hello"}), f"'{FIRST}' is no tensor, but of type str"),
+        (lambda s: s.update({7: torch.ones(1)}), "names one of its tensors 7, which is no text"),
         (lambda s: s.update({FIRST: s[FIRST].to(torch.complex64)}), f"'{FIRST}' holds torch.complex64"),
         (lambda s: s["audio_encoder.3.conv_block.1.running_var"].fill_(-1), "holds a variance below 0"),
     ],

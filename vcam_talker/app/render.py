@@ -82,11 +82,13 @@ def render_file(
     size: tuple[int, int] = (1280, 720),
     fps: int = 30,
     lips: str = "",
+    config: Config | None = None,
 ) -> RenderReport:
     """Write `out` (mp4, H.264 and AAC). Exactly one of `text` and `audio` is given.
 
-    `lips`: who draws the mouth of a persona made of pictures, as `lips.model`; `shapes`: no network.
-    Deterministic but for the encoder's threads. Raises BadInputError, PersonaError, DeviceError, EngineError;
+    `lips`: who draws the mouth of a persona made of pictures, as `lips.model`; `shapes`: no network. Of
+    `config`, by default one that says nothing, [lips], [voice] and the disclosure count. Deterministic
+    but for the encoder's threads. Raises BadInputError, PersonaError, ConfigError, DeviceError, EngineError;
     then no file is left behind.
     """
     began_s = time.perf_counter()
@@ -95,12 +97,13 @@ def render_file(
     if not out.parent.is_dir():
         raise DeviceError(str(out), "its folder does not exist", f"Make it: mkdir -p {out.parent}")
     persona = load_persona(persona_name)
-    config = override(Config(), {"air.width": size[0], "air.height": size[1], "air.fps": fps, **_lips(lips)})
+    air = {"air.width": size[0], "air.height": size[1], "air.fps": fps}
+    config = override(config or Config(), {**air, **_lips(lips)})
     stop = threading.Event()
     if audio is not None:
         speeches = _from_audio(audio)
     else:
-        speeches = _from_text(persona, text or "", emotion, stop.is_set)
+        speeches = _from_text(persona, text or "", emotion, config.voice.engine, stop.is_set)
     # Under another name until it is complete: a file of this name that was there before stays until then.
     partial = out.with_name(f".{out.stem}.partial.mp4")
     sink = Mp4Sink(partial)
@@ -129,7 +132,10 @@ def render_file(
 
 
 def _lips(name: str) -> dict[str, str]:
-    return {"lips.enabled": "off"} if name == NO_MODEL else {"lips.model": name}
+    """Return what a name given for this video changes in the configuration."""
+    if not name:
+        return {}
+    return {"lips.enabled": "off"} if name == NO_MODEL else {"lips.enabled": "auto", "lips.model": name}
 
 
 @contextmanager
@@ -249,12 +255,12 @@ class _Renderer:
 
 
 def _from_text(
-    persona: Persona, text: str, emotion: Emotion | None, cancelled: Cancelled
+    persona: Persona, text: str, emotion: Emotion | None, engine: str, cancelled: Cancelled
 ) -> Generator[Speech, None, None]:
     clean = clean_text(text, _MAX_TEXT_CHARS)
     synthesizers = {name: registry.find("synthesizer", name)() for name in registry.ENGINES["synthesizer"]}
     try:
-        voice = Voice(synthesizers, persona)
+        voice = Voice(synthesizers, persona, engine)
         splitter = SentenceSplitter()
         mood = emotion or persona.emotions.default
         for index, piece in enumerate([*splitter.feed(clean.text), *splitter.flush()]):

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import errno
+import json
+import shutil
+import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from vcam_talker.cli.output import json_option, print_json, speaks_errors
 
+if TYPE_CHECKING:
+    from vcam_talker.core.errors import VcamTalkerError
+    from vcam_talker.nets.wav2lip import Wav2Lip
+
 _LABEL_CHARACTERS = 80
+_BYTES_PER_PARAMETER: Final = 2 * 4
+"""A folder holds each twice, as ONNX and as safetensors, in float32."""
+_BESIDE_BYTES: Final = 2_000_000
+"""The graphs and the descriptions, amply."""
+_ELSEWHERE: Final = "Name a folder elsewhere with --out"
 
 
 @click.group(epilog="Example:  vcam-talker models lips import wav2lip.pth")
@@ -41,10 +55,13 @@ def import_checkpoint(
     Public checkpoints are for non-commercial use; bring one that you may use. Nothing in the file is run. It
     takes a minute, and 300 MB for a full-size network; every part must compute what the checkpoint does.
     """
-    from vcam_talker.core.errors import BadInputError, EngineError
+    from vcam_talker.core.errors import EngineError, VcamTalkerError
     from vcam_talker.core.extras import how_to_install
-    from vcam_talker.core.paths import data_dir
+    from vcam_talker.face.neural.package import user_models
 
+    name = out.name if out is not None else checkpoint.stem
+    folder = out if out is not None else user_models() / name
+    _check_place(folder)  # writing tells all that too, but only after a minute
     try:
         from vcam_talker.nets.checkpoint import load_wav2lip
         from vcam_talker.nets.plan import load_plan
@@ -52,26 +69,86 @@ def import_checkpoint(
     except ImportError as e:
         raise EngineError("import of a checkpoint", f"needs a package ({e})", how_to_install("prune")) from e
 
-    name = out.name if out is not None else checkpoint.stem
-    folder = out if out is not None else data_dir() / "models" / "lips" / name
-    if folder.exists():  # export says so too, but only after a minute
-        raise BadInputError(f"model folder {folder}", "is there already", "Name another with --out")
     net = load_wav2lip(checkpoint, load_plan(plan_path) if plan_path is not None else None)
-    size = f"{sum(p.numel() for p in net.parameters()) / 1e6:.1f} M parameters, {net.size}x{net.size} pixels"
+    size = f"{_parameters(net) / 1e6:.1f} M parameters, {net.size}x{net.size} pixels"
+    _check_space(folder, _parameters(net) * _BYTES_PER_PARAMETER + _BESIDE_BYTES)
     if not as_json:
         click.echo(f"{checkpoint}: {size}. Writing its parts takes a minute.")
-    differences = export_wav2lip(
-        net,
-        folder,
-        (label or checkpoint.stem)[:_LABEL_CHARACTERS],
-        trained_on=f"as the checkpoint {checkpoint.name[:200]} was",
-    )
+    try:
+        differences = export_wav2lip(
+            net,
+            folder,
+            (label or checkpoint.stem)[:_LABEL_CHARACTERS],
+            trained_on=f"as the checkpoint {checkpoint.name[:200]} was",
+        )
+    except VcamTalkerError as e:
+        if isinstance(e.__cause__, OSError):  # of one of its files under a name of the moment
+            raise _unwritable(folder, folder.parent, e.__cause__) from e
+        raise
     if as_json:
         print_json({"folder": str(folder), "size": net.size, "differences": differences})
         return
     click.echo(f"Written to {folder}; it differs by {max(differences.values()):.0e} at most.")
-    model = name if out is None else folder.resolve()
-    click.echo(f'To use it, set  model = "{model}"  under [lips]')
+    model = name if out is None else str(folder.resolve())
+    click.echo(f"To use it, set  model = {json.dumps(model, ensure_ascii=False)}  under [lips]")
+
+
+def _check_place(folder: Path) -> None:
+    """Look whether a model can be put into `folder`, by making and removing a folder near it.
+
+    Raises BadInputError for a name that means something else, or is taken; DeviceError for a place that
+    can't be written.
+    """
+    from vcam_talker.core.errors import BadInputError
+    from vcam_talker.face.neural.package import meaning, user_models
+
+    try:
+        whole = folder.resolve()
+        if whole.parent == user_models().resolve() and (means := meaning(whole.name)):
+            raise BadInputError(
+                f"the model's name '{whole.name}'", means, f"{_ELSEWHERE}, or rename the checkpoint"
+            )
+        if folder.exists():
+            raise BadInputError(f"model folder {folder}", "is there already", "Name another with --out")
+    except (
+        OSError,
+        RuntimeError,
+    ) as e:  # a name too long, a loop of links, a folder that nobody may look into
+        raise _unwritable(folder, folder.parent, e) from e
+    parent = _nearest(folder)
+    try:
+        tempfile.TemporaryDirectory(dir=parent, prefix=".vcam-talker.").cleanup()
+    except OSError as e:
+        raise _unwritable(folder, parent, e) from e
+
+
+def _check_space(folder: Path, needed_bytes: int) -> None:
+    """Raise DeviceError where a model of that size has no room."""
+    from vcam_talker.core.errors import DeviceError
+
+    parent = _nearest(folder)
+    free_bytes = shutil.disk_usage(parent).free
+    if free_bytes < needed_bytes:
+        why = f"needs {needed_bytes / 1e6:.0f} MB, and in {parent} are {free_bytes / 1e6:.0f} MB free"
+        raise DeviceError(f"model folder {folder}", why, f"Make room. {_ELSEWHERE}")
+
+
+def _unwritable(folder: Path, parent: Path, error: Exception) -> VcamTalkerError:
+    from vcam_talker.core.errors import DeviceError
+
+    reason = error.strerror or str(error) if isinstance(error, OSError) else str(error)
+    if isinstance(error, OSError) and error.errno == errno.ENOENT:  # of a place that is there: /proc
+        reason = "no folder can be made there"
+    return DeviceError(f"model folder {folder}", f"can't be written in {parent} ({reason})", _ELSEWHERE)
+
+
+def _nearest(folder: Path) -> Path:
+    """Return the first folder above that is there; those between will be made."""
+    return next(path for path in folder.absolute().parents if path.exists())
+
+
+def _parameters(net: Wav2Lip) -> int:
+    return sum(p.numel() for p in net.parameters())
 
 
 @lips.command(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import struct
 from pathlib import Path
 from typing import Final
@@ -10,6 +11,8 @@ import numpy as np
 
 from vcam_talker.core.errors import BadInputError
 from vcam_talker.core.types import Samples
+
+log = logging.getLogger(__name__)
 
 MAX_SECONDS: Final = 3600
 _MAX_BYTES: Final = 512 * 1024 * 1024
@@ -28,7 +31,8 @@ def read_wav(path: Path) -> tuple[Samples, int]:
     """Return a WAV file as (float32[N] in [-1, 1], mono by averaging up to 8 channels, rate in Hz).
 
     Blocks on the disk. Raises BadInputError for a file that is missing, unreadable, not WAV, broken, empty,
-    longer than an hour, or in an encoding other than PCM (8, 16, 24, 32 bits) and float (32, 64).
+    longer than an hour, or in an encoding other than PCM (8, 16, 24, 32 bits) and float (32, 64). Samples
+    that are no finite numbers are replaced, and the log says so; a file of nothing else is an error.
     """
     name = f"sound file '{path}'"
     try:
@@ -92,9 +96,18 @@ def _decode(body: memoryview, header: bytes, name: str) -> tuple[Samples, int]:
         raise BadInputError(name, "holds no sound", "Give a WAV file with sound in it")
     if frames > MAX_SECONDS * rate:
         raise BadInputError(name, f"is {frames / rate / 60:,.0f} minutes long", "60 minutes are the limit")
-    values = _to_float(bytes(body[: frames * frame_bytes]), code, bits)
-    mono = values if channels == 1 else values.reshape(frames, channels).mean(axis=1, dtype=np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):  # what follows of them is looked at below
+        values = _to_float(bytes(body[: frames * frame_bytes]), code, bits)
+        mono = values if channels == 1 else values.reshape(frames, channels).mean(axis=1, dtype=np.float32)
     # Float files may hold anything: infinities and values past full scale would harm ears further on.
+    broken = frames - int(np.count_nonzero(np.isfinite(mono)))
+    if broken == frames:
+        raise BadInputError(name, "holds no sound: none of its samples is a finite number", "Write it again")
+    if broken:
+        log.warning(
+            "%s: %s of its %s samples are no finite numbers; silence and full scale stand in for them",
+            name, f"{broken:,}", f"{frames:,}",
+        )  # fmt: skip
     return np.clip(np.nan_to_num(mono, nan=0.0, posinf=1.0, neginf=-1.0), -1.0, 1.0), rate
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
+import lzma
 import os
 import pickle
+import pickletools
 import re
 import struct
 import warnings
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -29,9 +33,18 @@ _COUNTER: Final = ".num_batches_tracked"
 _AGAIN: Final = "Fetch it again, whole"
 _BRING: Final = "Bring a checkpoint of a Wav2Lip generator for faces of 96 or 256 pixels"
 _FIT: Final = f"{_BRING}; a pruned one needs its plan"
+_DENSE: Final = "Save its state_dict again, every tensor as an ordinary one (.to_dense())"
+_ALONE: Final = "Have whoever made it save the state_dict alone"
 _ZIP: Final = b"PK\x03\x04"
 _PICKLE: Final = b"\x80"
 _SHOWN: Final = 120
+_PROTOCOL: Final = 2
+"""Of pickles, which torch writes, and the last one whose instructions its safe reader knows."""
+_MAX_SCANNED_BYTES: Final = 2**20
+"""Of a pickle; that of a network, whose numbers lie elsewhere, has 0.1 MB."""
+_MAX_PICKLES: Final = 5
+"""In a row: what torch wrote until 1.5 has five before its numbers."""
+_CHUNK_BYTES: Final = 2**20
 # All that torch's reader, a restricted unpickler in Python, was seen to raise over damaged or hostile files.
 _DAMAGE: Final = (
     RuntimeError,
@@ -47,6 +60,8 @@ _DAMAGE: Final = (
     MemoryError,
     struct.error,
     zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
 )
 
 
@@ -74,8 +89,8 @@ def load_wav2lip(path: Path, plan: Mapping[str, Any] | None = None) -> Wav2Lip:
 def load_tensors(path: Path) -> dict[str, Tensor]:
     """Return the named tensors of a torch checkpoint (`{"state_dict": ...}` or bare) or a safetensors file.
 
-    A prefix `module.` that all names have is taken off. Values are not looked at. Executes nothing. Raises
-    CheckpointError.
+    A prefix `module.` that all names have is taken off. Values are not looked at, but where the file has
+    checksums they must hold. Executes nothing. Raises CheckpointError.
     """
     match _format_of(path):
         case "torch":
@@ -87,10 +102,8 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
     content = found.get("state_dict", found) if isinstance(found, dict) else found
     if not isinstance(content, dict) or not content:
         raise CheckpointError(_name(path), "holds no table of weights", _BRING)
-    for name, value in content.items():
-        if not isinstance(name, str) or not isinstance(value, Tensor):
-            held = ", ".join(repr(n)[:40] for n in list(content)[:4])
-            raise CheckpointError(_name(path), f"holds no table of weights, but {held}", _BRING)
+    if odd := [n for n, value in content.items() if not isinstance(n, str) or not isinstance(value, Tensor)]:
+        raise CheckpointError(_name(path), _odd(content, odd[0]), _BRING)
     if all(n.startswith(_PREFIX) for n in content):
         return {n.removeprefix(_PREFIX): t for n, t in content.items()}
     return content
@@ -168,23 +181,98 @@ def _format_of(path: Path) -> str:
 def _read_torch(path: Path) -> Any:  # noqa: ANN401 (whatever was put in the file)
     try:
         if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
-                names = [i.filename for i in archive.infolist()]
-                unpacked = sum(i.file_size for i in archive.infolist())
-            if any(n.endswith("/constants.pkl") for n in names):
-                raise CheckpointError(_name(path), "is a TorchScript program, not a table of weights", _BRING)
-            if unpacked > _MAX_BYTES:
-                raise CheckpointError(_name(path), f"unpacks to {unpacked / 2**30:.1f} GB", _BRING)
+            _check_archive(path)
         with warnings.catch_warnings():  # it finds some files odd; the error or the tensors say all there is
             warnings.simplefilter("ignore")
             return torch.load(path, map_location="cpu", weights_only=True)
     except _DAMAGE as e:
-        if unsafe := re.search(r"GLOBAL ([\w.]+)", str(e)):
-            why = f"holds {unsafe[1][:80]}, not only weights; it was not run"
-            raise CheckpointError(
-                _name(path), why, "Have whoever made it save the state_dict alone"
-            ) from None
+        unsafe = re.search(r"GLOBAL ([\w.]+)", str(e))
+        held = unsafe[1] if unsafe else ""
+        if "Unsupported operand" in str(e):  # a program that torch.save did not write, or no program
+            begins = _pickle_of(path)
+            held = _program_in(begins)
+            if not held and begins[:1] == _PICKLE and begins[1:2] > bytes([_PROTOCOL]):
+                why = f"is a pickle of protocol {begins[1]}, which torch's safe reader does not read"
+                raise CheckpointError(_name(path), why, "Save its state_dict again, by torch.save") from None
+        if held:
+            why = f"holds {held[:80]}, not only weights; it was not run"
+            raise CheckpointError(_name(path), why, _ALONE) from None
         raise CheckpointError(_name(path), f"is damaged or cut short ({_line(e)})", _AGAIN) from e
+
+
+def _check_archive(path: Path) -> None:
+    """Check what torch's reader does not: the kind, the size unpacked, and the checksum of every part.
+
+    Reads all of the file. Raises CheckpointError, and what `zipfile` raises over damage.
+    """
+    with zipfile.ZipFile(path) as archive:
+        parts = archive.infolist()
+        unpacked = sum(part.file_size for part in parts)
+        if any(part.filename.endswith("/constants.pkl") for part in parts):
+            raise CheckpointError(_name(path), "is a TorchScript program, not a table of weights", _BRING)
+        if unpacked > _MAX_BYTES:
+            raise CheckpointError(_name(path), f"unpacks to {unpacked / 2**30:.1f} GB", _BRING)
+        if not any(part.CRC for part in parts):
+            return  # written after torch.serialization.set_crc32_options(False): there are none
+        for part in parts:
+            try:
+                with archive.open(part) as content:
+                    while content.read(_CHUNK_BYTES):
+                        pass
+            except zipfile.BadZipFile as e:
+                why = f"is damaged: the checksum of its part '{part.filename[-_SHOWN:]}' is wrong"
+                if "CRC" not in str(e):
+                    raise
+                raise CheckpointError(_name(path), why, _AGAIN) from None
+
+
+def _pickle_of(path: Path) -> bytes:
+    """Return the beginning of what describes the tensors in a torch file, b"" where it can't be found."""
+    try:
+        if not zipfile.is_zipfile(path):
+            with path.open("rb") as file:
+                return file.read(_MAX_SCANNED_BYTES)
+        with zipfile.ZipFile(path) as archive:
+            names = [n for n in archive.namelist() if n.endswith("data.pkl")]
+            with archive.open(names[0]) as content:
+                return content.read(_MAX_SCANNED_BYTES)
+    except _DAMAGE:
+        return b""
+
+
+def _program_in(pickled: bytes) -> str:
+    """Return the first name in a pickle that is neither torch's nor a plain container; "": there is none.
+
+    For what torch's reader gave up before it came to that name. Only looks at the instructions.
+    """
+    stream = io.BytesIO(pickled)
+    try:
+        for _ in range(_MAX_PICKLES):
+            pushed: list[str] = []
+            memo: dict[int, str] = {}
+            for code, arg, _at in pickletools.genops(stream):
+                if code.name in {"GLOBAL", "INST"}:
+                    found = str(arg).replace(" ", ".")
+                elif code.name == "STACK_GLOBAL":
+                    found = ".".join(pushed[-2:])
+                else:
+                    _follow(code.name, arg, pushed, memo)
+                    continue
+                if not found.startswith("torch.") and found != "collections.OrderedDict":
+                    return found
+    except _DAMAGE:  # cut short, or something else begins: the numbers
+        pass
+    return ""
+
+
+def _follow(code: str, arg: object, pushed: list[str], memo: dict[int, str]) -> None:
+    """Keep track of texts, of which a pickle of protocol 4 makes the names it wants."""
+    if code in {"MEMOIZE", "BINPUT", "LONG_BINPUT"}:
+        memo[arg if isinstance(arg, int) else len(memo)] = pushed[-1] if pushed else ""
+    elif code in {"BINGET", "LONG_BINGET"}:
+        pushed.append(memo.get(arg, "") if isinstance(arg, int) else "")
+    elif isinstance(arg, str):
+        pushed.append(arg)
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
@@ -213,7 +301,12 @@ def _check_kind(path: Path, tensors: Mapping[str, Tensor]) -> None:
 
 
 def _checked(path: Path, name: str, tensor: Tensor) -> Tensor:
-    if tensor.layout != torch.strided or tensor.device.type != "cpu" or not tensor.is_floating_point():
+    if tensor.layout != torch.strided:
+        layout = str(tensor.layout).removeprefix("torch.")
+        raise CheckpointError(_name(path), f"'{name}' is stored sparsely ({layout}), not in full", _DENSE)
+    if tensor.device.type != "cpu":
+        raise CheckpointError(_name(path), f"'{name}' has a shape and no values", _BRING)
+    if not tensor.is_floating_point():
         raise CheckpointError(_name(path), f"'{name}' holds {tensor.dtype}, no plain decimal numbers", _BRING)
     plain = tensor.detach().to(torch.float32, copy=True).contiguous()
     if not torch.isfinite(plain).all():
@@ -227,9 +320,25 @@ def _name(path: Path) -> str:
     return f"checkpoint {path}"
 
 
+def _odd(content: Mapping[Any, Any], odd: object) -> str:
+    """Return what is wrong with a table in which `odd` is the first entry that is no named tensor."""
+    if not any(isinstance(n, str) and isinstance(value, Tensor) for n, value in content.items()):
+        return f"holds no table of weights, but {', '.join(_quoted(n) for n in list(content)[:4])}"
+    if not isinstance(odd, str):
+        return f"names one of its tensors {_quoted(odd)}, which is no text"
+    return f"{_quoted(odd)} is no tensor, but of type {type(content[odd]).__name__[:40]}"
+
+
+def _quoted(name: object) -> str:
+    shown = name if isinstance(name, str) else repr(name)
+    cut = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in shown[:_SHOWN])
+    cut += "..." if len(shown) > _SHOWN else ""
+    return f"'{cut}'" if isinstance(name, str) else cut
+
+
 def _some(names: list[str]) -> str:
     more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-    return f"'{names[0][:_SHOWN]}'{more}"
+    return f"{_quoted(names[0])}{more}"
 
 
 def _shape(tensor: Tensor) -> str:
@@ -237,4 +346,9 @@ def _shape(tensor: Tensor) -> str:
 
 
 def _line(error: BaseException) -> str:
-    return (" ".join(str(error).split()) or type(error).__name__)[:_SHOWN]
+    line = " ".join(str(error).split())
+    if line.startswith("Weights only load failed"):  # and then torch's advice
+        line = re.sub(r" Check the documentation of torch\.load .*", "", line)
+        line = re.sub(r"^Weights only load failed.*(?:WeightsUnpickler error:|trusted source\.) *", "", line)
+    line = line.partition(". This is an internal miniz error")[0]
+    return (line if len(line) <= _SHOWN else f"{line[:_SHOWN]}...") or type(error).__name__

@@ -195,7 +195,9 @@ def choose_model(persona: Persona, config: LipsConfig) -> Path | None:
     None too when nothing was asked for and the shipped one is not there. Raises ConfigError for a name
     that is not known, or can be none.
     """
-    if config.enabled == "off" or persona.face.kind != "clip" or persona.face.lips == NO_MODEL:
+    if config.enabled == "off" or persona.face.kind != "clip":
+        return None
+    if NO_MODEL in {config.model, persona.face.lips}:
         return None
     if config.model:
         return find_model(config.model, Path())
@@ -203,6 +205,24 @@ def choose_model(persona: Persona, config: LipsConfig) -> Path | None:
         return find_model(persona.face.lips, persona.root)
     shipped = _MODELS / SHIPPED
     return shipped if (shipped / MODEL_FILE).is_file() else None
+
+
+def user_models() -> Path:
+    """Return the folder of the user's own models, named as their folders in it are; it may not exist."""
+    return data_dir() / "models" / "lips"
+
+
+def meaning(name: str) -> str:
+    """Return in words what a name means already, so that no model of the user's may have it; "": nothing.
+
+    Capital letters make no difference: to some file systems they make none either.
+    """
+    if name.casefold() == NO_MODEL:
+        return "means no network at all"
+    shipped = {file.parent.name.casefold() for file in _MODELS.glob(f"*/{MODEL_FILE}")} | {SHIPPED}
+    if name.casefold() in shipped:
+        return "is the name of a model that comes with vcam-talker"
+    return "can only be a path" if "/" in name or "\\" in name else ""
 
 
 def find_model(name: str, beside: Path) -> Path:
@@ -220,7 +240,7 @@ def find_model(name: str, beside: Path) -> Path:
 def _find(name: str, beside: Path) -> Path:
     if "/" in name or "\\" in name:
         return (beside / Path(name).expanduser()).resolve()
-    places = [data_dir() / "models" / "lips" / name, _MODELS / name]
+    places = [user_models() / name, _MODELS / name]
     for place in places:
         if (place / MODEL_FILE).is_file():
             return place

@@ -137,3 +137,16 @@ def test_render_tells_of_a_recording_with_holes(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     assert "holes.wav': 32 of its 9,600 samples are no finite numbers" in done.stderr
     assert "holes" not in done.stdout
+
+
+def test_the_files_disclosure_is_in_the_picture(tmp_path: Path, config_file: Path) -> None:
+    def first_frame(name: str) -> np.ndarray:
+        assert render(tmp_path / name, "--lips", "shapes").exit_code == 0
+        with av.open(str(tmp_path / name)) as video:
+            return next(video.decode(video=0)).to_ndarray(format="gray").astype(int)
+
+    plain = first_frame("plain.mp4")
+    config_file.write_text('[air]\ndisclosure = "AI presenter"\n')
+    changed = np.argwhere(np.abs(first_frame("told.mp4") - plain) > 40)
+    assert len(changed) > 100
+    assert np.ptp(changed, axis=0).max() < 0.4 * plain.shape[1], "in a corner"

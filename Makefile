@@ -49,7 +49,7 @@ format: .venv/.installed-dev ## format the code, mend what ruff can mend
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: .venv/.installed ## measure every figure of docs/benchmarks.md (BENCHES=idle: only that; loop, llm and lipsync need EXTRAS=asr,llm,prune)
+bench: .venv/.installed ## measure the figures of docs/benchmarks.md, but those of studio (BENCHES=idle: only that; loop, llm and lipsync need EXTRAS=asr,llm,openvino,prune)
 	@failed=; for name in $(BENCHES); do $(BIN)/vcam-talker bench $$name $(ARGS) || failed=1; done; test -z "$$failed"
 
 pins: .venv/.installed-dev ## write the versions now in .venv to constraints.txt
@@ -59,7 +59,7 @@ studio: .venv/.installed ## install what makes presenters and training truth (PA
 	@scripts/install-python.sh studio,$(ALL_EXTRAS)
 	@scripts/install-studio.sh $(PACK)
 
-lips-train: ## draw the truth, train every network of the lips and put it in its place (hours; needs make studio EXTRAS=prune)
+lips-train: ## draw the truth, train every network of the lips and put it in its place (hours; needs make studio EXTRAS=prune,asr)
 	scripts/train-lips.sh
 
 lips-evaluate: ## state how good the lips that ship are (an hour; the same)

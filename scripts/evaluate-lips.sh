@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # State how good the lips that ship are, on people, voices and languages that they never saw or heard. Uses the
 # truth that train-lips.sh drew, and draws what is missing; teacher and judges are those of studio/lips/trained.
-# Needs `make studio EXTRAS=prune`; sound and sync also Debian's recorded people (scripts/install-system.sh test).
+# Needs `make studio EXTRAS=prune,asr`; sound and sync also Debian's recorded people (scripts/install-system.sh test).
 #
 #   usage: evaluate-lips.sh [picture|landmarks|sound|sync ...]      (default: all four)
 #
-# On two cores: picture 10 min, landmarks and sound half an hour, most of it drawing and speaking, sync 10 min.
+# On two cores: picture 10 min, landmarks and sound some minutes each, sync a quarter of an hour.
 #
 #   WORK=build/lips     as for train-lips.sh; the figures go to $WORK/figures
 set -euo pipefail
@@ -36,13 +36,13 @@ picture() {
 }
 
 landmarks() {
-  "$python" -m studio.lips.landmarks make --out "$work/landmarks" --split test
+  "$python" -m studio.lips.landmarks make --out "$work/landmarks" --split test --people 30
   "$python" -m studio.lips.landmarks evaluate --data "$work/landmarks" | tee "$figures/landmarks.json"
 }
 
 sound() {
-  "$python" -m studio.lips.sound make --out "$work/speech" --hours 15
-  "$python" -m studio.lips.sound evaluate --data "$work/speech" --to "$figures"
+  "$python" -m studio.lips.sound make --out "$work/speech" --split test
+  "$python" -m studio.lips.sound evaluate --data "$work/speech" --to "$figures/sound.json"
 }
 
 # The whole way from a voice to the picture on air, judged by the reader of mouths and by an expert of pictures
@@ -53,7 +53,7 @@ sync() {
     --expert "$trained/expert" --reader "$trained/reader.safetensors" --model "$models/lips")
   mkdir -p "$work/model"
   "$python" -m studio.lips.picture export "$trained/teacher" --out "$teacher" --replace --label teacher --trained-on "as lips"
-  "${measure[@]}" --model "$teacher" --sentences 3 >"$figures/sync.json"
+  "${measure[@]}" --model "$teacher" >"$figures/sync.json"
   "${measure[@]}" --persona elena --sentences 0 --recordings / --count 3 >"$figures/sync-recorded.json"
 }
 

@@ -2,7 +2,8 @@
 # Train what moves the lips anew, from nothing: truth is drawn and spoken, networks learn from it, and those
 # that ship are put in their place under vcam_talker/models; teacher and judges go to studio/lips/trained.
 # What is done is passed over; drawing truth and the trainings of an hour go on where they were stopped.
-# Needs `make studio EXTRAS=prune`.
+# Needs `make studio EXTRAS=prune,asr`, and for all figures of the sound Debian's recorded people
+# (scripts/install-system.sh test). A student that misses its bars ends it: what ships stays as it is.
 #
 #   usage: train-lips.sh [picture|sound|landmarks|expert ...]      (default: the first three)
 #
@@ -52,13 +53,17 @@ sound() {
   local net=("$python" -m studio.lips.sound)
   once sound-truth "${net[@]}" make --out "$work/speech" --hours 15
   once sound "${net[@]}" train --data "$work/speech" --out "$work/sound" --device "$device" --workers "$workers"
-  "${net[@]}" export --run "$work/sound"
+  # What ships tells how good it is, so it is judged before it is put in its place.
+  once sound-net "${net[@]}" export --run "$work/sound" --to "$work/sound-net"
+  local figures=$work/figures/trained-sound.json
+  once sound-figures "${net[@]}" evaluate --data "$work/speech" --net "$work/sound-net" --to "$figures"
+  "${net[@]}" export --run "$work/sound" --figures "$figures"
 }
 
 landmarks() {
   local net=("$python" -m studio.lips.landmarks)
   once landmarks-train "${net[@]}" make --out "$work/landmarks" --workers "$workers"
-  once landmarks-test "${net[@]}" make --out "$work/landmarks" --workers "$workers" --split test
+  once landmarks-test "${net[@]}" make --out "$work/landmarks" --workers "$workers" --split test --people 30
   once landmarks "${net[@]}" train --data "$work/landmarks" --out "$work/landmarks.npz"
   # What ships is never half-written.
   cp "$work/landmarks.npz" "$models/landmarks/.landmarks.npz.part"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from studio.lips.sound import augment, data, human, train
+from studio.lips.sound import augment, data, human, report, train
 from studio.lips.sound.augment import Noises, Shape, crop, degraded, plain
 from studio.lips.sound.data import POSE, QUANTUM, TAKE_S, Take, make_set, read_takes, shard_path
 from studio.lips.sound.evaluate import Case, cases_of, figures, offset
@@ -90,6 +92,12 @@ def test_only_what_is_missing_or_damaged_is_made(tmp_path: Path, monkeypatch: py
     path = shard_path(tmp_path, "train", 1)
     path.write_bytes(path.read_bytes()[:500])
     made.clear()
+    assert make_set(tmp_path, "train", 1, hours, str) == 1
+    assert made == [2, 3]
+    made.clear()
+    # Voices move between splits; what an old one says there is not heard.
+    gone = [take(2, "espeak-ng/Henrique"), take(3)]
+    data.write_takes(shard_path(tmp_path, "train", 1), gone, {"seed": 1, "split": "train"})
     assert make_set(tmp_path, "train", 1, hours, str) == 1
     assert made == [2, 3]
     # Another seed is another set.
@@ -190,6 +198,31 @@ def test_figures_of_a_driver() -> None:
     heard = figures(AudioDriver, [Case(cases[0].speech)])
     assert "r" not in heard
     assert "| set: audio | – |" in table({"set": {"audio": heard}})
+
+
+def test_recordings_that_are_not_there_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    speech = tmp_path / "speech"
+    speech.mkdir()
+    takes = [take(0), replace(take(1), language="sv")]
+    data.write_takes(shard_path(speech, "test", 0), takes, {"seed": 1, "split": "test"})
+    monkeypatch.setattr(report, "Noises", lambda *_: Noises([take()], np.random.default_rng(1)))
+    monkeypatch.setattr(report, "figures", lambda *_, **__: {})
+    # As where the extra `asr` is missing.
+    monkeypatch.setitem(sys.modules, "pocketsphinx", None)
+    said: list[str] = []
+    found = report.results(speech, None, tmp_path, 2, said.append)
+    assert len(found) == 3
+    for package in ("core-sounds-es-g722", "core-sounds-en-g722", "core-sounds-en)", "pocketsphinx-testdata"):
+        assert package in said[0]
+    assert len(human.lacking(tmp_path)) == human.PACKAGES
+    assert "EXTRAS=prune,asr" in said[1]
+
+
+@pytest.mark.parametrize("name", ["figures.json", "figures"])
+def test_figures_go_into_a_file_or_a_folder(name: str, tmp_path: Path) -> None:
+    path = report.write({"set": {"audio": {}}}, tmp_path / "new" / name)
+    assert json.loads(path.read_text()) == {"set": {"audio": {}}}
+    assert (path == tmp_path / "new" / name) is name.endswith(".json")
 
 
 def test_prompts_become_words() -> None:

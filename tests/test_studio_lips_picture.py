@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
+from studio.command import run
+from studio.lips.picture import __main__ as command
 from studio.lips.picture.data import MARGIN, Twins, batches, cut, frame, still
 from studio.lips.picture.evaluate import at_rest, evaluate, ssim, train_reader, true_opening
 from studio.lips.picture.export import export
@@ -124,6 +127,22 @@ def test_cuts_are_made_once_for_the_same_files(folder: Path, twins: Twins, tmp_p
         cut(folder, "val", tmp_path)
 
 
+def test_what_was_drawn_anew_is_cut_anew(folder: Path, tmp_path: Path) -> None:
+    sitter = people("test", 1)[0]
+    path = path_of(tmp_path, sitter)
+    drawn = container.read(path_of(folder, sitter))
+    container.write(path, drawn)
+    before = np.array(cut(tmp_path, "test", tmp_path / "cut").mouth)
+    container.write(path, drawn | {"mouth": np.asarray(drawn["mouth"]) * np.float32(0.5)})
+    assert np.allclose(cut(tmp_path, "test", tmp_path / "cut").mouth, before / 2)
+
+
+def test_no_sample_is_its_own_other_picture(twins: Twins) -> None:
+    speaking = np.flatnonzero(np.asarray(twins.rest) != np.arange(len(twins)))
+    batch = still(twins, speaking)
+    assert not any((a == b).all() for a, b in zip(batch.other, batch.target, strict=True))
+
+
 def test_samples_are_varied_together(twins: Twins) -> None:
     batch = next(batches(twins, 24, 3))
     assert batch.rest.shape == batch.other.shape == batch.target.shape == (24, *NET_SIZE, 3)
@@ -206,6 +225,24 @@ def test_a_teacher_is_shrunk_in_rounds_that_are_trained_and_judged(
     (kept,) = (tmp_path / "run" / "rounds").iterdir()
     again = load(kept)
     assert sum(p.numel() for p in again.parameters()) == done.rounds[1].parameters
+
+
+def test_a_student_that_misses_its_bars_is_an_error(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`train-lips.sh` exports who succeeds."""
+    for name in ("cut", "reader_of", "load"):
+        monkeypatch.setattr(command, name, lambda *_: None)
+    monkeypatch.setattr(command, "shrink", lambda *_, **__: SimpleNamespace(stopped=""))
+    reader = tmp_path / "reader.pt"
+    reader.touch()
+    given = ["shrink", "--data", folder, "--teacher", tmp_path, "--out", tmp_path, "--reader", reader]
+    monkeypatch.setattr("sys.argv", ["picture", *map(str, given)])
+    monkeypatch.setattr(command, "missed", lambda _: ["l1<=1.10*dense (1.2)"])
+    assert run(command.cli) == 1
+    assert "misses l1<=1.10*dense (1.2)" in capsys.readouterr().err
+    monkeypatch.setattr(command, "missed", lambda _: [])
+    assert run(command.cli) == 0
 
 
 def test_figures_tell_a_right_picture_from_a_wrong_one(twins: Twins) -> None:

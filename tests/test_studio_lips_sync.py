@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -82,6 +83,19 @@ def test_the_same_person_is_drawn_the_same_and_only_once(folder: Path, tmp_path:
     assert make(folder, "test", 1, "no such renderer", 1, print) == 0
     with pytest.raises(StudioError, match="no clips of split val"):
         load(tmp_path, "val")
+
+
+def test_who_speaks_in_a_voice_of_no_split_any_more_is_drawn_anew(folder: Path, tmp_path: Path) -> None:
+    drawn = container.read(path_of(folder, "test", people_of("test")[0]))
+    facts = json.loads(drawn["facts"].tobytes())
+    path = tmp_path / "clip.safetensors"
+    assert not clips_module._is_there(path, "test")
+    for voice, there in ((facts["clips"][1]["voice"], True), ("espeak-ng/Henrique", False)):
+        facts["clips"][1]["voice"] = voice
+        container.write(path, drawn | {"facts": np.frombuffer(json.dumps(facts).encode(), np.uint8)})
+        assert clips_module._is_there(path, "test") is there
+    path.write_bytes(path.read_bytes()[:500])
+    assert not clips_module._is_there(path, "test")
 
 
 def test_splits_share_no_people_no_voices_and_not_all_languages() -> None:

@@ -15,6 +15,7 @@ import pytest
 from studio.pack import StudioError
 from studio.truth import voices
 from studio.truth.clips import Plan
+from studio.truth.draw import Split
 from studio.truth.make import make_set
 from studio.truth.shards import shard_path, shard_paths
 from studio.truth.voices import Speaker, Voice
@@ -31,6 +32,16 @@ plan = Plan(seed=7, split="val", shard_frames=100, shard_clips=2, shard_people=2
 make_set(Path(sys.argv[1]), plan, int(sys.argv[2]), "fake", workers=2, say=lambda s: print(s, flush=True))
 """
 _WAIT_S = 90.0
+_NO_SOUND = {"language", "name", "gender"}
+"""Lines of a variant that nobody hears."""
+
+
+def heard_lines(variant: str) -> set[str]:
+    """Return what an espeak-ng variant changes of the plain voice, a line each."""
+    version = subprocess.run(["espeak-ng", "--version"], capture_output=True, text=True, check=True).stdout
+    folder = Path(version.partition("Data at:")[2].strip()) / "voices" / "!v"
+    lines = (" ".join(line.split()) for line in (folder / variant).read_text("utf-8", "replace").splitlines())
+    return {line for line in lines if line and line[0] not in "#/" and line.split()[0] not in _NO_SOUND}
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -63,6 +74,25 @@ def test_every_voice_speaks_every_language_it_is_asked_to() -> None:
             assert np.abs(speech.samples).max() > 0.02, voice
     finally:
         speaker.close()
+
+
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_nobody_held_out_is_a_training_voice_by_another_name(split: Split) -> None:
+    def variants(of: Split) -> dict[str, set[str]]:
+        keys = [key.split("/") for key in voices.voice_keys(of)]
+        return {name: heard_lines(name) for engine, name in keys if engine == "espeak-ng"}
+
+    def shared(mine: set[str], other: set[str]) -> float:
+        return len(mine & other) / max(1, len(mine))
+
+    trained = variants("train")
+    assert shared(heard_lines("Henrique"), trained["Hugo"]) > 0.9
+    for held_out, lines in variants(split).items():
+        formants = {line for line in lines if line.startswith("formant")}
+        assert len(lines) > 3, held_out
+        for name, others in trained.items():
+            assert shared(lines, others) <= 0.5, (held_out, name)
+            assert shared(formants, others) <= 0.5, (held_out, name)
 
 
 @pytest.mark.parametrize(

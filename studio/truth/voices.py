@@ -37,9 +37,12 @@ _MANY: Final = (
 )  # fmt: skip
 _ESPEAK: Final[dict[Split, tuple[str, ...]]] = {
     "train": _MANY,
-    "val": ("f5", "m4", "Mario", "Andy", "antonio", "benjamin", "steph", "miguel"),
-    "test": ("f3", "m7", "Henrique", "Mike", "aunty", "edward", "kaukovalta", "paul", "victor", "zac"),
+    "val": ("m4", "Andy", "antonio", "benjamin", "steph"),
+    "test": ("f3", "m7", "edward", "kaukovalta", "paul", "victor", "zac"),
 }
+"""Many variants are another one with a line changed. Who is held out has at most half of its lines, and of
+its formants, of any one that trains. `Henrique` is `Hugo` but for an equaliser, `Mike` a part of `m3`: such
+ones belong to no split."""
 _UNSEEN: Final[dict[Split, tuple[str, ...]]] = {"train": (), "val": ("cs",), "test": ("sv", "tr")}
 """Languages that only one of the held-out splits speaks."""
 TRAINED: Final = ("cmn", "de", "en", "es", "fr", "it", "ja", "nl", "pl", "pt", "ru")

@@ -16,7 +16,7 @@ class LipsConfig(Section):
     """`auto`: a network draws those of a persona made of pictures, when there is one and an engine to run
     it; pre-rendered shapes until it is ready, and whenever it is not. `off`: shapes alone."""
     model: str = Field("", max_length=4096)
-    """A folder (with a slash in it), a model's name or `shapes`; empty: the persona's, else the shipped one."""
+    """A folder (with a slash in it), a model's name or `shapes`; empty: the persona's own, or the shipped."""
     engine: Literal["auto", "ort", "openvino", "ort-openvino", "cuda", "tensorrt", "torch"] = "auto"
     """`auto`: the fastest on this machine, measured once."""
     precision: Literal["auto", "fp32", "fp16", "bf16", "int8"] = "auto"

@@ -138,7 +138,7 @@ def shrink_net(
     bf16: bool,
     device: str,
 ) -> None:
-    """Prune a teacher to a student, and let it learn after each round."""
+    """Prune a teacher to a student, and let it learn after each round; exits with 1 if it misses its bars."""
     torch.set_num_threads(threads)
     task = TwinsTask(
         cut(data, "train", data / "cut"),
@@ -149,8 +149,8 @@ def shrink_net(
     )
     done = shrink(load(teacher), task, out, ratio=ratio, rounds=rounds, round_to=round_to, say=click.echo)
     click.echo(done.stopped or "all rounds hold")
-    for limit in missed(done):
-        click.echo(f"the student misses {limit}")
+    if limits := missed(done):
+        raise click.ClickException(f"the student misses {', '.join(limits)}")
 
 
 @cli.command()

@@ -67,6 +67,8 @@ def affine_of(landmarks: Floats, size: tuple[int, int], margin: int = 0) -> Floa
 def cut(folder: Path, split: Split, cache: Path) -> Twins:
     """Return the samples of a split; decodes and cuts them when `cache` has none of just these files.
 
+    A file that was drawn anew is another one: it is known by its size and the moment it was written as well.
+
     Blocks for about 2 ms a sample. Raises StudioError.
     """
     files = sorted(folder.glob(f"{split}-*{container.SUFFIX}"))
@@ -74,17 +76,23 @@ def cut(folder: Path, split: Split, cache: Path) -> Twins:
         raise StudioError(
             str(folder), f"has no files of split {split}", "Make them: python -m studio.lips.picture make"
         )
-    names = [path.name for path in files]
     place = cache / split
     known = place / "files.json"
-    if not known.exists() or json.loads(known.read_text()) != names:
+    facts = [[path.name, *_stamp(path)] for path in files]
+    if not known.exists() or json.loads(known.read_text()) != facts:
         _write(files, place)
-        known.write_text(json.dumps(names))
+        known.write_text(json.dumps(facts))
     arrays: dict[str, Any] = {
         name: np.load(place / f"{name}.npy", mmap_mode="r")
         for name in ("pictures", "labels", "mouth", "rest", "sitter")
     }
-    return Twins(**arrays, names=tuple(name.removesuffix(container.SUFFIX) for name in names))
+    return Twins(**arrays, names=tuple(path.name.removesuffix(container.SUFFIX) for path in files))
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """Return a file's size in bytes and when it was written, in ns."""
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns
 
 
 def _write(files: Sequence[Path], place: Path) -> None:
@@ -156,16 +164,16 @@ def batches(
 def still(twins: Twins, chosen: npt.NDArray[np.int64]) -> Batch:
     """Return these samples as they are, for evaluation; `other` shows most of the mouth's inside.
 
-    It is of the same sitter in the same light.
+    It is of the same sitter in the same light, and never the sample itself.
     """
     inner = (slice(None), slice(MARGIN, -MARGIN), slice(MARGIN, -MARGIN))
     light = lights(twins)
     best = {
-        int(n): int(same[np.argmax(inside_shown(twins.mouth[same]))])
+        int(n): same[np.argsort(-inside_shown(twins.mouth[same]), kind="stable")[:2]]
         for n in np.unique(light[chosen])
         for same in [np.flatnonzero(light == n)]
     }
-    other = np.array([best[int(n)] for n in light[chosen]])
+    other = np.array([next(n for n in best[int(light[k])] if n != k) for k in chosen])
     return Batch(
         twins.pictures[twins.rest[chosen]][inner],
         twins.pictures[other][inner],

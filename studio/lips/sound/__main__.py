@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from studio.command import run
+from studio.truth.draw import SPLITS
 
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 _OUT = click.Path(file_okay=False, path_type=Path)
@@ -26,14 +27,16 @@ def cli() -> None:
 @click.option(
     "--hours", default=15.0, show_default=True, type=click.FloatRange(0.1, 200), help="Of training."
 )
+@click.option("--split", type=click.Choice(SPLITS), help="Default: all of them.")
 @click.option("--seed", default=1, show_default=True, type=click.IntRange(0))
-def make(out: Path, hours: float, seed: int) -> None:
+def make(out: Path, hours: float, split: str | None, seed: int) -> None:
     """Make the shards that are missing."""
     from studio.lips.sound.data import make_set
 
-    made = make_set(out, "val", seed, _HELD_OUT_HOURS["val"], click.echo)
-    made += make_set(out, "test", seed, _HELD_OUT_HOURS["test"], click.echo)
-    made += make_set(out, "train", seed, hours, click.echo)
+    made = 0
+    for each in SPLITS:
+        if split in (None, each):
+            made += make_set(out, each, seed, _HELD_OUT_HOURS.get(each, hours), click.echo)
     click.echo(f"{made} shards made")
 
 
@@ -56,14 +59,14 @@ def train(data: Path, out: Path, steps: int, seed: int, device: str, threads: in
     run(data, out, Recipe(steps=steps, seed=seed), click.echo, device, workers)
 
 
-@cli.command(help="State how the shipped network, or another, does; writes FOLDER/DATE.json with --to.")
+@cli.command(help="State how the shipped network, or another, does; with --to also as JSON.")
 @click.option("--data", required=True, type=_FOLDER)
 @click.option("--net", type=_FOLDER, help="Folder of an exported network. Default: the shipped one.")
 @click.option(
     "--root", default=Path("/"), show_default=True, type=_FOLDER, help="Where recordings of people lie."
 )
 @click.option("--takes", default=80, show_default=True, type=click.IntRange(2), help="Half minutes to use.")
-@click.option("--to", type=_OUT, help="Folder for the figures.")
+@click.option("--to", type=click.Path(path_type=Path), help="For the figures: a .json file, or a folder.")
 def evaluate(data: Path, net: Path | None, root: Path, takes: int, to: Path | None) -> None:
     """Judge it beside the other drivers."""
     from studio.lips.sound.report import results, table, write

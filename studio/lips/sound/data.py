@@ -21,7 +21,7 @@ from studio.pack import StudioError
 from studio.truth import container
 from studio.truth.draw import Split, generator
 from studio.truth.texts import compose
-from studio.truth.voices import AUDIO_RATE, Speaker, Voice, draw_voice
+from studio.truth.voices import AUDIO_RATE, Speaker, Voice, draw_voice, voice_keys
 from vcam_talker.core.types import MOUTH_PARAMS, MOUTH_RATE_HZ, Phone
 from vcam_talker.face.phonemes import PhonemeDriver
 
@@ -118,13 +118,14 @@ def shard_path(folder: Path, split: Split, shard: int) -> Path:
 
 
 def make_set(folder: Path, split: Split, seed: int, hours: float, say: Callable[[str], None]) -> int:
-    """Make the shards that are missing or damaged; return how many. Blocks. Raises EngineError, StudioError.
+    """Make the shards that are missing, damaged, or of voices that the split no longer has; return how many.
 
+    Blocks. Raises EngineError, StudioError.
     A shard is there whole or not at all, so the same call goes on where another one was stopped.
     """
     folder.mkdir(parents=True, exist_ok=True)
     count = max(1, round(hours * 3600 / (TAKES * TAKE_S)))
-    missing = [n for n in range(count) if not _is_whole(shard_path(folder, split, n), seed)]
+    missing = [n for n in range(count) if not _is_whole(shard_path(folder, split, n), seed, split)]
     speaker = Speaker()
     try:
         for done, shard in enumerate(missing):
@@ -179,11 +180,13 @@ def read_takes(folder: Path, split: Split) -> list[Take]:
     return takes
 
 
-def _is_whole(path: Path, seed: int) -> bool:
+def _is_whole(path: Path, seed: int, split: Split) -> bool:
     if not path.is_file():
         return False
     try:
         facts = json.loads(container.read(path)["facts"].tobytes())
+        spoken_by = {take["voice"] for take in facts["takes"]}
     except (StudioError, KeyError, ValueError):
         return False
-    return bool(facts["format"] == FORMAT and facts["seed"] == seed)
+    known = spoken_by <= set(voice_keys(split))
+    return bool(facts["format"] == FORMAT and facts["seed"] == seed and known)

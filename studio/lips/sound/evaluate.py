@@ -67,7 +67,10 @@ def noisy(cases: Sequence[Case], noises: Noises) -> list[Case]:
 
 
 def aligned(recordings: Iterable[Recording]) -> list[Case]:
-    """Return those whose words are known, with a reference made of the alignment. Blocks."""
+    """Return those whose words are known, with a reference made of the alignment.
+
+    Blocks. Raises StudioError where there is no pocketsphinx.
+    """
     aligner = Aligner()
     found = []
     for recording in recordings:

@@ -31,6 +31,8 @@ _SPEAKERS: Final = {
     "it": "it_IT_m_Carlo",
     "ru": "ru_RU_f_IvrvoiceRU",
 }
+PACKAGES: Final = 7
+"""How many `lacking` looks for."""
 _LEAST_S: Final = 1.2
 _FRAME_S: Final = 0.01
 _DIGITS: Final = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -83,6 +85,20 @@ def recordings(root: Path, each: int = 60) -> list[Recording]:
     return found
 
 
+def lacking(root: Path) -> list[str]:
+    """Return what is not below `root`: of each, the language and the Debian package that has it."""
+    found = [
+        f"{language} (asterisk-core-sounds-{language}-g722)"
+        for language, speaker in _SPEAKERS.items()
+        if not any((root / _SOUNDS / speaker).rglob("*.g722"))
+    ]
+    if not (root / _TEXTS).is_file():
+        found.append("what the prompts in en say (asterisk-core-sounds-en)")
+    if not (root / _BOOK / "transcription").is_file():
+        found.append("an audio book in en (pocketsphinx-testdata)")
+    return found
+
+
 def read_sound(path: Path) -> Samples:
     """Return a file's sound, float32[N] at AUDIO_RATE. Raises StudioError."""
     parts = []
@@ -102,8 +118,11 @@ class Aligner:
     """Finds when a known text's sounds were spoken: pocketsphinx with its own American English model."""
 
     def __init__(self) -> None:
-        """Load the model, ~1 s."""
-        from pocketsphinx import Decoder
+        """Load the model, ~1 s. Raises StudioError where there is no pocketsphinx."""
+        try:
+            from pocketsphinx import Decoder
+        except ImportError:
+            raise StudioError("pocketsphinx", "isn't installed", "make studio EXTRAS=prune,asr") from None
 
         self._decoder: Any = Decoder(lm=None, loglevel="FATAL")
 

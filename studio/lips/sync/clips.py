@@ -29,7 +29,7 @@ from studio.truth.drawn import packed
 from studio.truth.people import people_of, person
 from studio.truth.render import RenderedPerson, TruthRenderer, checked, open_renderer
 from studio.truth.shot import Shot, draw_shot
-from studio.truth.voices import AUDIO_RATE, Speaker, Voice, draw_voice
+from studio.truth.voices import AUDIO_RATE, Speaker, Voice, draw_voice, voice_keys
 from vcam_talker.core.types import MOUTH_PARAMS, Pixels
 from vcam_talker.face.neural.region import REGION
 
@@ -130,13 +130,14 @@ def make(
 ) -> int:
     """Draw the first `count` people of a split who are missing in `folder`; return how many. Blocks.
 
-    Raises StudioError, EngineError.
+    So are those whose files are damaged, or whose voices the split no longer has. Raises StudioError,
+    EngineError.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as e:
         raise StudioError(str(folder), f"can't be made ({e.strerror})") from None
-    missing = [n for n in people_of(split)[:count] if not path_of(folder, split, n).exists()]
+    missing = [n for n in people_of(split)[:count] if not _is_there(path_of(folder, split, n), split)]
     if not missing:
         return 0
     context = multiprocessing.get_context("spawn")
@@ -170,6 +171,16 @@ def load(folder: Path, split: Split) -> list[Clip]:
         why = f"has no clips of split {split}"
         raise StudioError(str(folder), why, "Make them: python -m studio.lips.sync make")
     return clips
+
+
+def _is_there(path: Path, split: Split) -> bool:
+    if not path.exists():
+        return False
+    try:
+        facts = json.loads(container.read(path)["facts"].tobytes())
+    except StudioError:
+        return False
+    return {clip["voice"] for clip in facts["clips"]} <= set(voice_keys(split))
 
 
 def _begin(renderer: str) -> None:

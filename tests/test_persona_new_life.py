@@ -75,22 +75,6 @@ def test_a_photograph_moves_where_it_is_said_to() -> None:
     assert np.array_equal(moved[:2], frame[:2])
 
 
-def test_lids_come_down_over_the_eye_and_nowhere_else() -> None:
-    points = face_points()
-    frame = np.full((360, 640, 3), 200, np.uint8)
-    for eye in (points[28:34], points[34:40]):
-        cv2.circle(frame, tuple(int(v) for v in eye.mean(0)), 3, (0, 0, 0), -1)
-    lids = Lids(frame, points)
-    assert lids.usable
-    shut = lids.drawn(1.0)
-    for eye in (points[28:34], points[34:40]):
-        x, y = (int(v) for v in eye.mean(0))
-        assert frame[y, x].max() == 0
-        assert shut[y, x].min() > 150
-    assert np.array_equal(shut[200:], frame[200:])
-    assert lids.drawn(0.0) is frame
-
-
 def test_shut_or_hidden_eyes_do_not_blink() -> None:
     points = face_points()
     points[28:34, 1] = points[28:34, 1].mean()

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -20,7 +21,9 @@ from vcam_talker.core.errors import BadInputError
 from vcam_talker.face.clip.scene import ClipScene
 from vcam_talker.persona import load_persona
 from vcam_talker.persona_new.detect import FaceFinder
+from vcam_talker.persona_new.eyes import find_eyes
 from vcam_talker.persona_new.landmarks import gap, mouth_landmarks, mouth_width
+from vcam_talker.persona_new.lids import Lids
 from vcam_talker.persona_new.photo import load_photo
 from vcam_talker.persona_new.track import follow
 from vcam_talker.persona_new.video import open_clip
@@ -218,3 +221,43 @@ def test_a_failure_leaves_nothing_behind(tmp_path: Path) -> None:
         assert len(done.stderr.strip().splitlines()) == 1
         assert "Traceback" not in done.stderr
     assert left(tmp_path) == []
+
+
+def test_of_two_at_once_one_is_told_that_the_other_was_quicker(tmp_path: Path) -> None:
+    some = [cv2.resize(p, (640, 360), interpolation=cv2.INTER_AREA) for p in pictures.life("kofi", 100)]
+    clip = pictures.write_clip(tmp_path / "clip.mp4", some, [round(n * 1000 / 30) for n in range(100)])
+    words = ("persona", "new", "ada", "--clip", str(clip), "--size", "320x180")
+    with ThreadPoolExecutor(2) as both:
+        done = list(both.map(lambda _: run(tmp_path, *words), range(2)))
+    assert sorted(each.returncode for each in done) == [0, 7]
+    loser = next(each for each in done if each.returncode)
+    assert "is there already" in loser.stderr
+    assert left(tmp_path) == ["ada"]
+
+
+def test_two_narrow_faces_are_told_soon(finder: FaceFinder, tmp_path: Path) -> None:
+    some = [np.hstack((p, p[:, ::-1]))[:, ::2] for p in pictures.life("elena", 120)]
+    clip = open_clip(
+        pictures.write_clip(tmp_path / "two.mp4", some, [round(n * 1000 / 30) for n in range(120)])
+    )
+    with pytest.raises(BadInputError) as error:
+        follow(clip, finder, None)
+    assert "shows 2 faces" in error.value.why or "lost" in error.value.why
+
+
+@pytest.mark.parametrize("name", ["elena", "kofi"])
+def test_eyes_of_presenters_are_found_and_shut(finder: FaceFinder, name: str) -> None:
+    frame = pictures.presenter(name)
+    points = finder.one(frame, name)
+    lids = Lids(frame, points)
+    assert lids.usable
+    shut = lids.drawn(1.0)
+    for eye in find_eyes(frame, points) or ():
+        x, y = (round(float(v)) for v in eye.middle - eye.down * 0.4 * eye.iris)
+        far = round(0.5 * eye.iris)
+        seen = shut[y - far : y + far, x - far : x + far].astype(float)
+        # Where the iris was there is even skin, not darker than half of the cheek.
+        assert seen.std((0, 1)).max() < 14
+        assert seen.mean() > 0.5 * frame[y + 4 * far : y + 6 * far, x - far : x + far].mean()
+    # And shut eyes are not taken for open ones.
+    assert find_eyes(shut, points) is None

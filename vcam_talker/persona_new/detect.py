@@ -90,23 +90,61 @@ class FaceFinder:
     ) -> Points | None:
         """Return the same, but None where there is no face at all."""
         scale = Scale.of(picture, size)
-        found = self._only(picture, what, scale) if box is None else self._in_box(picture, what, box, scale)
+        if box is None:
+            found = self.only(self.find(picture), picture, what, size=size)
+        else:
+            found = self._in_box(picture, what, box, scale)
         if found is not None:
-            _check(found, what, scale)
+            _check_size(found, what, scale)
+            self._check_tilt(found, picture, what)
         return found
+
+    def only(
+        self, faces: Sequence[Points], picture: Pixels, what: str, when: str = "", size: Size | None = None
+    ) -> Points | None:
+        """Return the largest of the faces found in a picture, None of none; arguments as in `one`.
+
+        `when`: which picture of a clip this is. Raises BadInputError where another one is almost as large.
+        """
+        if not faces:
+            return None
+        largest, scale = _size(faces[0]), Scale.of(picture, size)
+        others = [each for each in faces[1:] if _size(each) >= _ALSO * largest]
+        if others:
+            places = ", ".join(scale.told(each) for each in (faces[0], *others))
+            raise BadInputError(
+                what,
+                f"shows {len(others) + 1} faces{' ' if when else ''}{when}, at {places} (X,Y,W,H)",
+                "Choose one of them with --box, or cut the picture to one face",
+            )
+        return faces[0]
 
     def nobody(self, picture: Pixels, what: str, *, boxed: bool, where: str = "it") -> BadInputError:
         """Return what to tell of a picture in which `look` saw no face; `where`: `it`, or a part of it."""
         if boxed:
             why = f"no face is to be made out in the box{'' if where == 'it' else f', in {where}'}"
             return BadInputError(what, why, "Draw it closely around the face: brows to chin, ear to ear")
-        for turn, why, remedy in _TURNS:
-            turned = np.asarray(cv2.rotate(picture, turn), np.uint8)
-            if self.find(turned, _SIDES_PX[:1]):
-                return BadInputError(what, f"the face {why}", remedy)
-        return BadInputError(
+        return self._turned(picture, what) or BadInputError(
             what, f"no face is found in {where}", f"Give one that looks into the camera, or {_BY_HAND}"
         )
+
+    def _turned(self, picture: Pixels, what: str) -> BadInputError | None:
+        """Return what to tell of a picture that shows an upright face once it is turned; None: of none."""
+        for turn, why, remedy in _TURNS:
+            turned = np.asarray(cv2.rotate(picture, turn), np.uint8)
+            if any(abs(_tilt_deg(face)) <= _TILTED_DEG for face in self.find(turned, _SIDES_PX[:1])):
+                return BadInputError(what, f"the face {why}", remedy)
+        return None
+
+    def _check_tilt(self, points: Points, picture: Pixels, what: str) -> None:
+        tilt_deg = _tilt_deg(points)
+        if abs(tilt_deg) <= _TILTED_DEG:
+            return
+        # The net makes a leaning face of one that is upside down: what is upright when turned goes first.
+        way = "counter-clockwise" if tilt_deg > 0 else "clockwise"
+        why = f"the face leans by {abs(tilt_deg):.0f} degrees"
+        leans = BadInputError(what, why, f"Turn the picture {way} until it is upright")
+        raise self._turned(picture, what) or leans
 
     def find(self, picture: Pixels, sides: Sequence[int] = _SIDES_PX) -> list[Points]:
         """Return the points of every face, the largest first; `sides`: sizes to look at the picture in."""
@@ -153,21 +191,6 @@ class FaceFinder:
             return None
         return np.asarray((one + other) / 2, np.float32)
 
-    def _only(self, picture: Pixels, what: str, scale: Scale) -> Points | None:
-        found = self.find(picture)
-        if not found:
-            return None
-        largest = _size(found[0])
-        others = [each for each in found[1:] if _size(each) >= _ALSO * largest]
-        if others:
-            places = ", ".join(scale.told(each) for each in (found[0], *others))
-            raise BadInputError(
-                what,
-                f"shows {len(others) + 1} faces, at {places} (X,Y,W,H)",
-                "Choose one of them with --box, or cut the picture to one face",
-            )
-        return found[0]
-
     def _in_box(self, picture: Pixels, what: str, box: Box, scale: Scale) -> Points | None:
         if why := unusable(box, scale.size, what):
             raise BadInputError("--box", why, "Give X,Y,W,H in pixels of the picture as it is shown, upright")
@@ -178,7 +201,7 @@ class FaceFinder:
 
 
 def is_face(points: Points) -> bool:
-    """Return whether the points lie as those of a face do, turned or tilted by 40 degrees at most."""
+    """Return whether the points lie as a face's do that is turned by 40 degrees at most, however tilted."""
     eyes = np.stack((points[EYE_LEFT].mean(0), points[EYE_RIGHT].mean(0)))
     across = eyes[1] - eyes[0]
     between = float(np.linalg.norm(across))
@@ -208,7 +231,7 @@ def face_height(points: Points) -> float:
     return float(np.linalg.norm(points[9:19].mean(0) - points[JAW][4]))
 
 
-def _check(points: Points, what: str, scale: Scale) -> None:
+def _check_size(points: Points, what: str, scale: Scale) -> None:
     height = face_height(points)
     if height < _LEAST_FACE_PX:
         shown, least = height * scale.y, _LEAST_FACE_PX * scale.y
@@ -218,11 +241,11 @@ def _check(points: Points, what: str, scale: Scale) -> None:
             # It was made smaller as a whole: what is cut out of it first keeps its pixels.
             remedy = "Cut the picture to head and shoulders, or give one taken from nearer"
         raise BadInputError(what, why, remedy)
-    tilt = float(np.degrees(level(points)))
-    if abs(tilt) > _TILTED_DEG:
-        way = "counter-clockwise" if tilt > 0 else "clockwise"
-        why = f"the face leans by {abs(tilt):.0f} degrees"
-        raise BadInputError(what, why, f"Turn the picture {way} until it is upright")
+
+
+def _tilt_deg(points: Points) -> float:
+    """Return by how many degrees the eyes are off the level, clockwise as seen."""
+    return float(np.degrees(level(points)))
 
 
 def _size(points: Points) -> float:

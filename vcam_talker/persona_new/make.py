@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Final
 
-import av
 import cv2
 import numpy as np
 
@@ -26,6 +22,7 @@ from vcam_talker.persona import CLIP_FILE, PERSONA_FILE, Persona, load_persona
 from vcam_talker.persona_new.box import Box
 from vcam_talker.persona_new.canvas import Canvas
 from vcam_talker.persona_new.detect import FaceFinder
+from vcam_talker.persona_new.folder import in_a_folder, put
 from vcam_talker.persona_new.landmarks import Floats, Points, gap
 from vcam_talker.persona_new.living import LivingPhoto
 from vcam_talker.persona_new.loop import Loop, best_loop
@@ -102,14 +99,13 @@ def new_persona(wish: Wish, say: Callable[[str], None]) -> Made:
     check_name(wish.name)
     text, notices = _script(wish)
     personas = config_dir() / "personas"
-    with _in_a_folder(personas, wish.name) as folder:
+    with in_a_folder(personas, wish.name) as folder:
         work = _Work(folder, wish.size, notices)
         (_of_clip if wish.is_clip else _of_photo)(wish, work, say)
         (folder / PERSONA_FILE).write_text(text, encoding="utf-8")
         _check(folder, wish)
-        folder.chmod(0o755)
-        folder.rename(personas / wish.name)
-    persona = load_persona(str(personas / wish.name))
+        made = put(folder, wish.name)
+    persona = load_persona(str(made))
     return Made(persona, work.frames / work.fps, work.segments, tuple(work.notices))
 
 
@@ -133,22 +129,6 @@ def _check(folder: Path, wish: Wish) -> None:
         told = f"{e.what} {e.why}".replace(f"{folder}{os.sep}", "").replace(str(folder), wish.name)
         why = f"can't be made a persona of: {told}"
         raise BadInputError(str(wish.source), why, "Try another --size, or another picture") from e
-
-
-@contextmanager
-def _in_a_folder(personas: Path, name: str) -> Iterator[Path]:
-    """Yield a hidden folder beside the one to be; it is gone afterwards, unless it was renamed."""
-    folder: Path | None = None
-    try:
-        personas.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=personas))
-        yield folder
-    except (OSError, av.FFmpegError) as e:
-        why = f"can't be written ({getattr(e, 'strerror', None) or e})"
-        raise BadInputError(str(personas / name), why, "Free some space, or check who may write there") from e
-    finally:
-        if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _of_photo(wish: Wish, work: _Work, say: Callable[[str], None]) -> None:

@@ -12,7 +12,9 @@ import skia
 
 from vcam_talker.core.errors import BadInputError
 from vcam_talker.core.types import Pixels
+from vcam_talker.persona_new.jpeg import is_damaged_jpeg
 from vcam_talker.persona_new.orientation import UPRIGHT, png_orientation
+from vcam_talker.persona_new.source import check_source
 
 MAX_PIXELS: Final = 120_000_000
 _MAX_BYTES: Final = 100_000_000
@@ -39,7 +41,7 @@ class Photo:
 def load_photo(path: Path) -> Photo:
     """Return the photograph in a file.
 
-    Its size is looked at before it is decoded. Blocks for a second at most. Raises BadInputError.
+    Its size is looked at before it is decoded. Blocks for a second or two at most. Raises BadInputError.
     """
     # The codec reads from `data` without holding on to it: it has to live as long as the codec.
     raw = _read(path)
@@ -61,7 +63,7 @@ def load_photo(path: Path) -> Photo:
     kind, alpha, space = skia.kRGBA_8888_ColorType, skia.kUnpremul_AlphaType, skia.ColorSpace.MakeSRGB()
     info = skia.ImageInfo.Make(width, height, kind, alpha, space)
     result = codec.getPixels(info, pixels, pixels.strides[0])
-    if result != skia.Codec.kSuccess:
+    if result != skia.Codec.kSuccess or is_damaged_jpeg(raw):
         raise BadInputError(str(path), "is damaged: it can't be decoded whole", "Give an undamaged copy")
     origin = int(codec.getOrigin())
     if origin == UPRIGHT:
@@ -72,8 +74,7 @@ def load_photo(path: Path) -> Photo:
 
 def _read(path: Path) -> bytes:
     try:
-        if path.is_dir():
-            raise BadInputError(str(path), "is a folder", _FORMATS)
+        check_source(path, _FORMATS)
         with path.open("rb") as file:
             data = file.read(_MAX_BYTES + 1)
     except OSError as e:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -27,6 +28,10 @@ _JUMP: Final = 0.6
 """Of the mouth's width: points that go so far in one picture have lost the face."""
 _SURE: Final = 0.2
 """How narrow the net's heat maps are at least, on a face that was there a moment ago."""
+_MAX_LOST: Final = 12
+"""A face that is lost and found more often can't be followed; to try would take minutes."""
+_LOOKS: Final = ((4.0, LOOK_S), (12.0, 4 * LOOK_S), (math.inf, 20 * LOOK_S))
+"""Until how many seconds a lost face is looked for how often, s: it comes back soon, or not at all."""
 _SMALL: Final = (64, 36)
 _MAX_TOLD: Final = 4
 
@@ -56,15 +61,14 @@ class Track:
 def follow(clip: Clip, finder: FaceFinder, box: Box | None) -> Track:
     """Return the face in every picture, without those at the ends that show none, or fade.
 
-    Blocks for about as long as the clip lasts. Raises BadInputError.
+    Blocks for about as long as the clip lasts; for half a minute more where the face is lost. Raises
+    BadInputError.
     """
     raw: list[Points | None] = []
     small: list[Floats] = []
     size = (0, 0)
-    last: Points | None
     begin, last = first_face(clip, finder, box)
-    stride = max(1, round(LOOK_S * clip.fps))
-    lost = 0
+    follower = _Follower(clip, finder, last, chosen=box is not None)
     for number, picture in enumerate(clip.pictures()):
         if number < begin:
             continue
@@ -74,10 +78,8 @@ def follow(clip: Clip, finder: FaceFinder, box: Box | None) -> Track:
             why = f"changes its size, at {number / clip.fps:.1f} s"
             raise BadInputError(str(clip.path), why, "Give a clip of one size")
         else:
-            # To look for a lost face takes a second: not every picture is worth that.
-            last = _next(picture, finder, last) if lost % stride == 0 else None
-        lost = 0 if last is not None else lost + 1
-        raw.append(last)
+            follower.see(picture, number)
+        raw.append(follower.points)
         grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
         small.append(cv2.resize(grey, _SMALL, interpolation=cv2.INTER_AREA).astype(np.float32).ravel())
     looks = np.stack(small)
@@ -146,14 +148,61 @@ def to_rest(points: npt.NDArray[np.float32], rest: Points) -> Floats:
     return found
 
 
-def _next(picture: Pixels, finder: FaceFinder, last: Points | None) -> Points | None:
-    if last is not None:
-        found = finder.net.track(picture, last)
+class _Follower:
+    """Goes with one face from picture to picture. To look for a lost one takes a second or more."""
+
+    def __init__(self, clip: Clip, finder: FaceFinder, points: Points, *, chosen: bool) -> None:
+        self.points: Points | None = points
+        """Of the face in the picture that was seen last; None: lost."""
+        self._clip = clip
+        self._finder = finder
+        self._known = points
+        self._chosen = chosen
+        self._lost = 0
+        self._times: list[int] = []
+
+    def see(self, picture: Pixels, number: int) -> None:
+        """Follow it into the next picture. Raises BadInputError where nobody can."""
+        if self.points is None:
+            self._lost += 1
+            self.points = self._looked_for(picture, number) if self._due() else None
+        else:
+            self._lost = 0
+            self.points = self._tracked(picture, self.points)
+            if self.points is None:
+                self._times.append(number)
+                if len(self._times) > _MAX_LOST:
+                    raise self._unsteady()
+                self.points = self._looked_for(picture, number)
+        if self.points is not None:
+            self._known = self.points
+
+    def _due(self) -> bool:
+        """Tell whether a face that is lost for so long is to be looked for again."""
+        lost_s = self._lost / self._clip.fps
+        every_s = next(every_s for until_s, every_s in _LOOKS if lost_s < until_s)
+        return self._lost % max(1, round(every_s * self._clip.fps)) == 0
+
+    def _tracked(self, picture: Pixels, last: Points) -> Points | None:
+        found = self._finder.net.track(picture, last)
         went = float(np.linalg.norm(found.points - last, axis=1).mean()) / mouth_width(last)
-        if found.sure > _SURE and is_face(found.points) and went < _JUMP:
-            return found.points
-    faces = finder.find(picture)
-    return faces[0] if faces else None
+        return found.points if found.sure > _SURE and is_face(found.points) and went < _JUMP else None
+
+    def _looked_for(self, picture: Pixels, number: int) -> Points | None:
+        faces = self._finder.find(picture)
+        if self._chosen:
+            # It was chosen among others: it is where it was.
+            middle = self._known.mean(0)
+            return min(faces, key=lambda face: float(np.linalg.norm(face.mean(0) - middle)), default=None)
+        return self._finder.only(faces, picture, str(self._clip.path), f"at {number / self._clip.fps:.1f} s")
+
+    def _unsteady(self) -> BadInputError:
+        first, last = (f"{number / self._clip.fps:.1f}" for number in (self._times[0], self._times[-1]))
+        return BadInputError(
+            str(self._clip.path),
+            f"the face is lost {len(self._times)} times from {first} to {last} s",
+            "Give a clip that shows it sharp, from the front, and as wide as it is",
+        )
 
 
 def _calmed(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -19,6 +19,7 @@ from av.video.stream import VideoStream
 
 from vcam_talker.core.errors import BadInputError
 from vcam_talker.core.types import Pixels
+from vcam_talker.persona_new.source import check_source
 
 MIN_S: Final = 3.0
 MAX_S: Final = 60.0
@@ -69,8 +70,7 @@ class Clip:
 def open_clip(path: Path) -> Clip:
     """Look at a file without decoding it. Raises BadInputError."""
     try:
-        if path.is_dir():
-            raise BadInputError(str(path), "is a folder", "Give a video file, such as MP4 or WebM")
+        check_source(path, "Give a video file, such as MP4 or WebM")
         with path.open("rb"):
             pass
         with av.open(str(path)) as container:

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from tests.support.prune_nets import Coder, Plain, Residual, Voice
 from vcam_talker.core.errors import BadInputError, EngineError
 from vcam_talker.nets.lips import LipsNet
-from vcam_talker.prune.allot import MAX_LAYER_STEP, CutSettings, allot
+from vcam_talker.nets.wav2lip_layers import blocks, dense_channels, macs
+from vcam_talker.prune.allot import MAX_LAYER_STEP, CutSettings, allot, steps_needed
 from vcam_talker.prune.cut import choose, whole
 from vcam_talker.prune.graph import ChannelGroup, Member, trace
 from vcam_talker.prune.importance import Random, magnitude
@@ -54,11 +55,61 @@ def test_multiples_within_bounds_that_add_up(
         assert kept % unit == 0 or kept == named[name]
         assert math.ceil(named[name] * (1 - MAX_LAYER_STEP)) <= kept <= named[name]
     total = sum(widths)
-    assert sum(keeps.values()) >= total * (1 - ratio) - unit
+    assert 10 * sum(keeps.values()) >= 6 * total
     if ranking == "uniform" and all(
         width % unit == 0 and width * (1 - ratio) >= width / 2 + unit for width in widths
     ):
-        assert sum(keeps.values()) == pytest.approx(total * (1 - ratio), abs=unit + 1e-6)
+        # At the most that a step may remove, all is rounded the other way.
+        slack = 2 * unit if ratio * total + unit > 0.4 * total else unit
+        assert sum(keeps.values()) == pytest.approx(total * (1 - ratio), abs=slack + 1e-6)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    widths=st.lists(st.integers(1, 600), min_size=1, max_size=20),
+    ratio=st.floats(0.05, 0.9),
+    unit=st.sampled_from([1, 2, 8, 16, 32]),
+    ranking=st.sampled_from(["uniform", "global"]),
+    costly=st.booleans(),
+)
+def test_no_round_removes_more_than_four_tenths_of_what_is_there(
+    widths: list[int], ratio: float, unit: int, ranking: str, costly: bool
+) -> None:
+    dense = {f"l{i}": width for i, width in enumerate(widths)}
+    costs = {name: 1.0 / width for name, width in dense.items()} if costly else None
+    present = dense
+    rounds = steps_needed(ratio)
+    for number in range(1, rounds + 1):
+        wanted = CutSettings(ratio, unit, ranking).after(number, rounds)  # type: ignore[arg-type]
+        scores = {name: np.arange(width, dtype=np.float64) for name, width in present.items()}
+        keeps = allot(_groups(present), scores, wanted, dense, costs)
+        assert 10 * sum(keeps.values()) >= 6 * sum(present.values())
+        for name, kept in keeps.items():
+            assert math.ceil(present[name] * (1 - MAX_LAYER_STEP)) <= kept <= present[name]
+        present = keeps
+
+
+@pytest.mark.parametrize(("ratio", "rounds", "unit"), [(0.4, 1, 16), (0.64, 2, 16), (0.4, 1, 32)])
+def test_wav2lip_loses_four_tenths_at_most_in_every_round(ratio: float, rounds: int, unit: int) -> None:
+    """Of its true widths and costs: rounded to multiples only, 40.08 to 40.28 % of its channels would go."""
+    makers: dict[str, list[str]] = {}
+    for block in blocks(96)[:-1]:  # the last one makes the picture
+        added = [root for root, names in makers.items() if block.residual and block.source in names]
+        makers.setdefault(added[0] if added else block.name, []).append(block.name)
+    dense, work = dense_channels(96), macs(96, dense_channels(96))
+    costs = {root: sum(work[n] / dense[n] for n in names) for root, names in makers.items()}
+    present = {root: dense[root] for root in makers}
+    for number in range(1, rounds + 1):
+        groups = [
+            ChannelGroup(root, present[root], tuple(Member(n, "out", _NONE, _NONE) for n in names))
+            for root, names in makers.items()
+        ]
+        scores = {root: np.zeros(width) for root, width in present.items()}
+        keeps = allot(groups, scores, CutSettings(ratio, unit).after(number, rounds), dense, costs)
+        kept, before = (sum(c[r] * len(n) for r, n in makers.items()) for c in (keeps, present))
+        assert 10 * kept >= 6 * before
+        assert kept < 0.63 * before
+        present = keeps
 
 
 def test_what_costs_most_is_rounded_down() -> None:

@@ -40,11 +40,14 @@ pytestmark = pytest.mark.unit
         ("is no NAME=RATIO", ["--layer", "d4=much"]),
         ("is no NAME=RATIO", ["--layer", "0.3"]),
         ("round-to 0", ["--round-to", "0"]),
+        ("no layer left that may be cut. Keep fewer", ["--keep", "*"]),
+        ("removes no channel at all", ["--ratio", "0.001"]),
         ("needs samples", ["--importance", "taylor"]),
         ("need samples", ["--rounds", "2"]),
         ("need samples", ["--limit", "l1<=1"]),
         ("can't be read", ["--limit", "good"]),
         ("no train-*.npz", ["--data", ".", "--task", ""]),
+        ("task 'os:system': has no train, evaluate", ["--data", ".", "--task", "os:system"]),
     ],
 )
 def test_one_clear_line(said: str, more: list[str], lips: Path, wav2lip: Path, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from vcam_talker.prune.graph import trace
 from vcam_talker.prune.importance import magnitude
 from vcam_talker.prune.plan import ChannelPlan
 from vcam_talker.prune.report import Report, ReportStep, Strip, render_html, side_by_side, write_report
+from vcam_talker.prune.report_charts import course
 from vcam_talker.prune.sensitivity import Row, Scan
 
 pytestmark = pytest.mark.unit
@@ -144,6 +145,14 @@ def test_charts_show_all_parts_and_rows() -> None:
     assert rectangles.count("kept") == len(plan.net["channels"]) == rectangles.count("had")
     assert rectangles.count("heat") == 2
     assert "+50.0%" in render_html(_report(plan, scan=scan))
+
+
+def test_ticks_that_lie_close_are_told_apart() -> None:
+    chart = course("l1", ["dense", "round 1"], [0.2521, 0.2523], [math.nan, 0.2522])
+    ticks = re.findall(r'text-anchor="end">([\d.]+)<', chart)
+    assert len({tick for tick in ticks if "." in tick}) == 3
+    wide = course("l1", ["dense", "round 1"], [1000.0, 1800.0], [math.nan, math.nan])
+    assert re.findall(r'text-anchor="end">([^<]+)<', wide)[0] == "904"
 
 
 def test_pictures_stand_side_by_side(tmp_path: Path) -> None:

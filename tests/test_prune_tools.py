@@ -69,6 +69,18 @@ def test_a_scan_is_bounded_and_goes_on(tmp_path: Path) -> None:
     assert _scan(path, lambda _net: pytest.fail("done already")) == rest
 
 
+def test_rows_of_other_ratios_make_no_scan_complete(tmp_path: Path) -> None:
+    path = tmp_path / "scan.json"
+    first = _scan(path, _lost, ratios=(0.25,))
+    assert first.complete
+    second = _scan(path, _lost, ratios=(0.4,), max_evaluations=1)
+    assert len(second.rows) == 4
+    assert not second.complete
+    assert not read_scan(path).complete
+    assert not _scan(path, _lost, ratios=(0.4,), limit_s=-1).complete
+    assert _scan(path, _lost, ratios=(0.4,)).complete
+
+
 def test_a_scan_of_something_else_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "scan.json"
     _scan(path, _lost, max_evaluations=1)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from vcam_talker.nets.wav2lip import Wav2Lip
 from vcam_talker.nets.wav2lip_layers import make_plan, scaled_channels
 from vcam_talker.prune.apply import save_pruned
 from vcam_talker.prune.cut import whole
+from vcam_talker.prune.plan import ChannelPlan
 
 _LIPS = {"pose": 16, **{f"{side}{n}.0": 16 for side in "ed" for n in (1, 2, 3, 4)}}
 
@@ -60,6 +63,22 @@ def stir(archive: Path) -> None:
 
 def typed(*arguments: object) -> Result:
     return CliRunner().invoke(main, ["prune", *map(str, arguments)])
+
+
+def with_wrong_index(
+    plan: ChannelPlan, layer: str, side: Literal["in", "out"], last: ChannelPlan | None = None
+) -> ChannelPlan:
+    """The plan with one index of one layer wrong: a kept channel is taken for one that went since `last`."""
+    cut = plan.layers[layer]
+    kept, count = (cut.keep_in, cut.dense_in) if side == "in" else (cut.keep_out, cut.dense_out)
+    there = last.layers[layer] if last else None
+    known = range(count) if there is None else there.keep_in if side == "in" else there.keep_out
+    gone = sorted(set(known) - set(kept))
+    taken = gone[len(gone) // 2]
+    other = min(kept, key=lambda index: abs(index - taken))
+    swapped = tuple(sorted({*kept, taken} - {other}))
+    changed = replace(cut, keep_in=swapped) if side == "in" else replace(cut, keep_out=swapped)
+    return ChannelPlan(plan.dense, {**plan.layers, layer: changed}, plan.made)
 
 
 def refused(said: str, code: int, *arguments: object) -> None:

@@ -98,6 +98,7 @@ def allot(
     `dense`: how many it had in the dense network, which is what ratios are of. Each group keeps one of the
     two multiples of `round_to` around its share, so that over all layers the ratio holds: those that `costs`
     (multiplications per channel) most get the smaller one; without costs, those that are nearest to it.
+    Whatever the ratio: of all channels that there are no more than MAX_STEP go, rounding included.
     """
     shares: dict[str, float] = {}
     open_groups = []
@@ -124,7 +125,8 @@ def _own_ratio(group: ChannelGroup, settings: CutSettings) -> float | None:
 
 def _ranked(groups: Sequence[ChannelGroup], scores: Scores, uniform: Mapping[str, float]) -> dict[str, float]:
     """Return the shares when as many channels go as in `uniform`, but the lowest scores of all."""
-    excess = round(sum(group.channels - uniform[group.root] for group in groups))
+    # Rounded down: half a channel more could be more than a step may remove.
+    excess = math.floor(sum(group.channels - uniform[group.root] for group in groups) + 1e-9)
     candidates: list[tuple[float, int]] = []
     for number, group in enumerate(groups):
         least = math.ceil(group.channels * (1 - MAX_LAYER_STEP))
@@ -141,9 +143,10 @@ def _rounded(
     lower: dict[str, int] = {}
     for group in groups:
         share = shares[group.root]
-        upper[group.root] = min(math.ceil(share / unit - 1e-9) * unit, group.channels)
-        below = math.floor(share / unit + 1e-9) * unit
         least = max(1, math.ceil(group.channels * (1 - MAX_LAYER_STEP)))
+        above = max(math.ceil(share / unit - 1e-9), math.ceil(least / unit)) * unit
+        upper[group.root] = min(above, group.channels)
+        below = math.floor(share / unit + 1e-9) * unit
         lower[group.root] = below if least <= below < upper[group.root] else upper[group.root]
 
     def nearness(group: ChannelGroup) -> float:
@@ -151,12 +154,28 @@ def _rounded(
             return -costs[group.root]
         return (shares[group.root] - lower[group.root]) / unit
 
-    # Counted as the network's plan does: a channel once for every layer that makes it.
-    left = sum((upper[g.root] - shares[g.root]) * len(g.makers) for g in groups)
+    order = sorted(groups, key=nearness)
     keeps = dict(upper)
-    for group in sorted(groups, key=nearness):
-        drop = (upper[group.root] - lower[group.root]) * len(group.makers)
-        if drop and left >= drop / 2:
+    # Counted as the network's plan does: a channel once for every layer that makes it.
+    spare = sum(keeps[g.root] * len(g.makers) for g in groups) - _least_kept(groups)
+    # A step before this one may have left more than its share; what is right by the ratio is too much then.
+    while spare < 0:
+        for group in reversed(order):
+            more = min(unit, group.channels - keeps[group.root])
+            if spare < 0 and more:
+                keeps[group.root] += more
+                spare += more * len(group.makers)
+    left = sum((keeps[g.root] - shares[g.root]) * len(g.makers) for g in groups)
+    for group in order:
+        drop = (keeps[group.root] - lower[group.root]) * len(group.makers)
+        if drop and left >= drop / 2 and drop <= spare:
             keeps[group.root] = lower[group.root]
             left -= drop
+            spare -= drop
     return keeps
+
+
+def _least_kept(groups: Sequence[ChannelGroup]) -> int:
+    """Return how many channels a step leaves at least, for no more than MAX_STEP to go."""
+    present = sum(group.channels * len(group.makers) for group in groups)
+    return math.ceil(present * (1 - MAX_STEP) - 1e-6)

@@ -1,12 +1,11 @@
 """Take the channels out: from a dense network and a plan to a smaller network, weight by weight.
 
 Nothing is masked and nothing is zero: the tensors are smaller. That this changes nothing but what the removed
-channels did is checked by `difference`, which compares with the dense network whose channels are masked.
+channels did is checked by `verify`, which compares with the dense network whose channels are masked.
 """
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol, Self, TypeVar
@@ -83,6 +82,14 @@ def cut_further(student: N, last: ChannelPlan, plan: ChannelPlan, build: Build[N
 
     Raises BadInputError when `plan` keeps what `last` has removed.
     """
+    return apply_plan(student.state_dict(), further(last, plan), build)
+
+
+def further(last: ChannelPlan, plan: ChannelPlan) -> ChannelPlan:
+    """Return `plan` as a plan for what was cut by `last` already: its indices count what `last` keeps.
+
+    Raises BadInputError when `plan` keeps what `last` has removed.
+    """
     layers = {}
     for name, cut in plan.layers.items():
         before = last.layers[name]
@@ -92,7 +99,7 @@ def cut_further(student: N, last: ChannelPlan, plan: ChannelPlan, build: Build[N
             _places(cut.keep_in, before.keep_in),
             _places(cut.keep_out, before.keep_out),
         )
-    return apply_plan(student.state_dict(), ChannelPlan(last.net, layers), build)
+    return ChannelPlan(last.net, layers)
 
 
 def mask_state(state: State, plan: ChannelPlan, layers: Layers) -> dict[str, torch.Tensor]:
@@ -113,21 +120,6 @@ def mask_state(state: State, plan: ChannelPlan, layers: Layers) -> dict[str, tor
                     gone = torch.tensor(sorted(set(range(dense)) - set(keep)), dtype=torch.int64)
                     result[full].index_fill_(axis, gone, 0.0)
     return result
-
-
-def difference(dense: N, pruned: nn.Module, plan: ChannelPlan, inputs: Sequence[torch.Tensor]) -> float:
-    """Return the greatest difference between the pruned and the masked dense network's outputs, in float64.
-
-    `pruned` has the weights of `dense` still. Rounding leaves some 1e-15 times the values; more means that
-    the plan fits neither. Blocks for a forward pass of each.
-    """
-    masked = copy.deepcopy(dense)
-    masked.load_state_dict(mask_state(dense.state_dict(), plan, named_layers(dense)))
-    examples = [x.double() if x.is_floating_point() else x for x in inputs]
-    with torch.no_grad():
-        ours = _outputs(copy.deepcopy(pruned).double().eval()(*examples))
-        theirs = _outputs(masked.double().eval()(*examples))
-    return max(float((a - b).abs().max()) for a, b in zip(ours, theirs, strict=True))
 
 
 def save_pruned(folder: Path, plan: ChannelPlan, module: nn.Module) -> None:
@@ -186,9 +178,3 @@ def _check_shape(name: str, tensor: torch.Tensor, axes: tuple[int | None, int | 
                 f"is of another network: {name} is {tuple(tensor.shape)}, the plan has {dense} channels",
                 "Bring the checkpoint that the plan was made for",
             )
-
-
-def _outputs(value: Any) -> list[torch.Tensor]:  # noqa: ANN401 - whatever a network returns
-    if isinstance(value, torch.Tensor):
-        return [value]
-    return [tensor for item in value for tensor in _outputs(item)]

@@ -31,6 +31,13 @@ Announce = Callable[[str], None]
 _TAYLOR_BATCHES: Final = 8
 
 
+_OFFERED: Final = ("train", "evaluate", "losses", "pictures", "truth")
+"""What a task must have ..."""
+JUDGES: Final = ("evaluate", "losses")
+"""... and one that only judges."""
+_TASKS: Final = "docs/pruning.md and prune/learning.py tell what one is"
+
+
 class LearningTask(Task[nn.Module], Protocol):
     """What `--task module:Class` names: a `schedule.Task` that can also show and be differentiated.
 
@@ -58,8 +65,12 @@ def make_task(
     name: str,
     training: Training,
     announce: Announce,
+    needs: Sequence[str] = _OFFERED,
 ) -> LearningTask:
-    """Return what trains and judges. `name`: `module:Class` or empty. Raises BadInputError."""
+    """Return what trains and judges. `name`: `module:Class` or empty. Raises BadInputError.
+
+    `needs`: which methods of LearningTask will be called.
+    """
     if not name:
         if not network.pictures:
             raise BadInputError(
@@ -72,9 +83,15 @@ def make_task(
         return PictureTask(reader, training, [g.root for g in graph.groups], announce)
     module, _, member = name.partition(":")
     try:
-        made: LearningTask = getattr(import_module(module), member)(data, training, announce)
+        kind = getattr(import_module(module), member)
     except (ImportError, AttributeError, ValueError) as e:
         raise BadInputError(f"task {name!r}", f"can't be imported ({e})", "Write module:Class") from None
+    if lacking := [each for each in needs if not callable(getattr(kind, each, None))]:
+        raise BadInputError(f"task {name!r}", f"has no {', '.join(lacking)}", _TASKS)
+    try:
+        made: LearningTask = kind(data, training, announce)
+    except TypeError as e:
+        raise BadInputError(f"task {name!r}", f"can't be made ({e})", _TASKS) from e
     return made
 
 

@@ -11,16 +11,16 @@ from typing import Any, Final
 import torch
 from torch import nn
 
-from vcam_talker.core.errors import BadInputError, EngineError
+from vcam_talker.core.errors import BadInputError
 from vcam_talker.prune.allot import CutSettings, check_rounds
-from vcam_talker.prune.apply import PLAN_FILE, apply_plan, difference, save_pruned
+from vcam_talker.prune.apply import PLAN_FILE, apply_plan, save_pruned
 from vcam_talker.prune.bounds import ImportanceName
 from vcam_talker.prune.cut import choose, whole
 from vcam_talker.prune.files import check_file, check_folder
 from vcam_talker.prune.graph import ChannelGraph, trace
 from vcam_talker.prune.importance import Scores, magnitude
 from vcam_talker.prune.job import Job, check_new, samples_asked, samples_told
-from vcam_talker.prune.learning import Announce, LearningTask, importance_named, make_task
+from vcam_talker.prune.learning import JUDGES, Announce, LearningTask, importance_named, make_task
 from vcam_talker.prune.measure import channel_costs
 from vcam_talker.prune.networks import Network, argument_names, find_network, read_network
 from vcam_talker.prune.pictures import Training
@@ -28,11 +28,10 @@ from vcam_talker.prune.plan import ChannelPlan
 from vcam_talker.prune.rounds import RUN_FILE
 from vcam_talker.prune.schedule import Schedule, plan_of, run_schedule
 from vcam_talker.prune.sensitivity import RATIOS, Scan, check_question, scan
+from vcam_talker.prune.verify import check_cut, compared
 
 ONNX_FILE: Final = "network.onnx"
 MODEL_FOLDER: Final = "model"
-_EXACT: Final = 1e-9
-"""Greatest difference that rounding in float64 may leave; wrong indices leave some 0.1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +66,10 @@ def prune(job: Job, announce: Announce = lambda _line: None) -> Pruned:
     check_folder(job.out)
     dense, network = read_network(job.model)
     graph = trace(dense, network.inputs(plan_of(dense)), job.cut.ignored)
+    if not graph.groups:
+        raise BadInputError(str(job.model), "has no layer left that may be cut", "Keep fewer with --keep")
     if job.data is None:
-        plan = _cut_once(job, dense, network, graph)
+        plan = _cut_once(job, dense, network, graph, announce)
         task, stopped = None, ""
     else:
         task = make_task(dense, network, graph, job.data, job.task, job.training, announce)
@@ -91,7 +92,7 @@ def apply_again(plan_path: Path, model: Path, out: Path) -> ChannelPlan:
     if found.name != network.name:
         raise BadInputError(str(model), f"is a network {found.name!r}, the plan is of {network.name!r}")
     pruned = apply_plan(dense.state_dict(), plan, network.build)
-    _verify(dense, pruned, plan, network)
+    check_cut(dense, pruned, plan, network.build, network.inputs(plan_of(dense)))
     save_pruned(out, plan, pruned)
     return plan
 
@@ -133,7 +134,7 @@ def scan_layers(
     check_file(out)
     dense, network = read_network(model)
     graph = trace(dense, network.inputs(plan_of(dense)))
-    judge = make_task(dense, network, graph, data, task, Training(), announce)
+    judge = make_task(dense, network, graph, data, task, Training(), announce, JUDGES)
     with torch.no_grad():
         known = judge.evaluate(dense)
     metric = metric or ("mouth_l1" if "mouth_l1" in known else "l1")
@@ -191,12 +192,18 @@ def _export_folder(pruned: nn.Module, network: Network, job: Job) -> None:
         getattr(import_module(module), name)(pruned, job.out / MODEL_FOLDER, label, replace=True)
 
 
-def _cut_once(job: Job, dense: nn.Module, network: Network, graph: ChannelGraph) -> ChannelPlan:
+def _cut_once(
+    job: Job, dense: nn.Module, network: Network, graph: ChannelGraph, announce: Announce
+) -> ChannelPlan:
     scores = importance_named(job.importance, job.seed, None)(dense, graph)
     plan = _chosen(dense, network, graph, scores, job.cut, job.made())
+    if plan.net == plan.dense:
+        why = f"removes no channel at all in multiples of {job.cut.round_to}"
+        raise BadInputError(f"ratio {job.cut.ratio:g}", why, "Give a larger --ratio, or a smaller --round-to")
     pruned = apply_plan(dense.state_dict(), plan, network.build)
-    _verify(dense, pruned, plan, network)
+    off = check_cut(dense, pruned, plan, network.build, network.inputs(plan_of(dense)))
     save_pruned(job.out, plan, pruned)
+    announce(compared(off))
     return plan
 
 
@@ -226,12 +233,3 @@ def _train(
         announce=announce,
     )
     return outcome.plan, outcome.stopped
-
-
-def _verify(dense: nn.Module, pruned: nn.Module, plan: ChannelPlan, network: Network) -> None:
-    """Compare with the masked dense network, whatever the graph said. Raises EngineError."""
-    off = difference(dense, pruned, plan, network.inputs(plan_of(dense)))
-    if not off <= _EXACT:
-        raise EngineError(
-            "the pruned network", f"differs from the masked dense one by {off:.1e}", "Nothing was written"
-        )

@@ -14,6 +14,8 @@ _LABEL: Final = 250
 """Where bars and cells begin; names stand left of it."""
 _WIDTH: Final = 900
 _LONGEST_NAME: Final = 34
+_MOST_DIGITS: Final = 7
+"""Behind the point; finer ticks than that are noise."""
 
 Anchor = Literal["start", "middle", "end"]
 
@@ -77,7 +79,7 @@ def course(title: str, names: Sequence[str], values: Sequence[float], before: Se
     parts = []
     for value in (low, (low + high) / 2, high):
         parts.append(_line("grid", left, right, y(value), y(value)))
-        parts.append(_text(left - 7, y(value) + 4, f"{value:.3g}", "end", "label"))
+        parts.append(_text(left - 7, y(value) + 4, _tick(value, high - low), "end", "label"))
     for x, cut, value in zip(xs, before, values, strict=True):
         if math.isfinite(cut) and math.isfinite(value):
             parts.append(_line("learnt", x, x, y(cut), y(value)))
@@ -90,6 +92,12 @@ def course(title: str, names: Sequence[str], values: Sequence[float], before: Se
         anchor: Anchor = "start" if number == 0 else "end" if number == len(xs) - 1 else "middle"
         parts.append(_text(x, height - 8, name.removeprefix("round "), anchor, "label"))
     return _svg(f"{title} over the rounds", height, parts, width)
+
+
+def _tick(value: float, span: float) -> str:
+    """Return a number with as many digits as tell it from its neighbours, half a span away."""
+    digits = 1 - math.floor(math.log10(span))
+    return f"{value:.{digits}f}" if 0 < digits < _MOST_DIGITS else f"{value:.3g}"
 
 
 def _svg(title: str, height: float, parts: Sequence[str], width: int = _WIDTH) -> str:

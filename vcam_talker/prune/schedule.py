@@ -20,7 +20,7 @@ from torch import nn
 
 from vcam_talker.core.errors import BadInputError
 from vcam_talker.prune.allot import CutSettings, check_rounds
-from vcam_talker.prune.apply import Build, N, State, cut_further, load_pruned, save_pruned
+from vcam_talker.prune.apply import Build, N, State, cut_further, further, load_pruned, save_pruned
 from vcam_talker.prune.cut import choose, whole
 from vcam_talker.prune.files import differing, read_json, reading, write_json, writing
 from vcam_talker.prune.graph import trace
@@ -29,6 +29,7 @@ from vcam_talker.prune.limits import Limit, Metrics, broken
 from vcam_talker.prune.measure import channel_costs
 from vcam_talker.prune.plan import ChannelPlan
 from vcam_talker.prune.rounds import ROUND_FILE, RUN_FILE, RoundResult, read_result
+from vcam_talker.prune.verify import check_cut, compared
 
 VERSION: Final = 1
 _WORK: Final = "work"
@@ -101,7 +102,8 @@ def run_schedule(
 
     `folder` is made, or holds the same run unfinished, which then goes on. At the end plan.json and
     weights.safetensors of the last good round lie in it (none when no round was good). Raises BadInputError
-    for settings that can't be, for a folder of another run and for one that can't be written.
+    for settings that can't be, for a folder of another run and for one that can't be written, and EngineError
+    for a cut that isn't what its plan says (`verify`).
     """
     return _Run(dense, inputs, importance, task, schedule, folder, build, announce).go()
 
@@ -189,7 +191,9 @@ class _Run(Generic[N]):
         costs = channel_costs(student, graph, self._inputs)
         last, plan = plan, choose(graph, scores, settings, plan, made, costs)
         # Cut out of the last student, not of the dense network: what is kept keeps what it has learnt.
-        student = cut_further(student, last, plan, self._build)
+        before, student = student, cut_further(student, last, plan, self._build)
+        off = check_cut(before, student, further(last, plan), self._build, self._inputs)
+        self._announce(f"round {number} of {self._schedule.rounds}: {compared(off)}")
         untrained = self._judge(student)
         place = self._place(number)
         partial = place.with_name(f".{place.name}.part")

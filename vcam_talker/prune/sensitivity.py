@@ -120,7 +120,9 @@ def scan(
             "the dense network", f"has a {metric} of {dense_loss}, so nothing can be compared"
         )
     rows = {(row.layer, row.removed): row for row in known.rows} if known else {}
-    todo = [want for want in wanted if (want[0], want[3]) not in rows]
+    # Not by their number: rows of other ratios, asked for earlier, count for nothing here.
+    keys = [(layer, removed) for layer, _, _, removed in wanted]
+    todo = [want for want, key in zip(wanted, keys, strict=True) if key not in rows]
     for number, (layer, ratio, channels, removed) in enumerate(todo[:max_evaluations]):
         if time.monotonic() > deadline_s:
             announce(f"stopped by the clock; {len(todo) - number} evaluations were left")
@@ -128,10 +130,10 @@ def scan(
         cut = cut_roots(graph, {layer: lowest(scores[layer], removed)}, plan, {})
         row = Row(layer, ratio, channels, removed, _measured(apply_plan(state, cut, build), loss))
         rows[layer, removed] = row
-        found = Scan(metric, dense_loss, list(rows.values()), complete=len(rows) >= len(wanted))
+        found = Scan(metric, dense_loss, list(rows.values()), complete=all(key in rows for key in keys))
         write_json(path, {**found.as_dict(), "told": dict(told or {}), "asked": asked})
         announce(f"{layer}: {removed} of {channels} gone, {metric} {row.loss:.4g} (dense {dense_loss:.4g})")
-    return Scan(metric, dense_loss, list(rows.values()), complete=len(rows) >= len(wanted))
+    return Scan(metric, dense_loss, list(rows.values()), complete=all(key in rows for key in keys))
 
 
 def check_question(metric: str, ratios: Sequence[float]) -> None:

@@ -26,7 +26,10 @@ class Listed:
 
     def __init__(self, name: str, **voices: str) -> None:
         self.name = name
-        self._voices = [VoiceInfo(name, voice, language) for voice, language in voices.items()]
+        self._voices = [
+            VoiceInfo(name, voice, language, variants=None if name == "espeak-ng" else frozenset())
+            for voice, language in voices.items()
+        ]
 
     def voices(self) -> Sequence[VoiceInfo]:
         return self._voices

@@ -60,7 +60,10 @@ def main(device: str, out: Path, options: list[str]) -> None:
     """Run all checks in order; `options` are v4l2loopback's."""
     found: dict[str, str] = {}
     module = "vcam_talker.air.sinks.camera"
-    writer = subprocess.Popen([sys.executable, "-m", module, device, "--seconds", "400", "--fps", str(FPS)])
+    size = f"{WIDTH}x{HEIGHT}"
+    writer = subprocess.Popen(
+        [sys.executable, "-m", module, device, "--seconds", "400", "--fps", str(FPS), "--size", size]
+    )
     os.close(open_camera(device, wait_s=120))
     capture = ["ffmpeg", "-v", "error", "-f", "v4l2", "-i", device, "-frames:v", str(FRAMES)]
     # Passed through: neither repeated nor dropped to fit the nominal rate.

@@ -254,7 +254,7 @@ def test_a_stream_moved_to_the_speakers_is_brought_back(
         time.sleep(0.1)
         assert np.abs(record(pulseaudio, "speakers.monitor", 0.3)).max() == 0
         heard = record(pulseaudio, NAME, 0.5)
-        assert np.sqrt(np.mean(heard[-4800:] ** 2)) == pytest.approx(0.354, rel=0.05)
+        assert np.sqrt(np.mean(heard[-4800:] ** 2)) == pytest.approx(0.354, rel=0.2)
         assert not errors
 
 

@@ -9,6 +9,7 @@ from tests.support import vm
 pytestmark = [pytest.mark.real, pytest.mark.vm]
 
 WIDTH, HEIGHT, FPS = 320, 180, 10
+FRAMES = 15
 
 SCRIPT = f"""
 set +e
@@ -17,7 +18,7 @@ look='from vcam_talker.air.sinks.v4l2 import *; c = find_camera("", 10); print(c
 $sink --seconds 150 & writer=$!
 until [ "$(python -c "$look")" = "False True" ]; do sleep 0.2; done
 $sink --seconds 1 2>$VM_OUT/second; echo second $?
-timeout 180 ffmpeg -v error -f v4l2 -i {vm.CAMERA} -frames:v 5 -f rawvideo -y $VM_OUT/frames.yuv
+timeout 180 ffmpeg -v error -f v4l2 -i {vm.CAMERA} -frames:v {FRAMES} -f rawvideo -y $VM_OUT/frames.yuv
 ffprobe -v error -f v4l2 -show_entries stream=width,height,pix_fmt,r_frame_rate -of csv=p=0 {vm.CAMERA}
 kill -9 $writer; wait $writer
 echo killed $(python -c "$look")
@@ -43,12 +44,13 @@ def test_a_reader_gets_our_picture_size_and_rate(result: vm.VmResult) -> None:
     assert f"yuv420p,{FPS}/1" in result.stdout
     frames = (result.out_dir / "frames.yuv").read_bytes()
     size = WIDTH * HEIGHT * 3 // 2
-    assert len(frames) == 5 * size
+    assert len(frames) == FRAMES * size
     first_row = frames[:WIDTH]
     assert first_row[0] in {16, 235}
     assert len(set(first_row)) > 100, "the ramp of the pattern"
     # The driver has two buffers: a reader that is held up sees the newer one in both.
-    assert len({frames[i * size : (i + 1) * size] for i in range(5)}) >= 3, "frame after frame is another"
+    pictures = {frames[i * size : (i + 1) * size] for i in range(FRAMES)}
+    assert len(pictures) >= 0.6 * FRAMES, "frame after frame is another"
 
 
 def test_a_second_writer_is_refused_by_name(result: vm.VmResult) -> None:

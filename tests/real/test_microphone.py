@@ -253,8 +253,9 @@ def test_a_stream_moved_to_the_speakers_is_brought_back(
         await_true(lambda: sink._keeper is not None and sink._keeper.placed())
         time.sleep(0.1)
         assert np.abs(record(pulseaudio, "speakers.monitor", 0.3)).max() == 0
-        heard = record(pulseaudio, NAME, 0.5)
-        assert np.sqrt(np.mean(heard[-4800:] ** 2)) == pytest.approx(0.354, rel=0.2)
+        # A sound server that is held up tears a hole into 0.1 s; it is listened to again then.
+        level = pytest.approx(0.354, rel=0.05)
+        await_true(lambda: np.sqrt(np.mean(record(pulseaudio, NAME, 0.5)[-4800:] ** 2)) == level)
         assert not errors
 
 

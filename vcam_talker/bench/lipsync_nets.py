@@ -22,6 +22,7 @@ from vcam_talker.nets.wav2lip_layers import dense_channels, macs, make_plan, rea
 from vcam_talker.prune.allot import CutSettings
 from vcam_talker.prune.networks import NETWORKS
 from vcam_talker.prune.pipeline import cut_channels
+from vcam_talker.prune.verify import settle
 
 SIZE: Final = 96
 SHARE: Final = 0.3
@@ -41,7 +42,8 @@ def make(folder: Path, name: str, channels: Mapping[str, int] | None) -> Made:
     torch.manual_seed(_SEED)
     _, widths = read_plan(make_plan(SIZE, channels or dense_channels(SIZE)))
     net = Wav2Lip(SIZE, channels)
-    _settle(net)
+    # So that no layer's output dies or explodes.
+    settle(net, [torch.from_numpy(array) for array in example(4, seed=2).values()])
     mel, face = (torch.from_numpy(array) for array in example().values())
     exact, int8 = folder / f"{name}.onnx", folder / f"{name}.int8.onnx"
     off = export_module(net, (mel, face), ("mel", "face"), ("picture",), exact)
@@ -77,14 +79,3 @@ def example(batch: int = 1, seed: int = _SEED) -> dict[str, Array]:
     face = rng.random((batch, 6, SIZE, SIZE), np.float32)
     face[:, :3, SIZE // 2 :] = 0
     return {"mel": rng.uniform(-4, 4, (batch, 1, 80, 16)).astype(np.float32), "face": face}
-
-
-def _settle(net: Wav2Lip) -> None:
-    """Give batch norms mean and variance of what passes, so that no layer's output dies or explodes."""
-    for module in net.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.momentum = 1.0
-    net.train()
-    with torch.inference_mode():
-        net(*(torch.from_numpy(array) for array in example(4, seed=2).values()))
-    net.eval()

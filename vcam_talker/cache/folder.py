@@ -31,6 +31,7 @@ from vcam_talker.cache.phrase import (
     decode_head,
     encode,
 )
+from vcam_talker.core.disk import sync_names
 
 log = logging.getLogger(__name__)
 
@@ -158,7 +159,7 @@ class PhraseFolder:
             with contextlib.suppress(OSError):
                 Path(temporary).unlink()
             raise
-        self._sync()
+        sync_names(self.path)
         self._forget(key)
         self._index[key] = (len(data), time.time())
         self._total += len(data)
@@ -235,17 +236,6 @@ class PhraseFolder:
             raise PermissionError(f"{self.path} belongs to another user")
         if found.st_mode & 0o077:
             self.path.chmod(0o700)
-
-    def _sync(self) -> None:
-        """Make the rename last. Some file systems can't sync a folder; then it lasts a little later."""
-        if sys.platform == "win32":
-            return
-        with contextlib.suppress(OSError):
-            handle = os.open(self.path, os.O_RDONLY)
-            try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)
 
     def _scan(self) -> None:
         """Take stock. Raises OSError."""

@@ -149,7 +149,8 @@ class _Lips:
         drawn = self._draw(ask)
         if drawn is not None:
             self._crossing.put_answer(drawn)
-        self._questions.send_bytes(pack_told(ask.number, drawn=drawn is not None))
+        with contextlib.suppress(OSError):  # air is gone, which the next look at the pipes tells
+            self._questions.send_bytes(pack_told(ask.number, drawn=drawn is not None))
 
     def _draw(self, ask: Ask) -> Pixels | None:
         """Return the mouth; None when there is none: that frame does without.

@@ -12,7 +12,6 @@ import logging
 import os
 import re
 import shutil
-import sys
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,6 +25,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from vcam_talker.core.disk import sync_file, sync_names
 from vcam_talker.core.errors import ExitCode, VcamTalkerError
 from vcam_talker.core.extras import how_to_install
 from vcam_talker.nets.checkpoint import save_tensors
@@ -87,7 +87,7 @@ def export_module(
         if not difference <= TOLERANCE:
             why = f"differs by {difference:.1e} in ONNX Runtime; {TOLERANCE:.0e} is allowed"
             raise ExportError(f"export {path}", why, "Nothing was written; export another network")
-        _sync_file(partial)
+        sync_file(partial)
         partial.replace(path)
     except OSError as e:
         raise ExportError(f"export {path}", f"can't be written ({e.strerror or e})") from e
@@ -154,7 +154,7 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         partial.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        _sync_file(partial)
+        sync_file(partial)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
@@ -287,11 +287,11 @@ def _quiet() -> Iterator[None]:
 def _put_in_place(made: Path, folder: Path) -> None:
     """Rename `made` to `folder`; one that is there goes only when the new one stands in its place."""
     for file in made.iterdir():
-        _sync_file(file)
-    _sync_names(made)
+        sync_file(file)
+    sync_names(made)
     if not folder.exists():
         made.replace(folder)
-        _sync_names(folder.parent)
+        sync_names(folder.parent)
         return
     old = _beside(folder, "old")
     folder.replace(old)
@@ -301,7 +301,7 @@ def _put_in_place(made: Path, folder: Path) -> None:
         with suppress(OSError):  # another process has put a model there meanwhile
             old.replace(folder)
         raise
-    _sync_names(folder.parent)
+    sync_names(folder.parent)
     _remove(old)
 
 
@@ -351,21 +351,3 @@ def _remove(folder: Path) -> None:
 
 def _beside(folder: Path, what: str) -> Path:
     return folder.with_name(f".{folder.name}.{token_hex(4)}.{what}")
-
-
-def _sync_file(file: Path) -> None:
-    """Wait until a file is on the disk. Raises OSError."""
-    with file.open("rb+") as written:
-        os.fsync(written.fileno())
-
-
-def _sync_names(folder: Path) -> None:
-    """Make what was renamed in a folder last, where the system can: it lasts a little later else."""
-    if sys.platform == "win32":
-        return
-    with suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
